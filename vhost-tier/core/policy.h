@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The policy of one VM: evidence in, plan out. This is the pure core's one door.
+ *
+ * Nothing behind it makes a system call, reads a clock, keeps global state or draws an unseeded random number: time is
+ * passed in, and the same calls in the same order give the same plans, bit for bit. That is what lets a recorded trace
+ * (trace.h) replay, and the simulator measure the very code that the daemon runs. Not thread-safe: one VM, one thread.
+ *
+ * Units: bytes, nanoseconds of a monotonic clock, accesses per second and granule. A region is known by the
+ * number that policy_region_add() was given; granules by their index in it (byte offset / granule size).
+ */
+#ifndef VHOST_TIER_CORE_POLICY_H
+#define VHOST_TIER_CORE_POLICY_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define POLICY_MAX_TIERS 4
+
+/* Where a granule is, as far as is known. 0..POLICY_MAX_TIERS-1 are tiers, 0 the fastest. */
+#define POLICY_TIER_ABSENT 6    /* no page there: never planned, costs no budget */
+#define POLICY_TIER_UNKNOWN 7   /* not looked yet */
+
+typedef enum PolicySource {     /* who gave a piece of evidence */
+    POLICY_SOURCE_DAMON,
+    POLICY_SOURCE_RWP,
+    POLICY_SOURCE_WP,
+    POLICY_SOURCE_CHMU,
+    POLICY_SOURCE_HINT,
+    POLICY_SOURCE__MAX,
+} PolicySource;
+
+/* What a host's memory and moves cost. Defaults: workloads' cost model (docs/architecture.md). */
+typedef struct PolicyCosts {
+    uint32_t latency_ns[POLICY_MAX_TIERS];  /* of one access that misses the caches */
+    uint32_t move_4k_ns;                    /* copy and shootdown of one 4 KiB page */
+    uint32_t move_2m_ns;                    /* of one 2 MiB page */
+} PolicyCosts;
+
+typedef struct PolicyConfig {
+    uint64_t budget_bytes;          /* of tier 0, over all regions of the VM */
+    uint64_t max_bytes_per_s;       /* moved, both directions together; 0: no limit */
+    uint64_t heat_half_life_ns;     /* confidence in old evidence halves in this time */
+    uint64_t heat_life_ns;          /* how long heat is expected to last: what a move may pay back in */
+    uint32_t n_tiers;               /* 1..POLICY_MAX_TIERS */
+    uint32_t reserved;
+    PolicyCosts costs;
+} PolicyConfig;
+
+typedef struct PolicyMove {
+    uint32_t region;
+    uint32_t granule;
+    uint8_t from;
+    uint8_t to;
+    uint16_t reserved;
+    float gain_per_s;               /* nanoseconds of access time saved per second; negative for a victim */
+} PolicyMove;
+
+typedef enum PolicyOutcome {
+    POLICY_MOVED,                   /* it is on the tier that was planned */
+    POLICY_NOT_MOVED,               /* it is where it was; may be planned again after a pause */
+    POLICY_UNMOVABLE,               /* refused again and again; not planned again for a long while */
+    POLICY_GONE,                    /* no page there any more */
+} PolicyOutcome;
+
+typedef struct PolicyPlan {
+    const PolicyMove *moves;        /* demotions that make room first, then promotions, hottest first; policy owns it, until
+                                       the next policy_plan() */
+    size_t n_moves;
+    bool throttled;                 /* max_bytes_per_s cut it short */
+    bool thrashing;                 /* the brake is on */
+} PolicyPlan;
+
+/* Totals since policy_new() unless said otherwise. */
+typedef struct PolicyStats {
+    uint64_t granule_bytes[POLICY_MAX_TIERS]; /* bytes per tier, as last told */
+    uint64_t absent_bytes;
+    uint64_t evidence[POLICY_SOURCE__MAX];    /* granule reports taken in */
+    uint64_t promoted_bytes, demoted_bytes;
+    uint64_t undone_bytes;          /* moved back within 10 s of the move */
+    double undone_share;            /* of the bytes moved in the last 10 s, what undid an earlier move */
+    double hit_ratio;               /* estimated share of accesses that hit tier 0; NaN before any evidence */
+    double ideal_hit_ratio;         /* the same if the hottest granules filled the budget */
+    double margin;                  /* gain over cost that is asked now; 1 in calm, widened by the thrash brake */
+    double threshold_per_s;         /* the rate at which the hot set just fills the budget */
+} PolicyStats;
+
+/* One granule, for 'explain' and tests. */
+typedef struct PolicyGranule {
+    double rate_per_s;              /* estimated accesses per second */
+    double confidence_s;            /* seconds of observation behind it, decayed */
+    uint64_t seen_ns;               /* time of the last evidence; 0: none */
+    uint64_t moved_ns;              /* time of the last move; 0: none */
+    uint8_t tier;                   /* 0..3, POLICY_TIER_ABSENT or POLICY_TIER_UNKNOWN */
+    bool unmovable;
+} PolicyGranule;
+
+typedef struct Policy Policy;
+typedef struct TraceWriter TraceWriter;
+
+/* Returns a new policy, to be freed with policy_free(). @config is copied and must pass policy_config_check(). */
+Policy *policy_new(const PolicyConfig *config);
+void policy_free(Policy *policy);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Policy, policy_free)
+
+/* Whether @config can be used; otherwise false, with an error that names the field, its value and what is allowed. */
+bool policy_config_check(const PolicyConfig *config, GError **errp);
+/* Replace the configuration. @config must pass policy_config_check(). */
+void policy_configure(Policy *policy, const PolicyConfig *config);
+
+/*
+ * Add a region of @size bytes in granules of @granule_bytes (4096 or 2 MiB, dividing @size), all POLICY_TIER_UNKNOWN.
+ * Fails, with an error, when @id is taken, sizes do not fit, or memory for the map (8 bytes a granule) is not to be had.
+ */
+bool policy_region_add(Policy *policy, uint32_t id, uint64_t size, uint32_t granule_bytes, GError **errp);
+void policy_region_del(Policy *policy, uint32_t id);
+
+/*
+ * Evidence of access bits: granules first..first+n-1 were watched for @interval_ns until @now_ns; bit i of @accessed (least
+ * significant first) tells whether granule first+i was accessed at least once. An access bit saturates: this is what the estimate
+ * models.
+ */
+void policy_evidence_bits(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
+                          const uint64_t *accessed, uint64_t interval_ns, uint64_t now_ns);
+/*
+ * Evidence of a rate: the granules first..first+n-1 were accessed @per_s times a second each, on average, as seen over
+ * @exposure_ns of observation of each of them (less where only some of them were sampled).
+ */
+void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
+                          double per_s, uint64_t exposure_ns, uint64_t now_ns);
+
+/* Tell where granules are: the @n granules from @first lie on @tiers[i] (a tier, or POLICY_TIER_ABSENT). */
+void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers);
+
+/*
+ * Plan: which moves, now, are each worth more than they cost, within the budget and the limit of bytes per second since the
+ * last plan. The caller carries them out and reports each with policy_moved(), also in observe mode (then as not moved, or not
+ * at all). The plan lives until the next call.
+ */
+const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns);
+void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome, uint64_t now_ns);
+
+void policy_stats(const Policy *policy, PolicyStats *stats);
+/* Copies what is known of one granule; false when there is no such region or granule. */
+bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns, PolicyGranule *out);
+/*
+ * Which granules evidence would help most: fills @score (0..255, one for each of the @n granules from @first) with how
+ * uncertain the placement decision is: 255 never seen, high when the rate is near the threshold or confidence has decayed.
+ * Sources with a budget (rwp) look there first.
+ */
+void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns, uint8_t *score);
+
+/* From now on record every call that changes @policy, and the plans that come of it; NULL ends that. Writer is not owned. */
+void policy_record(Policy *policy, TraceWriter *writer);
+
+#endif /* VHOST_TIER_CORE_POLICY_H */
