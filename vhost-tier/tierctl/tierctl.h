@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the subcommands of tierctl share: what a subcommand is, the options that all have, and how the daemon is asked.
+ */
+#ifndef VHOST_TIER_TIERCTL_TIERCTL_H
+#define VHOST_TIER_TIERCTL_TIERCTL_H
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+#include <stdbool.h>
+
+#include "client/client.h"
+
+/* Exit codes */
+#define EXIT_OK     0
+#define EXIT_FAILED 1       /* the request failed */
+#define EXIT_USAGE  2
+
+typedef struct Tierctl {
+    char *socket;           /* NULL: the usual place */
+    gboolean json;
+} Tierctl;
+
+/* A subcommand: one row of the tables at the end of each cmd-*.c. */
+typedef struct Command {
+    const char *name;
+    const char *arguments;          /* as in "VM FILE"; NULL: none. One word each, all required */
+    const char *summary;
+    const char *description;        /* below the options in --help */
+    const GOptionEntry *options;    /* NULL: only those that all have */
+    /* Carry it out with the arguments given (as many as 'arguments' has words); returns an exit code. */
+    int (*run)(const Tierctl *ctl, char **args);
+} Command;
+
+/* Each ends with a row whose name is NULL. */
+extern const Command query_commands[];      /* cmd-query.c: list, show, host */
+extern const Command top_commands[];        /* cmd-top.c */
+extern const Command change_commands[];     /* cmd-change.c: set, add, remove */
+extern const Command trace_commands[];      /* cmd-trace.c: record, replay */
+
+/* Ask the daemon on a connection of its own; as client_call(). */
+JsonNode *tierctl_call(const Tierctl *ctl, const char *command, JsonObject *arguments, GError **errp);
+
+/* Arguments {"name": @vm}, for the commands that are about one VM; freed with json_object_unref(). */
+JsonObject *tierctl_vm_arguments(const char *vm);
+
+/* Tell @error (freed) on standard error; returns EXIT_FAILED. */
+int tierctl_fail(GError *error);
+
+/* Tell, on standard error, what is wrong with the command line and where help is; returns EXIT_USAGE. */
+int tierctl_usage(const char *command, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+#endif /* VHOST_TIER_TIERCTL_TIERCTL_H */
