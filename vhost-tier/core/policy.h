@@ -55,7 +55,8 @@ typedef struct PolicyMove {
     uint8_t from;
     uint8_t to;
     uint16_t reserved;
-    float gain_per_s;               /* nanoseconds of access time saved per second; negative for a victim */
+    float gain_per_s;               /* nanoseconds of access time saved per second, on the safe side of the estimate;
+                                       negative for a victim */
 } PolicyMove;
 
 typedef enum PolicyOutcome {
@@ -84,7 +85,8 @@ typedef struct PolicyStats {
     double hit_ratio;               /* estimated share of accesses that hit tier 0; NaN before any evidence */
     double ideal_hit_ratio;         /* the same if the hottest granules filled the budget */
     double margin;                  /* gain over cost that is asked now; 1 in calm, widened by the thrash brake */
-    double threshold_per_s;         /* the rate at which the hot set just fills the budget */
+    double threshold_per_s;         /* per 4 KiB: the rate at which a page is worth its place in tier 0, which is that at which the
+                                       hot set just fills the budget, or else what pays for a move */
 } PolicyStats;
 
 /* One granule, for 'explain' and tests. */
@@ -99,6 +101,15 @@ typedef struct PolicyGranule {
 
 typedef struct Policy Policy;
 typedef struct TraceWriter TraceWriter;
+
+#define POLICY_ERROR policy_error_quark()
+GQuark policy_error_quark(void);
+
+typedef enum PolicyError {
+    POLICY_ERROR_INVALID,           /* a value that is not allowed */
+    POLICY_ERROR_EXISTS,
+    POLICY_ERROR_NO_MEMORY,
+} PolicyError;
 
 /* Returns a new policy, to be freed with policy_free(). @config is copied and must pass policy_config_check(). */
 Policy *policy_new(const PolicyConfig *config);
@@ -138,6 +149,10 @@ void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const
  * Plan: which moves, now, are each worth more than they cost, within the budget and the limit of bytes per second since the
  * last plan. The caller carries them out and reports each with policy_moved(), also in observe mode (then as not moved, or not
  * at all). The plan lives until the next call.
+ *
+ * Of more than two tiers, tier 0 is filled from all others, and victims go to tier 1. A plan holds 512 MiB at most, and adapts to what
+ * the caller gets done. A caller that stops early is safe; one whose demotions fail leaves out as many bytes of promotions
+ * at the plan's end, lest the budget be overrun.
  */
 const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns);
 void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome, uint64_t now_ns);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Taking the census, and what it shows.
+ */
+#include "census.h"
+
+#include <math.h>
+
+void rules_init(Rules *rules, const PolicyConfig *config, const HeatModel *model, const HeatMap *map)
+{
+    const uint32_t *latency = config->costs.latency_ns;
+    double unit = (double)latency[1] - latency[0];
+
+    rules->model = model;
+    rules->per_page = -log2_of((double)map->granule_bytes / CENSUS_PAGE);
+    for (unsigned tier = 0; tier < POLICY_MAX_TIERS; tier++) {
+        double saved = tier < config->n_tiers ? (double)latency[tier] - latency[0] : 0;
+
+        rules->slowness[tier] = unit > 0 ? log2_of(saved / unit) : LOG2_ZERO;
+    }
+}
+
+static void count(Census *census, const Rules *rules, const HeatMap *map)
+{
+    for (size_t i = 0; i < map->n; i++) {
+        const Heat *heat = &map->granules[i];
+        uint8_t tier = heat_tier(heat);
+        Log2 judged;
+
+        if (tier >= POLICY_MAX_TIERS) {
+            continue;
+        }
+        if (heat_seen(heat)) {
+            unsigned bucket = census_bucket(heat_rate(rules->model, heat) + rules->per_page);
+
+            (tier == 0 ? census->fast : census->slow)[bucket] += map->granule_bytes;
+        }
+        switch (census_judge(rules, heat, &judged)) {
+        case ROLE_CANDIDATE:
+            census->candidates[census_bucket(judged)] += map->granule_bytes;
+            break;
+        case ROLE_VICTIM:
+            census->victims[census_bucket(judged)] += map->granule_bytes;
+            break;
+        case ROLE_NONE:
+            break;
+        }
+    }
+    census->fast_bytes += map->bytes_at[0];
+}
+
+void census_take(Census *census, const PolicyConfig *config, const HeatModel *model, HeatMap *const *maps, size_t n_maps)
+{
+    *census = (Census){0};
+    for (size_t i = 0; i < n_maps; i++) {
+        Rules rules;
+
+        rules_init(&rules, config, model, maps[i]);
+        count(census, &rules, maps[i]);
+    }
+}
+
+void census_view(const Census *census, uint64_t budget_bytes, CensusView *view)
+{
+    uint64_t seen_bytes = 0, below = 0, room = budget_bytes;
+    double fast_accesses = 0, accesses = 0, ideal = 0;
+
+    *view = (CensusView){.hit_ratio = NAN, .ideal_hit_ratio = NAN};
+    for (unsigned bucket = CENSUS_BUCKETS; bucket-- > 0;) {
+        uint64_t bytes = census->fast[bucket] + census->slow[bucket];
+        Log2 heat = census_heat(bucket) + (1 << (CENSUS_SHIFT - 1));
+        double per_byte;
+
+        if (bytes == 0) {
+            continue;
+        }
+        per_byte = log2_value(heat) / CENSUS_PAGE;
+        fast_accesses += per_byte * census->fast[bucket];
+        accesses += per_byte * bytes;
+        ideal += per_byte * MIN(bytes, room);
+        if (bytes > room && view->threshold_per_s == 0) {
+            view->threshold_per_s = log2_value(heat);
+        }
+        room -= MIN(bytes, room);
+        seen_bytes += bytes;
+    }
+    if (seen_bytes == 0) {
+        return;
+    }
+    view->hit_ratio = fast_accesses / accesses;
+    view->ideal_hit_ratio = ideal / accesses;
+    for (unsigned bucket = 0; below * 2 < seen_bytes; bucket++) {
+        below += census->fast[bucket] + census->slow[bucket];
+        view->median = census_heat(bucket);
+    }
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The census: one pass over the heat maps that counts bytes by heat, and how each granule is judged in it.
+ */
+#ifndef VHOST_TIER_CORE_CENSUS_H
+#define VHOST_TIER_CORE_CENSUS_H
+
+#include "heat.h"
+
+#define CENSUS_ORIGIN (-44 * LOG2_ONE)
+#define CENSUS_SHIFT 7                      /* a bucket is 1/8 octave */
+#define CENSUS_BUCKETS (96 * LOG2_ONE >> CENSUS_SHIFT)
+#define CENSUS_PAGE 4096u                   /* heat is compared per page of this size */
+
+/* What a planner may do with a granule. */
+typedef enum Role {
+    ROLE_NONE,                              /* not present, place unknown, or refused not long ago */
+    ROLE_CANDIDATE,                         /* for promotion */
+    ROLE_VICTIM,                            /* for demotion */
+} Role;
+
+/* What the judgement of all granules of one map has in common. */
+typedef struct Rules {
+    const HeatModel *model;
+    Log2 per_page;                          /* to be added to a granule's rate to make it one per page */
+    Log2 slowness[POLICY_MAX_TIERS];        /* what a promotion from there saves, against one from tier 1 */
+} Rules;
+
+/* Bytes by heat per page. */
+typedef struct Census {
+    uint64_t fast[CENSUS_BUCKETS];          /* seen, on tier 0 */
+    uint64_t slow[CENSUS_BUCKETS];          /* seen, on the others */
+    uint64_t candidates[CENSUS_BUCKETS];    /* by the lower end of what their heat may be */
+    uint64_t victims[CENSUS_BUCKETS];       /* by the upper end */
+    uint64_t fast_bytes;                    /* all that lies on tier 0 */
+} Census;
+
+void rules_init(Rules *rules, const PolicyConfig *config, const HeatModel *model, const HeatMap *map);
+void census_take(Census *census, const PolicyConfig *config, const HeatModel *model, HeatMap *const *maps, size_t n_maps);
+
+/* What the census shows. All NaN or 0 where nothing was seen yet. */
+typedef struct CensusView {
+    double hit_ratio;
+    double ideal_hit_ratio;
+    double threshold_per_s;                 /* per page; 0: all fits */
+    Log2 median;                            /* log2 of a typical page's rate; 0 where nothing was seen */
+} CensusView;
+
+void census_view(const Census *census, uint64_t budget_bytes, CensusView *view);
+
+static inline unsigned census_bucket(Log2 heat)
+{
+    return CLAMP((heat - CENSUS_ORIGIN) >> CENSUS_SHIFT, 0, CENSUS_BUCKETS - 1);
+}
+
+/* The lower end of a bucket. */
+static inline Log2 census_heat(unsigned bucket)
+{
+    return CENSUS_ORIGIN + (Log2)(bucket << CENSUS_SHIFT);
+}
+
+/* How long a move that did not come off is not planned again, in epochs; and how long a move is not lightly undone. */
+#define CENSUS_REFUSED_EPOCHS 20u           /* 5 s */
+#define CENSUS_UNMOVABLE_EPOCHS 2400u       /* 10 minutes */
+#define CENSUS_FRESH_EPOCHS 40u             /* 10 s */
+
+static inline bool census_refused(const HeatModel *model, const Heat *heat)
+{
+    return heat->last == HEAT_REFUSED &&
+           heat_moved_age(model, heat) < (heat->unmovable ? CENSUS_UNMOVABLE_EPOCHS : CENSUS_REFUSED_EPOCHS);
+}
+
+/* What may be done with @heat, and (unless nothing) at which heat per page it is judged. */
+static inline Role census_judge(const Rules *rules, const Heat *heat, Log2 *judged)
+{
+    const HeatModel *model = rules->model;
+    uint8_t tier = heat_tier(heat);
+    bool fresh;
+    Log2 doubt;
+
+    if (tier >= POLICY_MAX_TIERS || census_refused(model, heat)) {
+        return ROLE_NONE;
+    }
+    fresh = heat->last == (tier == 0 ? HEAT_PROMOTED : HEAT_DEMOTED) && heat_moved_age(model, heat) < CENSUS_FRESH_EPOCHS;
+    doubt = heat_width(model, heat) + (fresh ? LOG2_ONE : 0);
+    if (tier == 0) {
+        *judged = heat_rate(model, heat) + rules->per_page + doubt;
+        return ROLE_VICTIM;
+    }
+    *judged = heat_rate(model, heat) + rules->per_page + rules->slowness[tier] - doubt;
+    return ROLE_CANDIDATE;
+}
+
+#endif /* VHOST_TIER_CORE_CENSUS_H */

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The door of the core: checks what it is given, records it where a trace is being made, and hands it on to heat map and planner.
+ */
+#include "policy-internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "census.h"
+#include "trace-internal.h"
+
+#define NS_PER_DAY (86400ull * 1000000000ull)
+
+G_DEFINE_QUARK(policy-error-quark, policy_error)
+
+static bool in_range(const char *field, uint64_t value, uint64_t least, uint64_t most, GError **errp)
+{
+    if (value >= least && value <= most) {
+        return true;
+    }
+    g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
+                "policy: %s is %" G_GUINT64_FORMAT "; it must lie between %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT,
+                field, value, least, most);
+    return false;
+}
+
+bool policy_config_check(const PolicyConfig *config, GError **errp)
+{
+    if (!in_range("n_tiers", config->n_tiers, 1, POLICY_MAX_TIERS, errp) ||
+        !in_range("heat_half_life_ns", config->heat_half_life_ns, HEAT_EPOCH_NS, NS_PER_DAY, errp) ||
+        !in_range("heat_life_ns", config->heat_life_ns, HEAT_EPOCH_NS, NS_PER_DAY, errp) ||
+        !in_range("costs.move_4k_ns", config->costs.move_4k_ns, 1, G_MAXUINT32, errp) ||
+        !in_range("costs.move_2m_ns", config->costs.move_2m_ns, 1, G_MAXUINT32, errp) ||
+        !in_range("reserved", config->reserved, 0, 0, errp)) {
+        return false;
+    }
+    for (uint32_t tier = 0; tier < config->n_tiers; tier++) {
+        if (!in_range("costs.latency_ns", config->costs.latency_ns[tier], 1, 1000000000, errp)) {
+            g_prefix_error(errp, "tier %u: ", tier);
+            return false;
+        }
+    }
+    return true;
+}
+
+Policy *policy_new(const PolicyConfig *config)
+{
+    Policy *policy = g_new0(Policy, 1);
+
+    g_assert(policy_config_check(config, NULL));
+    policy->config = *config;
+    heat_model_init(&policy->model, config->heat_half_life_ns);
+    planner_state_init(&policy->state.planner);
+    brake_init(&policy->state.brake);
+    policy->maps = g_ptr_array_new_with_free_func((GDestroyNotify)heat_map_free);
+    policy->planner = planner_new();
+    return policy;
+}
+
+void policy_free(Policy *policy)
+{
+    if (policy) {
+        g_ptr_array_unref(policy->maps);
+        planner_free(policy->planner);
+        g_free(policy);
+    }
+}
+
+void policy_configure(Policy *policy, const PolicyConfig *config)
+{
+    g_assert(policy_config_check(config, NULL));
+    policy->config = *config;
+    heat_set_half_life(&policy->model, config->heat_half_life_ns);
+    if (policy->trace) {
+        trace_write(policy->trace, TRACE_CONFIG, config, sizeof(*config), NULL, 0);
+    }
+}
+
+static HeatMap *const *maps_of(const Policy *policy)
+{
+    return (HeatMap *const *)policy->maps->pdata;
+}
+
+HeatMap *policy_find_map(const Policy *policy, uint32_t id)
+{
+    for (guint i = 0; i < policy->maps->len; i++) {
+        if (maps_of(policy)[i]->id == id) {
+            return maps_of(policy)[i];
+        }
+    }
+    return NULL;
+}
+
+bool policy_region_add(Policy *policy, uint32_t id, uint64_t size, uint32_t granule_bytes, GError **errp)
+{
+    TraceRegion record = {.id = id, .granule_bytes = granule_bytes, .size = size};
+    HeatMap *map;
+    guint at = 0;
+
+    if (policy_find_map(policy, id)) {
+        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_EXISTS,
+                    "region %u: there is one of this number already; remove it first or use another number", id);
+        return false;
+    }
+    map = heat_map_new(id, size, granule_bytes, errp);
+    if (!map) {
+        return false;
+    }
+    while (at < policy->maps->len && maps_of(policy)[at]->id < id) {
+        at++;
+    }
+    g_ptr_array_insert(policy->maps, at, map);
+    if (policy->trace) {
+        trace_write(policy->trace, TRACE_REGION_ADD, &record, sizeof(record), NULL, 0);
+    }
+    return true;
+}
+
+void policy_region_del(Policy *policy, uint32_t id)
+{
+    TraceRegion record = {.id = id};
+    HeatMap *map = policy_find_map(policy, id);
+
+    if (!map) {
+        return;
+    }
+    g_ptr_array_remove(policy->maps, map);
+    if (policy->trace) {
+        trace_write(policy->trace, TRACE_REGION_DEL, &record, sizeof(record), NULL, 0);
+    }
+}
+
+/* The map of @region, with @n cut to the granules that there are from @first; NULL when there is nothing to do. */
+static HeatMap *find_range(const Policy *policy, uint32_t region, size_t first, size_t *n)
+{
+    HeatMap *map = policy_find_map(policy, region);
+
+    if (!map || first >= map->n) {
+        return NULL;
+    }
+    *n = MIN(*n, map->n - first);
+    return *n ? map : NULL;
+}
+
+/* Time passes; a clock that runs backwards stands still. */
+static void advance(Policy *policy, uint64_t now_ns)
+{
+    policy->state.now_ns = MAX(policy->state.now_ns, now_ns);
+    heat_advance(&policy->model, maps_of(policy), policy->maps->len, policy->state.now_ns / HEAT_EPOCH_NS);
+}
+
+void policy_evidence_bits(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
+                          const uint64_t *accessed, uint64_t interval_ns, uint64_t now_ns)
+{
+    HeatMap *map = find_range(policy, region, first, &n);
+
+    if (!map || (unsigned)source >= POLICY_SOURCE__MAX || interval_ns == 0) {
+        return;
+    }
+    if (policy->trace) {
+        TraceRange record = {.source = source, .region = region, .first = first, .n = n, .interval_ns = interval_ns,
+                             .now_ns = now_ns};
+
+        trace_write(policy->trace, TRACE_BITS, &record, sizeof(record), accessed, (n + 63) / 64 * sizeof(*accessed));
+    }
+    advance(policy, now_ns);
+    heat_add_bits(&policy->model, map, first, n, accessed, interval_ns);
+    policy->state.evidence[source] += n;
+}
+
+void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n, double per_s,
+                          uint64_t exposure_ns, uint64_t now_ns)
+{
+    HeatMap *map = find_range(policy, region, first, &n);
+
+    if (!map || (unsigned)source >= POLICY_SOURCE__MAX || exposure_ns == 0 || !(per_s >= 0)) {
+        return;
+    }
+    if (policy->trace) {
+        TraceRange record = {.source = source, .region = region, .first = first, .n = n, .per_s = per_s,
+                             .interval_ns = exposure_ns, .now_ns = now_ns};
+
+        trace_write(policy->trace, TRACE_RATE, &record, sizeof(record), NULL, 0);
+    }
+    advance(policy, now_ns);
+    heat_add_rate(&policy->model, map, first, n, per_s, exposure_ns);
+    policy->state.evidence[source] += n;
+}
+
+void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers)
+{
+    HeatMap *map = find_range(policy, region, first, &n);
+
+    if (!map) {
+        return;
+    }
+    if (policy->trace) {
+        TraceRange record = {.region = region, .first = first, .n = n};
+
+        trace_write(policy->trace, TRACE_PLACE, &record, sizeof(record), tiers, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        heat_place(map, first + i, heat_tier_valid(tiers[i]) ? tiers[i] : POLICY_TIER_UNKNOWN);
+    }
+}
+
+const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
+{
+    PolicyPlan *plan = &policy->plan;
+    Brake *brake = &policy->state.brake;
+
+    advance(policy, now_ns);
+    brake_update(brake, policy->model.epoch);
+    planner_run(policy->planner, &policy->state.planner, &policy->config, &policy->model, maps_of(policy),
+                policy->maps->len, brake->margin, policy->state.now_ns, plan);
+    plan->thrashing = brake->margin > 1;
+    if (policy->trace) {
+        TracePlan record = {.now_ns = now_ns, .n_moves = plan->n_moves, .throttled = plan->throttled,
+                            .thrashing = plan->thrashing};
+
+        trace_write(policy->trace, TRACE_PLAN, &record, sizeof(record), plan->moves,
+                    plan->n_moves * sizeof(*plan->moves));
+    }
+    return plan;
+}
+
+/* It moved: count it, and whether that undid the move before. */
+static void count_move(Policy *policy, const HeatMap *map, const Heat *heat, HeatLast direction)
+{
+    HeatLast opposite = direction == HEAT_PROMOTED ? HEAT_DEMOTED : HEAT_PROMOTED;
+    bool undoes = heat->last == opposite && heat_moved_age(&policy->model, heat) <= BRAKE_WINDOW_EPOCHS;
+
+    *(direction == HEAT_PROMOTED ? &policy->state.promoted_bytes : &policy->state.demoted_bytes) += map->granule_bytes;
+    policy->state.undone_bytes += undoes ? map->granule_bytes : 0;
+    brake_count(&policy->state.brake, policy->model.epoch, map->granule_bytes, undoes);
+}
+
+void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome, uint64_t now_ns)
+{
+    HeatMap *map = policy_find_map(policy, move->region);
+    HeatLast direction = move->to < move->from ? HEAT_PROMOTED : HEAT_DEMOTED;
+    Heat *heat;
+
+    if (!map || move->granule >= map->n || move->to >= POLICY_MAX_TIERS || move->from >= POLICY_MAX_TIERS) {
+        return;
+    }
+    if (policy->trace) {
+        TraceMoved record = {.move = *move, .outcome = outcome, .now_ns = now_ns};
+
+        trace_write(policy->trace, TRACE_MOVED, &record, sizeof(record), NULL, 0);
+    }
+    advance(policy, now_ns);
+    heat = &map->granules[move->granule];
+    switch (outcome) {
+    case POLICY_MOVED:
+        count_move(policy, map, heat, direction);
+        heat_place(map, move->granule, move->to);
+        heat_set_last(&policy->model, heat, direction);
+        heat->unmovable = false;
+        break;
+    case POLICY_NOT_MOVED:
+    case POLICY_UNMOVABLE:
+        heat_set_last(&policy->model, heat, HEAT_REFUSED);
+        heat->unmovable = outcome == POLICY_UNMOVABLE;
+        break;
+    case POLICY_GONE:
+        heat_place(map, move->granule, POLICY_TIER_ABSENT);
+        break;
+    }
+    planner_reported(&policy->state.planner, map->granule_bytes);
+}
+
+void policy_stats(const Policy *policy, PolicyStats *stats)
+{
+    const PolicyState *state = &policy->state;
+
+    *stats = (PolicyStats){
+        .promoted_bytes = state->promoted_bytes,
+        .demoted_bytes = state->demoted_bytes,
+        .undone_bytes = state->undone_bytes,
+        .undone_share = brake_undone_share(&state->brake),
+        .hit_ratio = state->planner.hit_ratio,
+        .ideal_hit_ratio = state->planner.ideal_hit_ratio,
+        .margin = state->brake.margin,
+        .threshold_per_s = state->planner.threshold_per_s,
+    };
+    memcpy(stats->evidence, state->evidence, sizeof(stats->evidence));
+    for (guint i = 0; i < policy->maps->len; i++) {
+        const HeatMap *map = maps_of(policy)[i];
+
+        for (unsigned tier = 0; tier < POLICY_MAX_TIERS; tier++) {
+            stats->granule_bytes[tier] += map->bytes_at[tier];
+        }
+        stats->absent_bytes += map->bytes_at[POLICY_TIER_ABSENT];
+    }
+}
+
+bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns, PolicyGranule *out)
+{
+    const HeatMap *map = policy_find_map(policy, region);
+    const HeatModel *model = &policy->model;
+    uint64_t later = MAX(now_ns, policy->state.now_ns) / HEAT_EPOCH_NS - model->epoch;
+    const Heat *heat;
+
+    if (!map || granule >= map->n) {
+        return false;
+    }
+    heat = &map->granules[granule];
+    *out = (PolicyGranule){.rate_per_s = log2_value(heat_rate(model, heat)), .tier = heat_tier(heat)};
+    if (heat_seen(heat)) {
+        out->confidence_s = log2_value(heat_exposure(model, heat) - (Log2)MIN(later, HEAT_SEEN_AGE_MAX) * model->decay);
+        out->seen_ns = (model->epoch - MIN(heat_seen_age(model, heat), model->epoch)) * HEAT_EPOCH_NS;
+    }
+    if (heat->last == HEAT_PROMOTED || heat->last == HEAT_DEMOTED) {
+        out->moved_ns = (model->epoch - MIN(heat_moved_age(model, heat), model->epoch)) * HEAT_EPOCH_NS;
+    }
+    out->unmovable = heat->unmovable && census_refused(model, heat);
+    return true;
+}
+
+/* Of the most doubtful, the doubt's share; halved where the rate lies as far off the threshold as it is doubtful, and so on. */
+static uint8_t uncertainty(const HeatModel *model, const Heat *heat, Log2 threshold)
+{
+    const double most = 2 * LOG2_ONE;
+    double doubt, distance;
+
+    if (heat_tier(heat) == POLICY_TIER_ABSENT) {
+        return 0;
+    }
+    if (!heat_seen(heat)) {
+        return 255;
+    }
+    doubt = heat_width(model, heat);
+    distance = (heat_rate(model, heat) - threshold) / doubt;
+    return 1 + 253 * (doubt / most) / (1 + distance * distance);
+}
+
+void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns, uint8_t *score)
+{
+    size_t known = n;
+    const HeatMap *map = find_range(policy, region, first, &known);
+    double threshold_per_s = policy->state.planner.threshold_per_s;
+    Log2 threshold;
+
+    memset(score, 0, n);
+    if (!map) {
+        return;
+    }
+    threshold = threshold_per_s > 0 ? log2_of(threshold_per_s * map->granule_bytes / CENSUS_PAGE) : policy->model.prior;
+    for (size_t i = 0; i < known; i++) {
+        score[i] = uncertainty(&policy->model, &map->granules[first + i], threshold);
+    }
+}
+
+void policy_record(Policy *policy, TraceWriter *writer)
+{
+    policy->trace = writer;
+    if (writer) {
+        trace_write_snapshot(writer, policy);
+    }
+}
+
+void policy_save_state(const Policy *policy, PolicyState *state)
+{
+    *state = policy->state;
+    state->swept = policy->model.swept;
+    state->prior = policy->model.prior;
+}
+
+bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp)
+{
+    uint64_t epoch = state->now_ns / HEAT_EPOCH_NS;
+
+    if (state->swept > epoch || ABS((double)state->prior) > 64 * LOG2_ONE || !planner_state_valid(&state->planner) ||
+        state->planner.plan_ns > state->now_ns || !brake_valid(&state->brake) || state->brake.epoch > epoch) {
+        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID, "a policy's saved state has values out of range");
+        return false;
+    }
+    policy->state = *state;
+    policy->model.epoch = epoch;
+    policy->model.swept = state->swept;
+    policy->model.prior = state->prior;
+    return true;
+}
+
+bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *granules, GError **errp)
+{
+    HeatMap *map = policy_find_map(policy, region);
+    const char *from = granules;
+
+    if (!map || first > map->n || n > map->n - first) {
+        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
+                    "saved heat of %" G_GUINT64_FORMAT " granules from %" G_GUINT64_FORMAT " of region %u: no such granules", n,
+                    first, region);
+        return false;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        Heat heat;
+        uint8_t tier;
+
+        memcpy(&heat, from + i * sizeof(heat), sizeof(heat));
+        tier = heat_tier(&heat);
+        if (!heat_tier_valid(tier)) {
+            g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
+                        "saved heat of granule %" G_GUINT64_FORMAT " of region %u: there is no tier %u", first + i, region,
+                        tier);
+            return false;
+        }
+        heat_place(map, first + i, tier);
+        map->granules[first + i] = heat;
+    }
+    return true;
+}

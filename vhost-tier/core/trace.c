@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writing traces.
+ */
+#include "trace-internal.h"
+
+#include <string.h>
+
+#define HEAT_CHUNK 4096u                /* granules in a heat record */
+
+/* Structures are written as they lie in memory: no padding, and the byte order of the only machines that we run on. */
+G_STATIC_ASSERT(G_BYTE_ORDER == G_LITTLE_ENDIAN);
+G_STATIC_ASSERT(sizeof(PolicyConfig) == 5 * 8 + 4 * POLICY_MAX_TIERS + 8);
+G_STATIC_ASSERT(sizeof(PolicyMove) == 16);
+G_STATIC_ASSERT(sizeof(PlannerState) == 9 * 8);
+G_STATIC_ASSERT(sizeof(Brake) == (3 + 2 * BRAKE_WINDOW_EPOCHS) * 8);
+G_STATIC_ASSERT(sizeof(PolicyState) == (6 + POLICY_SOURCE__MAX) * 8 + sizeof(PlannerState) + sizeof(Brake));
+G_STATIC_ASSERT(sizeof(TraceState) == sizeof(PolicyConfig) + sizeof(PolicyState));
+G_STATIC_ASSERT(sizeof(TraceRange) == 48 && sizeof(TraceMoved) == 32 && sizeof(TracePlan) == 24);
+
+G_DEFINE_QUARK(trace-error-quark, trace_error)
+
+struct TraceWriter {
+    TraceWrite write;
+    void *opaque;
+    uint64_t limit_bytes;
+    uint64_t bytes;
+    uint64_t records;
+    TraceEnd end;
+};
+
+static void put(TraceWriter *writer, const void *data, size_t len)
+{
+    if (len == 0 || writer->end != TRACE_OPEN) {
+        return;
+    }
+    if (!writer->write(writer->opaque, data, len)) {
+        writer->end = TRACE_FAILED;
+        return;
+    }
+    writer->bytes += len;
+}
+
+TraceWriter *trace_writer_new(TraceWrite write, void *opaque, uint64_t limit_bytes)
+{
+    TraceWriter *writer = g_new0(TraceWriter, 1);
+    TraceHeader header = {.magic = TRACE_MAGIC, .version = TRACE_VERSION};
+
+    writer->write = write;
+    writer->opaque = opaque;
+    writer->limit_bytes = limit_bytes;
+    if (limit_bytes < sizeof(header)) {
+        writer->end = TRACE_FULL;
+    }
+    put(writer, &header, sizeof(header));
+    return writer;
+}
+
+void trace_writer_free(TraceWriter *writer)
+{
+    g_free(writer);
+}
+
+uint64_t trace_writer_bytes(const TraceWriter *writer)
+{
+    return writer->bytes;
+}
+
+uint64_t trace_writer_records(const TraceWriter *writer)
+{
+    return writer->records;
+}
+
+TraceEnd trace_writer_end(const TraceWriter *writer)
+{
+    return writer->end;
+}
+
+void trace_write(TraceWriter *writer, TraceType type, const void *head, size_t head_len, const void *tail, size_t tail_len)
+{
+    TraceRecord record = {.type = type};
+    uint64_t length = (uint64_t)head_len + tail_len;
+
+    if (writer->end != TRACE_OPEN) {
+        return;
+    }
+    if (length > G_MAXUINT32 || length + sizeof(record) > writer->limit_bytes - writer->bytes) {
+        writer->end = TRACE_FULL;
+        return;
+    }
+    record.length = length;
+    put(writer, &record, sizeof(record));
+    put(writer, head, head_len);
+    put(writer, tail, tail_len);
+    writer->records++;
+}
+
+static bool all_zero(const Heat *granules, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        static const Heat untouched;
+
+        if (memcmp(&granules[i], &untouched, sizeof(untouched)) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void write_map(TraceWriter *writer, const HeatMap *map)
+{
+    TraceRegion region = {.id = map->id, .granule_bytes = map->granule_bytes, .size = map->n * map->granule_bytes};
+
+    trace_write(writer, TRACE_REGION_ADD, &region, sizeof(region), NULL, 0);
+    for (size_t first = 0; first < map->n && writer->end == TRACE_OPEN; first += HEAT_CHUNK) {
+        TraceRange range = {.region = map->id, .first = first, .n = MIN(HEAT_CHUNK, map->n - first)};
+
+        if (!all_zero(&map->granules[first], range.n)) {
+            trace_write(writer, TRACE_HEAT, &range, sizeof(range), &map->granules[first], range.n * sizeof(Heat));
+        }
+    }
+}
+
+void trace_write_snapshot(TraceWriter *writer, const Policy *policy)
+{
+    TraceState state = {.config = policy->config};
+
+    policy_save_state(policy, &state.state);
+    trace_write(writer, TRACE_STATE, &state, sizeof(state), NULL, 0);
+    for (guint i = 0; i < policy->maps->len; i++) {
+        write_map(writer, g_ptr_array_index(policy->maps, i));
+    }
+}
