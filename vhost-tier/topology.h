@@ -6,6 +6,7 @@
 #define VHOST_TIER_TOPOLOGY_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "tier-channel.h"
@@ -20,7 +21,7 @@ typedef struct TopologyTier {
 typedef struct Topology {
     uint32_t n_tiers;                   /* 1..TIER_MAX_TIERS; more are merged into the last */
     TopologyTier tiers[TIER_MAX_TIERS];
-    char *origin;                       /* how it was found: "memory tiers", "HMAT", "nodes without CPUs", "configuration", "one node" */
+    char *origin;                       /* how it was found: "memory tiers", "HMAT", "nodes without CPUs", "configuration", "one node", "one tier" */
 } Topology;
 
 /*
@@ -41,6 +42,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Topology, topology_free)
 
 /* The tier of a node, or -1. */
 int topology_tier_of_node(const Topology *topology, unsigned node);
+
+/* Bytes of memory that a node has, and has free, now; false when there is no such node. */
+bool topology_node_memory(const char *sysfs, unsigned node, uint64_t *total_bytes, uint64_t *free_bytes);
 
 /* Parse and print node lists as the kernel writes them ("0-3,8"). @nodes has TIER_NODE_WORDS words. */
 bool node_list_parse(const char *text, uint64_t *nodes, GError **errp);

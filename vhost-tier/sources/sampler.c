@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The sampling engine's decisions; sampler.h has the theory.
+ */
+#include "sampler.h"
+
+#include <glib.h>
+
+#define MS 1000000ull
+#define SECOND (1000 * MS)
+
+/* Looks come LEVEL_NS(level) after the one before; a block enters at a level that adapts, and rises by one with each look. */
+#define LEVELS         16
+#define LEVEL_NS(level) (1 * MS << (level))     /* 1 ms .. 32.8 s */
+#define FIRST_LEVEL_MIN 1
+#define FIRST_LEVEL     3
+#define FIRST_LEVEL_MAX 8
+
+/* Where more than this share of what was armed is touched by the first look, looks begin earlier; where less, later. */
+#define FIRST_LOOK_MANY 0.5
+#define FIRST_LOOK_FEW  0.02
+
+#define CANDIDATES 16           /* blocks that compete to be armed */
+#define ARM_FAULTS 1            /* what arming a block costs the guest at once (its vCPUs are stopped for a moment), in faults */
+#define AGE_WORTH_PER_S 2.0     /* added to a block's worth for each second that it was not armed */
+#define AGE_MAX_S 1000.0
+#define SETTLE_NS SECOND        /* after arming */
+#define LEARN 0.1               /* weight of one block in what is learned */
+#define DEBT_MAX_S 10           /* a debt beyond so many seconds' earnings is forgiven: it must not blind for long */
+
+typedef struct Block {
+    uint64_t watched;           /* bit i: its i-th granule is armed, and was not seen touched since */
+    uint64_t looked_ns;         /* last look, or arming */
+    uint64_t armed_ns;          /* last arming; 0: never */
+    float prepaid;              /* faults paid for and not yet seen; negative once settled */
+    uint16_t n_armed, n_touched; /* by the last arming, and since */
+    uint8_t level;
+    bool queued;
+    uint32_t next, prev;        /* in the queue of its level */
+} Block;
+
+typedef struct Queue {
+    uint32_t head, tail;
+} Queue;
+
+#define END UINT32_MAX
+
+struct Sampler {
+    SamplerBudget *budget;
+    size_t n_granules;
+    size_t n_blocks;
+    unsigned faults_per_granule;
+    unsigned first_level;
+    double first_look_share;    /* of the granules armed, those touched by the first look, lately */
+    uint64_t random;
+    size_t cursor;              /* takes part in every draw, so that each block does in the end */
+    Block *blocks;
+    Queue queues[LEVELS];       /* each in order of time, as all in it wait equally long */
+};
+
+/* Steele et al.'s SplitMix64: a fixed increment and two mixing multiplications. */
+static uint64_t next_random(Sampler *sampler)
+{
+    uint64_t z = sampler->random += 0x9e3779b97f4a7c15ull;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+}
+
+void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns, uint64_t now_ns)
+{
+    *budget = (SamplerBudget){
+        .share = share,
+        .fault_ns = MAX(fault_ns, 1),
+        .hit_share = 1,         /* until learned, all that is armed is taken to be touched at once */
+        .refilled_ns = now_ns,
+        .window_ns = now_ns,
+    };
+}
+
+void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns)
+{
+    double most = budget->share * SECOND;
+
+    if (now_ns > budget->refilled_ns) {
+        budget->tokens_ns += budget->share * (now_ns - budget->refilled_ns);
+        budget->refilled_ns = now_ns;
+    }
+    budget->tokens_ns = CLAMP(budget->tokens_ns, -DEBT_MAX_S * most, most);
+    if (now_ns >= budget->window_ns + SECOND) {
+        budget->lost_share = (double)(budget->lost_ns - budget->window_lost_ns) / (now_ns - budget->window_ns);
+        budget->window_ns = now_ns;
+        budget->window_lost_ns = budget->lost_ns;
+    }
+}
+
+uint64_t sampler_budget_ready_ns(const SamplerBudget *budget, uint64_t now_ns)
+{
+    if (budget->tokens_ns > 0) {
+        return now_ns;
+    }
+    return now_ns + MIN(1 - budget->tokens_ns / budget->share, DEBT_MAX_S * (double)SECOND);
+}
+
+Sampler *sampler_new(size_t n_granules, unsigned faults_per_granule, SamplerBudget *budget, uint64_t seed)
+{
+    Sampler *sampler = g_new0(Sampler, 1);
+
+    sampler->budget = budget;
+    sampler->n_granules = n_granules;
+    sampler->n_blocks = (n_granules + SAMPLER_BLOCK_GRANULES - 1) / SAMPLER_BLOCK_GRANULES;
+    sampler->faults_per_granule = faults_per_granule;
+    sampler->random = seed;
+    sampler->blocks = g_new0(Block, sampler->n_blocks);
+    sampler_reset(sampler);
+    return sampler;
+}
+
+void sampler_free(Sampler *sampler)
+{
+    if (sampler) {
+        g_free(sampler->blocks);
+        g_free(sampler);
+    }
+}
+
+size_t sampler_blocks(const Sampler *sampler)
+{
+    return sampler->n_blocks;
+}
+
+unsigned sampler_block_size(const Sampler *sampler, size_t block)
+{
+    return MIN(SAMPLER_BLOCK_GRANULES, sampler->n_granules - block * SAMPLER_BLOCK_GRANULES);
+}
+
+static uint64_t whole_block(const Sampler *sampler, size_t block)
+{
+    return UINT64_MAX >> (SAMPLER_BLOCK_GRANULES - sampler_block_size(sampler, block));
+}
+
+void sampler_reset(Sampler *sampler)
+{
+    for (size_t i = 0; i < sampler->n_blocks; i++) {
+        sampler->blocks[i].watched = 0;
+        sampler->blocks[i].queued = false;
+        sampler->blocks[i].prepaid = -1;
+    }
+    for (unsigned level = 0; level < LEVELS; level++) {
+        sampler->queues[level] = (Queue){.head = END, .tail = END};
+    }
+    sampler->first_level = FIRST_LEVEL;
+    sampler->first_look_share = (FIRST_LOOK_MANY + FIRST_LOOK_FEW) / 2;
+}
+
+static void queue_remove(Sampler *sampler, size_t index)
+{
+    Block *block = &sampler->blocks[index];
+    Queue *queue = &sampler->queues[block->level];
+
+    if (!block->queued) {
+        return;
+    }
+    if (block->prev == END) {
+        queue->head = block->next;
+    } else {
+        sampler->blocks[block->prev].next = block->next;
+    }
+    if (block->next == END) {
+        queue->tail = block->prev;
+    } else {
+        sampler->blocks[block->next].prev = block->prev;
+    }
+    block->queued = false;
+}
+
+static void queue_append(Sampler *sampler, size_t index, unsigned level)
+{
+    Block *block = &sampler->blocks[index];
+    Queue *queue = &sampler->queues[level];
+
+    block->level = level;
+    block->next = END;
+    block->prev = queue->tail;
+    block->queued = true;
+    if (queue->tail == END) {
+        queue->head = index;
+    } else {
+        sampler->blocks[queue->tail].next = index;
+    }
+    queue->tail = index;
+}
+
+/* The level whose first block is due first, or LEVELS if nothing is watched. */
+static unsigned first_due(const Sampler *sampler, uint64_t *due_ns)
+{
+    unsigned first = LEVELS;
+
+    *due_ns = UINT64_MAX;
+    for (unsigned level = 0; level < LEVELS; level++) {
+        uint32_t head = sampler->queues[level].head;
+
+        if (head != END && sampler->blocks[head].looked_ns + LEVEL_NS(level) < *due_ns) {
+            *due_ns = sampler->blocks[head].looked_ns + LEVEL_NS(level);
+            first = level;
+        }
+    }
+    return first;
+}
+
+size_t sampler_due(const Sampler *sampler, uint64_t now_ns)
+{
+    uint64_t due_ns;
+    unsigned level = first_due(sampler, &due_ns);
+
+    return level < LEVELS && due_ns <= now_ns ? sampler->queues[level].head : SAMPLER_NONE;
+}
+
+uint64_t sampler_due_ns(const Sampler *sampler)
+{
+    uint64_t due_ns;
+
+    first_due(sampler, &due_ns);
+    return due_ns;
+}
+
+uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_ns)
+{
+    *since_ns = sampler->blocks[block].looked_ns;
+    return sampler->blocks[block].watched;
+}
+
+/* Pay for @faults that were seen, out of what was paid in advance as far as that goes. */
+static void pay(Sampler *sampler, Block *block, double faults)
+{
+    SamplerBudget *budget = sampler->budget;
+    double in_advance = MIN(MAX(block->prepaid, 0), faults);
+
+    budget->lost_ns += faults * budget->fault_ns;
+    block->prepaid -= in_advance;
+    budget->tokens_ns -= (faults - in_advance) * budget->fault_ns;
+}
+
+/* A second after arming: give back what was not needed, and learn how much is. */
+static void settle(Sampler *sampler, Block *block, uint64_t now_ns)
+{
+    SamplerBudget *budget = sampler->budget;
+
+    if (block->prepaid < 0 || now_ns < block->armed_ns + SETTLE_NS) {
+        return;
+    }
+    budget->tokens_ns += block->prepaid * budget->fault_ns;
+    block->prepaid = -1;
+    if (block->n_armed) {
+        budget->hit_share += LEARN * ((double)block->n_touched / block->n_armed - budget->hit_share);
+    }
+}
+
+/* Begin to look earlier when the first look finds most pages touched (it can't tell them apart), later when it finds none. */
+static void adapt_first_look(Sampler *sampler, const Block *block)
+{
+    if (block->n_armed == 0) {
+        return;
+    }
+    sampler->first_look_share += LEARN * ((double)block->n_touched / block->n_armed - sampler->first_look_share);
+    if (sampler->first_look_share > FIRST_LOOK_MANY && sampler->first_level > FIRST_LEVEL_MIN) {
+        sampler->first_level--;
+    } else if (sampler->first_look_share < FIRST_LOOK_FEW && sampler->first_level < FIRST_LEVEL_MAX) {
+        sampler->first_level++;
+    } else {
+        return;
+    }
+    sampler->first_look_share = (FIRST_LOOK_MANY + FIRST_LOOK_FEW) / 2;
+}
+
+void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t now_ns)
+{
+    Block *block = &sampler->blocks[index];
+    unsigned n = __builtin_popcountll(touched & block->watched);
+    bool first_look = block->looked_ns == block->armed_ns;
+
+    queue_remove(sampler, index);
+    block->watched &= ~touched;
+    block->looked_ns = now_ns;
+    block->n_touched += n;
+    pay(sampler, block, (double)n * sampler->faults_per_granule);
+    settle(sampler, block, now_ns);
+    if (first_look) {
+        adapt_first_look(sampler, block);
+    }
+    if (block->watched) {
+        queue_append(sampler, index, MIN(block->level + 1, LEVELS - 1));
+    } else {
+        settle(sampler, block, block->armed_ns + SETTLE_NS);
+    }
+}
+
+/* What arming a block is worth: the mean uncertainty of what it would add to the watched; negative if it adds nothing. */
+static double block_worth(const Sampler *sampler, size_t index, SamplerScore *score, void *opaque, uint64_t now_ns)
+{
+    const Block *block = &sampler->blocks[index];
+    uint64_t idle = whole_block(sampler, index) & ~block->watched;
+    unsigned n = __builtin_popcountll(idle), sum = 0;
+    uint8_t scores[SAMPLER_BLOCK_GRANULES] = {0};
+    double age_s = block->armed_ns ? (double)(now_ns - block->armed_ns) / SECOND : AGE_MAX_S;
+
+    if (n == 0) {
+        return -1;
+    }
+    score(opaque, index, scores);
+    for (unsigned i = 0; i < SAMPLER_BLOCK_GRANULES; i++) {
+        sum += idle >> i & 1 ? scores[i] : 0;
+    }
+    return (double)sum / (n + ARM_FAULTS) + AGE_WORTH_PER_S * MIN(age_s, AGE_MAX_S) * n / (n + ARM_FAULTS);
+}
+
+size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, double *worth)
+{
+    size_t best = SAMPLER_NONE;
+
+    *worth = -1;
+    for (unsigned i = 0; i < MIN(CANDIDATES, sampler->n_blocks); i++) {
+        size_t candidate = i == 0 ? sampler->cursor : next_random(sampler) % sampler->n_blocks;
+        double candidate_worth = block_worth(sampler, candidate, score, opaque, now_ns);
+
+        if (candidate_worth < 0 && i == 0) {
+            sampler->cursor = (sampler->cursor + 1) % sampler->n_blocks;
+        }
+        if (candidate_worth > *worth) {
+            best = candidate;
+            *worth = candidate_worth;
+        }
+    }
+    return best;
+}
+
+void sampler_armed(Sampler *sampler, size_t index, uint64_t now_ns)
+{
+    Block *block = &sampler->blocks[index];
+    uint64_t all = whole_block(sampler, index);
+    SamplerBudget *budget = sampler->budget;
+    double expected;
+
+    queue_remove(sampler, index);
+    block->n_armed = __builtin_popcountll(all & ~block->watched);
+    block->n_touched = 0;
+    block->watched = all;
+    block->armed_ns = block->looked_ns = now_ns;
+    expected = block->n_armed * sampler->faults_per_granule * budget->hit_share;
+    budget->tokens_ns -= (ARM_FAULTS + expected - MAX(block->prepaid, 0)) * budget->fault_ns;
+    budget->lost_ns += ARM_FAULTS * budget->fault_ns;
+    block->prepaid = expected;
+    queue_append(sampler, index, sampler->first_level);
+    if (index == sampler->cursor) {
+        sampler->cursor = (sampler->cursor + 1) % sampler->n_blocks;
+    }
+}
+
+void sampler_refused(Sampler *sampler, size_t index, uint64_t now_ns)
+{
+    sampler->blocks[index].armed_ns = now_ns;
+    if (index == sampler->cursor) {
+        sampler->cursor = (sampler->cursor + 1) % sampler->n_blocks;
+    }
+}
