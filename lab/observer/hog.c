@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Occupying a NUMA node; see hog.h.
+ */
+#include "hog.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <numaif.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define CHUNK_BYTES (256u << 10)
+#define PAGE        4096u
+#define MAX_NODES   1024u
+
+struct Hog {
+    unsigned node;
+    GPtrArray *chunks;      /* of CHUNK_BYTES each */
+};
+
+/*
+ * Bytes of @node that can be had without the kernel making room: what is free beyond the sum of its zones' watermarks up to
+ * which kswapd works in tiering mode ("promo" where the kernel tells it, else "high").
+ */
+static bool available(unsigned node, uint64_t *bytes, GError **errp)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    uint64_t value, high = 0, free_pages = 0, watermark_pages = 0;
+    unsigned in_node = MAX_NODES;
+
+    if (!g_file_get_contents("/proc/zoneinfo", &text, NULL, errp)) {
+        return false;
+    }
+    lines = g_strsplit(text, "\n", -1);
+    for (char **l = lines; *l; l++) {
+        if (sscanf(*l, "Node %u, zone", &in_node) == 1 || in_node != node) {
+            continue;
+        }
+        if (sscanf(*l, " pages free %" G_GUINT64_FORMAT, &value) == 1) {
+            free_pages += value;
+        } else if (sscanf(*l, " high %" G_GUINT64_FORMAT, &value) == 1) {
+            high = value;
+            watermark_pages += value;
+        } else if (sscanf(*l, " promo %" G_GUINT64_FORMAT, &value) == 1 && value > high) {
+            watermark_pages += value - high;
+        }
+    }
+    *bytes = free_pages > watermark_pages ? (free_pages - watermark_pages) * PAGE : 0;
+    return true;
+}
+
+/* A chunk of memory, locked on @node. */
+static void *chunk_new(unsigned node, GError **errp)
+{
+    unsigned long nodes[MAX_NODES / (8 * sizeof(unsigned long))] = {0};
+    void *chunk = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    nodes[node / (8 * sizeof(*nodes))] = 1ul << node % (8 * sizeof(*nodes));
+    if (chunk == MAP_FAILED || mbind(chunk, CHUNK_BYTES, MPOL_BIND, nodes, MAX_NODES, 0) < 0 ||
+        mlock(chunk, CHUNK_BYTES) < 0) {
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED, "locking memory on node %u: %s (root, or 'ulimit -l unlimited', "
+                    "is needed)", node, g_strerror(errno));
+        if (chunk != MAP_FAILED) {
+            munmap(chunk, CHUNK_BYTES);
+        }
+        return NULL;
+    }
+    return chunk;
+}
+
+static void chunk_free(gpointer chunk)
+{
+    munmap(chunk, CHUNK_BYTES);
+}
+
+Hog *hog_new(unsigned node)
+{
+    Hog *hog = g_new0(Hog, 1);
+
+    hog->node = node;
+    hog->chunks = g_ptr_array_new_with_free_func(chunk_free);
+    return hog;
+}
+
+bool hog_hold(Hog *hog, uint64_t held_bytes, uint64_t budget_bytes, GError **errp)
+{
+    uint64_t bytes;
+    int64_t surplus;
+
+    if (!available(hog->node, &bytes, errp)) {
+        return false;
+    }
+    surplus = (int64_t)(held_bytes + bytes) - (int64_t)budget_bytes;
+    for (int64_t taken = 0; taken + CHUNK_BYTES <= MIN(surplus, HOG_STEP_BYTES); taken += CHUNK_BYTES) {
+        void *chunk = chunk_new(hog->node, errp);
+
+        if (!chunk) {
+            return false;
+        }
+        g_ptr_array_add(hog->chunks, chunk);
+    }
+    for (; surplus <= -(int64_t)CHUNK_BYTES && hog->chunks->len > 0; surplus += CHUNK_BYTES) {
+        g_ptr_array_set_size(hog->chunks, (int)hog->chunks->len - 1);
+    }
+    return true;
+}
+
+uint64_t hog_bytes(const Hog *hog)
+{
+    return (uint64_t)hog->chunks->len * CHUNK_BYTES;
+}
+
+void hog_free(Hog *hog)
+{
+    g_ptr_array_unref(hog->chunks);
+    g_free(hog);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is true of a guest's placement; see truth.h.
+ */
+#include "truth.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "placement.h"
+
+struct Truth {
+    const Guest *guest;
+    size_t pages;               /* of all RAM */
+    gint64 start_us, last_us;
+    uint32_t *counts, *marked;  /* of the working area: at the last sample; at truth_mark() */
+    int8_t *nodes;              /* of all RAM, at the last sample */
+    double *moved_s;            /* of each page of RAM: when it last moved; -infinity: never */
+    int8_t *moved_from;
+    GArray *intervals;
+};
+
+#define FIRST_PAGE (GUEST_BASE_ADDR / GUEST_PAGE_BYTES)
+
+static bool take(const Truth *truth, uint32_t *counts, int8_t *nodes, GError **errp)
+{
+    return placement_query(truth->guest->process->pid, truth->guest->hva, truth->pages, nodes, errp) &&
+           guest_counts(truth->guest, counts, errp);
+}
+
+Truth *truth_new(const Guest *guest, GError **errp)
+{
+    g_autoptr(Truth) truth = g_new0(Truth, 1);
+
+    truth->guest = guest;
+    truth->pages = guest->ram_bytes / GUEST_PAGE_BYTES;
+    truth->counts = g_new0(uint32_t, guest->header.pages);
+    truth->marked = g_new0(uint32_t, guest->header.pages);
+    truth->nodes = g_new0(int8_t, truth->pages);
+    truth->moved_from = g_new0(int8_t, truth->pages);
+    truth->moved_s = g_new(double, truth->pages);
+    truth->intervals = g_array_new(FALSE, TRUE, sizeof(TruthInterval));
+    for (size_t i = 0; i < truth->pages; i++) {
+        truth->moved_s[i] = -INFINITY;
+    }
+    if (!take(truth, truth->counts, truth->nodes, errp)) {
+        return NULL;
+    }
+    truth->start_us = truth->last_us = g_get_monotonic_time();
+    truth_mark(truth);
+    return g_steal_pointer(&truth);
+}
+
+void truth_free(Truth *truth)
+{
+    g_free(truth->counts);
+    g_free(truth->marked);
+    g_free(truth->nodes);
+    g_free(truth->moved_s);
+    g_free(truth->moved_from);
+    g_array_unref(truth->intervals);
+    g_free(truth);
+}
+
+static double seconds_since(const Truth *truth, gint64 us)
+{
+    return (double)(us - truth->start_us) / G_USEC_PER_SEC;
+}
+
+/* Account for page @i of RAM, which lies on node @now. */
+static void follow(Truth *truth, TruthInterval *interval, size_t i, int8_t now)
+{
+    int8_t before = truth->nodes[i];
+
+    if (now != PLACEMENT_ABSENT && now < TRUTH_NODES) {
+        interval->node_bytes[now] += GUEST_PAGE_BYTES;
+    }
+    if (before == now || before == PLACEMENT_ABSENT || now == PLACEMENT_ABSENT) {
+        return;
+    }
+    interval->moved_bytes += GUEST_PAGE_BYTES;
+    if (truth->moved_from[i] == now && interval->to_s - truth->moved_s[i] <= TRUTH_UNDONE_S) {
+        interval->undone_bytes += GUEST_PAGE_BYTES;
+    }
+    truth->moved_s[i] = interval->to_s;
+    truth->moved_from[i] = before;
+}
+
+TruthInterval *truth_sample(Truth *truth, GError **errp)
+{
+    g_autofree uint32_t *counts = g_new(uint32_t, truth->guest->header.pages);
+    g_autofree int8_t *nodes = g_new(int8_t, truth->pages);
+    TruthInterval interval = {.estimated = NAN};
+    gint64 now_us;
+
+    if (!take(truth, counts, nodes, errp)) {
+        return NULL;
+    }
+    now_us = g_get_monotonic_time();
+    interval.from_s = seconds_since(truth, truth->last_us);
+    interval.to_s = seconds_since(truth, now_us);
+    for (size_t i = 0; i < truth->guest->header.pages; i++) {
+        double visits = counts[i] - truth->counts[i];      /* modulo 2^32, as they are counted */
+        size_t page = FIRST_PAGE + i;
+
+        interval.visits += visits;
+        interval.hits += visits * 0.5 * ((truth->nodes[page] == 0) + (nodes[page] == 0));
+    }
+    for (size_t i = 0; i < truth->pages; i++) {
+        follow(truth, &interval, i, nodes[i]);
+    }
+    memcpy(truth->counts, counts, truth->guest->header.pages * sizeof(*counts));
+    memcpy(truth->nodes, nodes, truth->pages * sizeof(*nodes));
+    truth->last_us = now_us;
+    g_array_append_val(truth->intervals, interval);
+    return &g_array_index(truth->intervals, TruthInterval, truth->intervals->len - 1);
+}
+
+guint truth_length(const Truth *truth)
+{
+    return truth->intervals->len;
+}
+
+TruthInterval truth_sum(const Truth *truth, guint first, guint end)
+{
+    TruthInterval sum = {.estimated = NAN};
+    double estimated = 0;
+    guint n_estimated = 0;
+
+    g_assert(first < end && end <= truth->intervals->len);
+    sum.from_s = g_array_index(truth->intervals, TruthInterval, first).from_s;
+    for (guint i = first; i < end; i++) {
+        const TruthInterval *one = &g_array_index(truth->intervals, TruthInterval, i);
+
+        sum.to_s = one->to_s;
+        sum.visits += one->visits;
+        sum.hits += one->hits;
+        sum.moved_bytes += one->moved_bytes;
+        sum.undone_bytes += one->undone_bytes;
+        memcpy(sum.node_bytes, one->node_bytes, sizeof(sum.node_bytes));
+        if (!isnan(one->estimated)) {
+            estimated += one->estimated;
+            n_estimated++;
+        }
+    }
+    if (n_estimated) {
+        sum.estimated = estimated / n_estimated;
+    }
+    return sum;
+}
+
+double truth_hit_ratio(const TruthInterval *interval)
+{
+    return interval->visits > 0 ? interval->hits / interval->visits : NAN;
+}
+
+double truth_accesses_per_s(const Truth *truth, const TruthInterval *interval)
+{
+    return interval->visits * truth->guest->header.burst / (interval->to_s - interval->from_s);
+}
+
+void truth_mark(Truth *truth)
+{
+    memcpy(truth->marked, truth->counts, truth->guest->header.pages * sizeof(*truth->marked));
+}
+
+static int most_first(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x < y) - (x > y);
+}
+
+double truth_oracle(const Truth *truth, uint64_t bytes)
+{
+    size_t n = truth->guest->header.pages, budget = bytes / GUEST_PAGE_BYTES;
+    g_autofree uint32_t *visits = g_new(uint32_t, n);
+    double all = 0, best = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        visits[i] = truth->counts[i] - truth->marked[i];
+    }
+    qsort(visits, n, sizeof(*visits), most_first);
+    for (size_t i = 0; i < n; i++) {
+        all += visits[i];
+        best += i < budget ? visits[i] : 0;
+    }
+    return all > 0 ? best / all : NAN;
+}
