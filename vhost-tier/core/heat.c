@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SWEEP_EPOCHS 0x1000u
+#define SWEEP_EPOCHS 0xc00u
 
 /* Between two sweeps ages grow by SWEEP_EPOCHS; they must not wrap meanwhile. */
 G_STATIC_ASSERT(HEAT_SEEN_AGE_MAX + SWEEP_EPOCHS < 0x10000u);
@@ -22,9 +22,7 @@ void heat_model_init(HeatModel *model, uint64_t half_life_ns)
 
 void heat_set_half_life(HeatModel *model, uint64_t half_life_ns)
 {
-    Log2 decay = (double)HEAT_EPOCH_NS / half_life_ns * LOG2_ONE + 0.5;
-
-    model->decay = MAX(decay, 1);
+    model->decay = (double)HEAT_EPOCH_NS / half_life_ns * LOG2_ONE * HEAT_DECAY_ONE + 0.5;
 }
 
 HeatMap *heat_map_new(uint32_t id, uint64_t size, uint32_t granule_bytes, GError **errp)
@@ -100,11 +98,11 @@ void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_
     model->epoch = epoch;
 }
 
-/* What was known of a granule, as an observation may build on it. */
-static inline void recall(const HeatModel *model, const Heat *heat, Log2 *rate, Log2 *exposure)
+/* What was known of a granule, as an observation may build on it: for @most log2 seconds, and HEAT_MAX_ACCESSES. */
+static inline void recall(const HeatModel *model, const Heat *heat, Log2 most, Log2 *rate, Log2 *exposure)
 {
     *rate = heat_rate(model, heat);
-    *exposure = MIN(heat_exposure(model, heat), HEAT_MAX_ACCESSES - *rate);
+    *exposure = MIN(MIN(heat_exposure(model, heat), most), HEAT_MAX_ACCESSES - *rate);
 }
 
 static inline void learn(const HeatModel *model, Heat *heat, Log2 rate, Log2 exposure)
@@ -116,31 +114,46 @@ static inline void learn(const HeatModel *model, Heat *heat, Log2 rate, Log2 exp
     heat->seen = model->epoch;
 }
 
+/* The bit was clear for 2^@interval seconds: no access, but exposure. */
+static inline void miss(const HeatModel *model, Heat *heat, Log2 interval)
+{
+    Log2 rate, before, after;
+
+    recall(model, heat, -LOG2_ZERO, &rate, &before);
+    after = log2_add(&model->tables, before, interval);
+    learn(model, heat, rate + before - after, after);
+    heat->again = false;
+}
+
+/* The bit was set in 2^@interval seconds. */
+static inline void hit(const HeatModel *model, Heat *heat, Log2 interval)
+{
+    const LogTables *tables = &model->tables;
+    Log2 rate, before, accesses, after;
+
+    recall(model, heat, interval + (heat->again ? HEAT_MAX_INTERVALS_AGAIN : HEAT_MAX_INTERVALS), &rate, &before);
+    accesses = log2_add(tables, rate + before, log2_hits(tables, rate + interval));
+    after = log2_add(tables, before, interval);
+    learn(model, heat, accesses - after, after);
+    heat->again = true;
+}
+
 void heat_add_bits(const HeatModel *model, HeatMap *map, size_t first, size_t n, const uint64_t *accessed,
                    uint64_t interval_ns)
 {
-    const LogTables *tables = &model->tables;
     Log2 interval = log2_of(interval_ns * 1e-9);
 
     for (size_t i = 0; i < n; i++) {
-        Heat *heat = &map->granules[first + i];
-        Log2 rate, before, after, accesses;
-
-        recall(model, heat, &rate, &before);
         if (accessed[i / 64] >> (i % 64) & 1) {
-            before = MIN(before, interval + HEAT_MAX_INTERVALS);
-            accesses = log2_add(tables, rate + before, log2_hits(tables, rate + interval));
+            hit(model, &map->granules[first + i], interval);
         } else {
-            accesses = rate + before;
+            miss(model, &map->granules[first + i], interval);
         }
-        after = log2_add(tables, before, interval);
-        learn(model, heat, accesses - after, after);
     }
 }
 
 void heat_add_rate(const HeatModel *model, HeatMap *map, size_t first, size_t n, double per_s, uint64_t exposure_ns)
 {
-    const LogTables *tables = &model->tables;
     Log2 exposure = log2_of(exposure_ns * 1e-9);
     Log2 counted = log2_of(per_s) + exposure;
 
@@ -148,9 +161,9 @@ void heat_add_rate(const HeatModel *model, HeatMap *map, size_t first, size_t n,
         Heat *heat = &map->granules[first + i];
         Log2 rate, before, after;
 
-        recall(model, heat, &rate, &before);
-        after = log2_add(tables, before, exposure);
-        learn(model, heat, log2_add(tables, rate + before, counted) - after, after);
+        recall(model, heat, -LOG2_ZERO, &rate, &before);
+        after = log2_add(&model->tables, before, exposure);
+        learn(model, heat, log2_add(&model->tables, rate + before, counted) - after, after);
     }
 }
 

@@ -9,8 +9,9 @@
  * - An observation of T seconds adds T to b. An access bit that is clear adds nothing to a; one that is set adds the accesses that it
  *   stands for at the rate known so far (log2_hits()), since a bit saturates. A counted rate r over w seconds adds r * w to a and w to b.
  * - The past must not outweigh the present, or a page that turned hot would be believed too late. So what was known counts, at the
- *   next observation, for at most HEAT_MAX_ACCESSES accesses; and against a set bit for at most HEAT_MAX_INTERVALS of its own
- *   intervals: a few hits in a row lift any page, a short interval without a hit says little and costs nothing.
+ *   next observation, for at most HEAT_MAX_ACCESSES accesses; against a set bit for at most HEAT_MAX_INTERVALS of its own intervals; and
+ *   against one that follows a set bit for HEAT_MAX_INTERVALS_AGAIN: now and then a cold page is hit by chance, hardly ever
+ *   twice running. A short interval without a hit says little, and costs nothing of what was known.
  * - Exposure halves each half-life that passes (the rate stays: it is only less sure).
  * - A granule never seen is taken for a typical one (the median rate, from the planner), known from half an access.
  * How sure a rate is follows from a alone (log2_width()): the planner takes the lower end for what it would promote, the upper end
@@ -25,16 +26,18 @@
 #include "policy.h"
 
 #define HEAT_EPOCH_NS 250000000ull
-#define HEAT_MOVED_BITS 14
+#define HEAT_MOVED_BITS 13
 #define HEAT_SEEN_AGE_MAX 0x8000u       /* epochs; ages above are told as this */
-#define HEAT_MOVED_AGE_MAX 0x2000u
+#define HEAT_MOVED_AGE_MAX 0x1000u
 
 #define HEAT_RATE_ORIGIN (-24 * LOG2_ONE)       /* rates from 2^-24 to 2^40 a second */
 #define HEAT_EXPOSURE_ORIGIN (-20 * LOG2_ONE)   /* exposures from 2^-20 to 2^12 seconds, in steps of 1/128 octave */
 #define HEAT_EXPOSURE_STEP 8
+#define HEAT_DECAY_ONE 256
 
 #define HEAT_MAX_ACCESSES (2 * LOG2_ONE)        /* log2: 4 accesses */
-#define HEAT_MAX_INTERVALS (2 * LOG2_ONE)       /* log2: 4 intervals */
+#define HEAT_MAX_INTERVALS (5 * LOG2_ONE / 2)   /* log2: 5.7 intervals */
+#define HEAT_MAX_INTERVALS_AGAIN (LOG2_ONE / 2) /* log2: 1.4 intervals */
 
 typedef enum HeatLast {                 /* what became of a granule at the time 'moved' */
     HEAT_NEVER,
@@ -49,6 +52,7 @@ typedef struct Heat {
     uint16_t seen;                      /* epoch of the last evidence */
     uint16_t moved : HEAT_MOVED_BITS;   /* epoch of what 'last' says */
     uint16_t last : 2;                  /* HeatLast */
+    uint16_t again : 1;                 /* the last access bit was set */
     uint16_t exposure : 12;             /* log2 of seconds above HEAT_EXPOSURE_ORIGIN, at the time 'seen' */
     uint16_t place : 3;                 /* tier, by heat_tier() */
     uint16_t unmovable : 1;             /* refused again and again */
@@ -70,7 +74,7 @@ typedef struct HeatModel {
     uint64_t epoch;                     /* now */
     uint64_t swept;                     /* when ages were last bounded */
     Log2 prior;                         /* log2 of the rate of a granule never seen */
-    Log2 decay;                         /* of exposure, per epoch */
+    int64_t decay;                      /* of exposure, per epoch, in 1/HEAT_DECAY_ONE of a Log2 step */
 } HeatModel;
 
 void heat_model_init(HeatModel *model, uint64_t half_life_ns);
@@ -119,6 +123,12 @@ static inline uint32_t heat_moved_age(const HeatModel *model, const Heat *heat)
     return (model->epoch - heat->moved) & ((1u << HEAT_MOVED_BITS) - 1);
 }
 
+/* What @epochs take of an exposure. */
+static inline Log2 heat_decay(const HeatModel *model, uint32_t epochs)
+{
+    return epochs * model->decay / HEAT_DECAY_ONE;
+}
+
 /* log2 of accesses per second. */
 static inline Log2 heat_rate(const HeatModel *model, const Heat *heat)
 {
@@ -132,7 +142,7 @@ static inline Log2 heat_exposure(const HeatModel *model, const Heat *heat)
         return -LOG2_ONE - model->prior;
     }
     return heat->exposure * HEAT_EXPOSURE_STEP + HEAT_EXPOSURE_ORIGIN -
-           (Log2)heat_seen_age(model, heat) * model->decay;
+           heat_decay(model, heat_seen_age(model, heat));
 }
 
 /* How far the rate may be off, in steps of Log2. */

@@ -81,7 +81,7 @@ void log2_tables_init(LogTables *tables)
     }
     for (size_t i = 0; i < G_N_ELEMENTS(tables->width); i++) {
         double accesses = series_exp2((double)LOG2_WIDTH_MIN / LOG2_ONE + i * step);
-        double octaves = series_exp2(-0.5 * series_log2(accesses + 0.25));
+        double octaves = 1.25 * series_exp2(-0.5 * series_log2(accesses + 0.25));
 
         tables->width[i] = MIN(octaves, 2) * LOG2_ONE + 0.5;
     }

@@ -66,8 +66,8 @@ static inline Log2 log2_hits(const LogTables *tables, Log2 x)
 }
 
 /*
- * How far the true rate may well be, up or down (about one standard deviation), from one that was estimated from 2^@x accesses:
- * 1 / sqrt(n + 1/4) octaves, at most two.
+ * How far, up or down, the true rate may well be from one that was estimated from n = 2^@x accesses: 1.25 / sqrt(n + 1/4) octaves, but at
+ * most two. (One standard deviation of log2 of a Poisson rate is 1.44 / sqrt(n).)
  */
 static inline Log2 log2_width(const LogTables *tables, Log2 x)
 {

@@ -309,7 +309,7 @@ bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint6
     heat = &map->granules[granule];
     *out = (PolicyGranule){.rate_per_s = log2_value(heat_rate(model, heat)), .tier = heat_tier(heat)};
     if (heat_seen(heat)) {
-        out->confidence_s = log2_value(heat_exposure(model, heat) - (Log2)MIN(later, HEAT_SEEN_AGE_MAX) * model->decay);
+        out->confidence_s = log2_value(heat_exposure(model, heat) - heat_decay(model, MIN(later, HEAT_SEEN_AGE_MAX)));
         out->seen_ns = (model->epoch - MIN(heat_seen_age(model, heat), model->epoch)) * HEAT_EPOCH_NS;
     }
     if (heat->last == HEAT_PROMOTED || heat->last == HEAT_DEMOTED) {
