@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The commands of the control socket that change something or are about one VM; what is told of the host is in host-report.c.
+ */
+#include "commands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host-report.h"
+#include "host.h"
+
+static void fail(Call *call, const GError *error)
+{
+    const char *class = "GenericError";
+
+    if (g_error_matches(error, HOST_ERROR, HOST_ERROR_NOT_FOUND)) {
+        class = "NotFound";
+    } else if (g_error_matches(error, HOST_ERROR, HOST_ERROR_EXISTS)) {
+        class = "Exists";
+    } else if (g_error_matches(error, HOST_ERROR, HOST_ERROR_INVALID) ||
+               g_error_matches(error, VM_ERROR, VM_ERROR_INVALID)) {
+        class = "InvalidArgument";
+    }
+    call_error(call, class, "%s", error->message);
+}
+
+static JsonNode *object_node(JsonObject *object)
+{
+    JsonNode *node = json_node_init_object(json_node_alloc(), object);
+
+    json_object_unref(object);
+    return node;
+}
+
+static JsonObject *vm_json(Vm *vm, bool regions)
+{
+    g_autoptr(Snapshot) snapshot = vm_snapshot(vm);
+
+    return snapshot_json(snapshot, vm_name(vm), vm_socket(vm), regions);
+}
+
+/* The VM that the call names; answers with an error, and returns NULL, where there is none. */
+static Vm *vm_of(Call *call, Host *host)
+{
+    g_autoptr(GError) err = NULL;
+    Vm *vm = host_vm_find(host, call_string(call, "name"), &err);
+
+    if (!vm) {
+        fail(call, err);
+    }
+    return vm;
+}
+
+static void query_host(Call *call, void *opaque)
+{
+    call_return(call, object_node(host_report(opaque)));
+}
+
+static void query_vms(Call *call, void *opaque)
+{
+    g_autoptr(GPtrArray) vms = host_vms(opaque);
+    JsonArray *list = json_array_new();
+
+    for (guint i = 0; i < vms->len; i++) {
+        json_array_add_object_element(list, vm_json(g_ptr_array_index(vms, i), false));
+    }
+    call_return(call, json_node_init_array(json_node_alloc(), list));
+    json_array_unref(list);
+}
+
+static void query_vm(Call *call, void *opaque)
+{
+    Vm *vm = vm_of(call, opaque);
+
+    if (vm) {
+        call_return(call, object_node(vm_json(vm, true)));
+    }
+}
+
+/* uid and gid are 32 bits, and -1 means 'as it is' to chown(2). */
+static bool owner_arg(Call *call, const char *name, uint32_t *id)
+{
+    uint64_t number;
+
+    *id = UINT32_MAX;
+    if (!call_number(call, name, &number)) {
+        return true;
+    }
+    if (number >= UINT32_MAX) {
+        call_error(call, "InvalidArgument", "%s %" G_GUINT64_FORMAT " is none: it must be below 4294967295", name,
+                   number);
+        return false;
+    }
+    *id = (uint32_t)number;
+    return true;
+}
+
+static void vm_add(Call *call, void *opaque)
+{
+    g_autoptr(GError) err = NULL;
+    JsonObject *result;
+    uint32_t uid, gid;
+    Vm *vm;
+
+    if (!owner_arg(call, "uid", &uid) || !owner_arg(call, "gid", &gid)) {
+        return;
+    }
+    vm = host_vm_add(opaque, call_string(call, "name"), NULL, uid, gid, &err);
+    if (!vm) {
+        fail(call, err);
+        return;
+    }
+    result = json_object_new();
+    json_object_set_string_member(result, "socket", vm_socket(vm));
+    call_return(call, object_node(result));
+}
+
+static void on_deleted(void *opaque, void *result, const GError *error)
+{
+    call_return(opaque, NULL);
+    call_unref(opaque);
+}
+
+static void vm_del(Call *call, void *opaque)
+{
+    g_autoptr(GError) err = NULL;
+
+    if (host_vm_del(opaque, call_string(call, "name"), on_deleted, call_ref(call), &err)) {
+        return;
+    }
+    fail(call, err);
+    call_unref(call);
+}
+
+/* A request to a VM whose answer is what 'query-vm' returns, or nothing. The VM may be gone by then, so it goes by name. */
+typedef struct Pending {
+    Call *call;
+    Host *host;
+    char *name;
+    char *made;                 /* a file that was made for it, to go if it fails; or NULL */
+} Pending;
+
+static Pending *pending_new(Call *call, Host *host, Vm *vm)
+{
+    Pending *pending = g_new0(Pending, 1);
+
+    *pending = (Pending) { call_ref(call), host, g_strdup(vm_name(vm)), NULL };
+    return pending;
+}
+
+static void pending_free(Pending *pending)
+{
+    call_unref(pending->call);
+    g_free(pending->name);
+    g_free(pending->made);
+    g_free(pending);
+}
+
+static void on_set(void *opaque, void *result, const GError *error)
+{
+    Pending *pending = opaque;
+    g_autoptr(GError) err = NULL;
+    Vm *vm = error ? NULL : host_vm_find(pending->host, pending->name, &err);
+
+    if (vm) {
+        call_return(pending->call, object_node(vm_json(vm, true)));
+    } else {
+        fail(pending->call, error ? error : err);
+    }
+    pending_free(pending);
+}
+
+static bool mode_arg(Call *call, VmSettings *settings)
+{
+    static const char *const modes[] = { "off", "observe", "on", NULL };
+    const char *mode = call_string(call, "mode");
+
+    settings->has_mode = mode != NULL;
+    for (int i = 0; mode && modes[i]; i++) {
+        if (!strcmp(mode, modes[i])) {
+            settings->mode = (TierMode)i;
+            return true;
+        }
+    }
+    if (mode) {
+        call_error(call, "InvalidArgument", "mode '%s' is none of on, observe, off", mode);
+    }
+    return !mode;
+}
+
+static void vm_set_command(Call *call, void *opaque)
+{
+    VmSettings settings = { 0 };
+    uint64_t weight = 1;
+    Vm *vm = vm_of(call, opaque);
+
+    if (!vm || !mode_arg(call, &settings)) {
+        return;
+    }
+    settings.has_fast_size = call_number(call, "fast-size", &settings.fast_size);
+    settings.has_fast_min = call_number(call, "fast-min", &settings.fast_min);
+    settings.has_weight = call_number(call, "weight", &weight);
+    if (weight < 1 || weight > 1000) {
+        call_error(call, "InvalidArgument", "weight %" G_GUINT64_FORMAT " is not in 1 to 1000", weight);
+        return;
+    }
+    settings.weight = (uint32_t)weight;
+    if (!settings.has_fast_size && !settings.has_fast_min && !settings.has_weight && !settings.has_mode) {
+        call_error(call, "InvalidArgument", "nothing to set: give fast-size, fast-min, weight or mode");
+        return;
+    }
+    vm_set(vm, &settings, on_set, pending_new(call, opaque, vm));
+}
+
+/* Make a trace's file: new, and nowhere but in the directory that is meant for it, by whatever way it is named. */
+static int trace_open(const Facts *facts, const char *path, GError **errp)
+{
+    const char *dir = facts->config->trace_dir;
+    g_autofree char *parent = g_path_get_dirname(path);
+    g_autofree char *base = g_path_get_basename(path);
+    g_autofree char *canonical = g_canonicalize_filename(dir, "/");
+    int dir_fd, fd;
+
+    if (!g_path_is_absolute(path) || strcmp(parent, canonical) || *base == '.') {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID,
+                    "'%s': traces are made in %s only (trace-dir in the configuration): give %s/NAME", path, canonical,
+                    canonical);
+        return -1;
+    }
+    if (g_mkdir_with_parents(canonical, 0700) < 0) {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_FAILED, "cannot make the folder %s: %s", canonical,
+                    g_strerror(errno));
+        return -1;
+    }
+    dir_fd = open(canonical, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    fd = dir_fd < 0 ? -1 : openat(dir_fd, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        g_set_error(errp, HOST_ERROR, errno == EEXIST ? HOST_ERROR_EXISTS : HOST_ERROR_FAILED,
+                    "cannot make the trace %s: %s", path, g_strerror(errno));
+    }
+    if (dir_fd >= 0) {
+        close(dir_fd);
+    }
+    return fd;
+}
+
+static void on_trace_started(void *opaque, void *result, const GError *error)
+{
+    Pending *pending = opaque;
+
+    if (error) {
+        g_unlink(pending->made);
+        fail(pending->call, error);
+    } else {
+        call_return(pending->call, NULL);
+    }
+    pending_free(pending);
+}
+
+static void trace_start(Call *call, void *opaque)
+{
+    g_autoptr(GError) err = NULL;
+    const char *path = call_string(call, "file");
+    Vm *vm = vm_of(call, opaque);
+    Pending *pending;
+    int fd;
+
+    if (!vm) {
+        return;
+    }
+    fd = trace_open(host_facts(opaque), path, &err);
+    if (fd < 0) {
+        fail(call, err);
+        return;
+    }
+    pending = pending_new(call, opaque, vm);
+    pending->made = g_strdup(path);
+    vm_trace_start(vm, path, fd, on_trace_started, pending);
+}
+
+static void on_trace_stopped(void *opaque, void *result, const GError *error)
+{
+    Pending *pending = opaque;
+    VmTrace *trace = result;
+
+    if (error) {
+        fail(pending->call, error);
+    } else {
+        JsonObject *answer = json_object_new();
+
+        json_object_set_string_member(answer, "file", trace->file);
+        json_object_set_int_member(answer, "bytes", (gint64)trace->bytes);
+        json_object_set_int_member(answer, "records", (gint64)trace->records);
+        call_return(pending->call, object_node(answer));
+    }
+    vm_trace_free(trace);
+    pending_free(pending);
+}
+
+static void trace_stop(Call *call, void *opaque)
+{
+    Vm *vm = vm_of(call, opaque);
+
+    if (vm) {
+        vm_trace_stop(vm, on_trace_stopped, pending_new(call, opaque, vm));
+    }
+}
+
+#define NAME { "name", CONTROL_STRING, true }
+
+const ControlCommand commands[] = {
+    { "query-host", { { NULL } }, query_host },
+    { "query-vms", { { NULL } }, query_vms },
+    { "query-vm", { NAME }, query_vm },
+    { "vm-add", { NAME, { "uid", CONTROL_NUMBER, false }, { "gid", CONTROL_NUMBER, false } }, vm_add },
+    { "vm-del", { NAME }, vm_del },
+    { "vm-set",
+      { NAME, { "fast-size", CONTROL_NUMBER, false }, { "fast-min", CONTROL_NUMBER, false },
+        { "weight", CONTROL_NUMBER, false }, { "mode", CONTROL_STRING, false } },
+      vm_set_command },
+    { "trace-start", { NAME, { "file", CONTROL_STRING, true } }, trace_start },
+    { "trace-stop", { NAME }, trace_stop },
+    { NULL },
+};

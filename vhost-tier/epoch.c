@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A VM's time: sources run when they are due; once an epoch it is looked where pages are, a plan is made and, in mode 'on', carried out.
+ *
+ * Theory of operation
+ *
+ * One GSource, the pump, is ready at the earliest time at which anything is due, and does what is due then. Nothing that it
+ * does takes long: a plan is carried out in slices of SLICE_NS, between which sources and messages have their turn, and looking for
+ * placement is cut off by the clock and goes on in the next epoch. So one epoch of a VM of any size costs a bounded time.
+ *
+ * A plan is carried out sorted by direction, since alternating directions cost the host many times more: first the demotions that make
+ * room, then the promotions, and of those never more than there really is room for below the budget, whatever failed before.
+ * What is not done at the plan's end is dropped: the next plan starts from where pages are.
+ */
+#include <string.h>
+
+#include "vm-impl.h"
+
+#define MS_NS G_GUINT64_CONSTANT(1000000)
+
+#define SLICE_NS      (10 * MS_NS)
+#define SLICE_MOVES   512               /* moves handed to the mover at a time */
+#define LOOK_GRANULES 8192              /* granules looked at between two looks at the clock */
+#define LOOK_SHARE    0.03              /* of an epoch, for looking where pages are */
+#define LOOK_SHARE_NEW 0.25             /* while a region has not been looked at in whole */
+#define MOVE_SHARE    0.6               /* of an epoch, in which a plan may be carried out */
+#define COLLAPSE_NS   (20 * MS_NS)      /* an epoch, for making huge pages */
+#define COLLAPSE_LOOK 64                /* blocks looked at an epoch */
+#define BLOCK_BYTES   (2u * 1024 * 1024)
+
+typedef struct Pump {
+    GSource source;
+    Vm *vm;
+} Pump;
+
+/* --- where pages are --- */
+
+static size_t granules(const Region *region)
+{
+    return (size_t)(region->size / region->granule_bytes);
+}
+
+/* Look at the next piece of a region; false when its process can't be asked. */
+static bool look_piece(Vm *vm, VmRegion *region)
+{
+    const size_t total = granules(&region->region);
+    const size_t n = MIN((size_t)LOOK_GRANULES, total - region->look_at);
+    g_autofree uint8_t *tiers = g_malloc(n);
+    g_autoptr(GError) err = NULL;
+
+    if (!mover_where(region->backend->mover, &region->region, region->look_at, n, tiers, &err)) {
+        vm_complain(vm, "VM '%s': cannot tell where its pages are: %s", vm->name, err->message);
+        return false;
+    }
+    policy_place(vm->policy, region->region.id, region->look_at, n, tiers);
+    region->look_at += n;
+    if (region->look_at == total) {
+        region->look_at = 0;
+        region->looked = true;
+    }
+    return true;
+}
+
+static void look(Vm *vm, VmRegion *region, uint64_t deadline_ns)
+{
+    bool more = true;
+
+    while (more && vm_now_ns() < deadline_ns) {
+        more = look_piece(vm, region) && region->look_at != 0;
+    }
+}
+
+/* Look at pieces of all regions, in turn, for a part of the epoch; at new ones first and for longer. */
+static void look_around(Vm *vm)
+{
+    const uint64_t start_ns = vm_now_ns();
+    const double share_ns = LOOK_SHARE * (double)vm->epoch_ns / MAX(vm->regions->len, 1);
+
+    for (guint i = 0; i < vm->regions->len; i++) {
+        VmRegion *region = g_ptr_array_index(vm->regions, i);
+
+        if (!region->looked) {
+            look(vm, region, start_ns + (uint64_t)(LOOK_SHARE_NEW * (double)vm->epoch_ns));
+        }
+    }
+    for (guint i = 0; i < vm->regions->len; i++) {
+        VmRegion *region = g_ptr_array_index(vm->regions, i);
+
+        if (region->looked) {
+            look(vm, region, vm_now_ns() + (uint64_t)share_ns);
+        }
+    }
+}
+
+/* --- moves --- */
+
+static bool is_demotion(const PolicyMove *move)
+{
+    return move->to > move->from;
+}
+
+/* Demotions first, then by region; within that, the plan's order. */
+static void run_sort(MoveRun *run, const PolicyPlan *plan, const GPtrArray *regions)
+{
+    run->n = run->at = 0;
+    for (int demote = 1; demote >= 0; demote--) {
+        for (guint r = 0; r < regions->len; r++) {
+            const VmRegion *region = g_ptr_array_index(regions, r);
+
+            for (size_t i = 0; i < plan->n_moves; i++) {
+                const PolicyMove *move = &plan->moves[i];
+
+                if (move->region == region->region.id && is_demotion(move) == demote) {
+                    run->moves[run->n++] = *move;
+                }
+            }
+        }
+    }
+}
+
+void epoch_forget_moves(Vm *vm)
+{
+    vm->run.n = vm->run.at = 0;
+}
+
+/* How many of the next moves go together: one region, one direction, and within the room for promotions. */
+static size_t run_next(const Vm *vm, uint32_t granule_bytes)
+{
+    const MoveRun *run = &vm->run;
+    const PolicyMove *first = &run->moves[run->at];
+    size_t n = 1, max = MIN((size_t)SLICE_MOVES, run->n - run->at);
+
+    if (!is_demotion(first)) {
+        PolicyStats stats;
+
+        policy_stats(vm->policy, &stats);
+        if (stats.granule_bytes[0] + granule_bytes > vm->budget_bytes) {
+            return 0;
+        }
+        max = MIN(max, (vm->budget_bytes - stats.granule_bytes[0]) / granule_bytes);
+    }
+    while (n < max && run->moves[run->at + n].region == first->region &&
+           is_demotion(&run->moves[run->at + n]) == is_demotion(first)) {
+        n++;
+    }
+    return n;
+}
+
+static void count_move(VmRegion *region, const PolicyMove *move, PolicyOutcome outcome)
+{
+    const uint32_t bytes = region->region.granule_bytes;
+
+    if (outcome != POLICY_MOVED) {
+        return;
+    }
+    if (is_demotion(move)) {
+        region->backend->demoted_bytes += bytes;
+    } else {
+        region->backend->promoted_bytes += bytes;
+    }
+    if (region->collapsed) {
+        region->collapsed[(uint64_t)move->granule * bytes / BLOCK_BYTES] = 0;
+    }
+}
+
+/* Carry on with the plan for one slice. */
+static void move_slice(Vm *vm, uint64_t now_ns)
+{
+    MoveRun *run = &vm->run;
+    const PolicyMove *moves = &run->moves[run->at];
+    VmRegion *region = vm_region_find(vm, moves->region);
+    PolicyOutcome outcomes[SLICE_MOVES];
+    size_t n = region ? run_next(vm, region->region.granule_bytes) : 0;
+
+    if (n == 0 || now_ns >= run->end_ns || !peer_alive(&region->backend->peer)) {
+        epoch_forget_moves(vm);
+        return;
+    }
+    n = mover_move(region->backend->mover, &region->region, moves, n, MIN(now_ns + SLICE_NS, run->end_ns), outcomes);
+    now_ns = vm_now_ns();
+    for (size_t i = 0; i < n; i++) {
+        policy_moved(vm->policy, &moves[i], outcomes[i], now_ns);
+        count_move(region, &moves[i], outcomes[i]);
+    }
+    run->at += n;
+}
+
+static bool moving(const Vm *vm)
+{
+    return vm->run.at < vm->run.n;
+}
+
+static void plan(Vm *vm, uint64_t now_ns)
+{
+    const PolicyPlan *made = policy_plan(vm->policy, now_ns);
+    MoveRun *run = &vm->run;
+
+    vm->throttled = made->throttled;
+    vm->thrashing = made->thrashing;
+    if (vm->mode != TIER_MODE_ON || made->n_moves == 0) {
+        return;
+    }
+    run->moves = g_renew(PolicyMove, run->moves, made->n_moves);
+    run->end_ns = now_ns + (uint64_t)(MOVE_SHARE * (double)vm->epoch_ns);
+    run_sort(run, made, vm->regions);
+}
+
+/* --- huge pages --- */
+
+/* Whether every granule of a block lies in tier 0 and is hotter than what would have to give way. */
+static bool block_is_hot(const Vm *vm, const VmRegion *region, size_t block, double threshold_per_s, uint64_t now_ns)
+{
+    const size_t per_block = BLOCK_BYTES / region->region.granule_bytes;
+    double rate = 0;
+
+    for (size_t i = 0; i < per_block; i++) {
+        PolicyGranule granule;
+
+        if (!policy_granule(vm->policy, region->region.id, block * per_block + i, now_ns, &granule) ||
+            granule.tier != 0) {
+            return false;
+        }
+        rate += granule.rate_per_s;
+    }
+    return rate > 0 && rate >= threshold_per_s * (double)per_block;
+}
+
+/* Make hot blocks that lie in tier 0 in whole into huge pages. */
+static void collapse(Vm *vm, VmRegion *region, const PolicyStats *stats, uint64_t now_ns)
+{
+    const size_t blocks = (size_t)(region->region.size / BLOCK_BYTES);
+
+    if (blocks == 0 || region->region.hva % BLOCK_BYTES) {
+        return;
+    }
+    if (!region->collapsed) {
+        region->collapsed = g_try_malloc0(blocks + 1);
+    }
+    for (int i = 0; region->collapsed && i < COLLAPSE_LOOK && vm_now_ns() < now_ns + COLLAPSE_NS; i++) {
+        const size_t block = region->collapse_at++ % blocks;
+        g_autoptr(GError) err = NULL;
+
+        if (region->collapsed[block] || !block_is_hot(vm, region, block, stats->threshold_per_s, now_ns)) {
+            continue;
+        }
+        /* Tried once, until something of it moves: what the kernel refuses now it would refuse again. */
+        region->collapsed[block] = 1;
+        if (!mover_collapse(region->backend->mover, &region->region, block, &err)) {
+            g_debug("VM '%s': block %zu of region %u stays small: %s", vm->name, block, region->region.id, err->message);
+        }
+    }
+}
+
+static void collapse_hot_blocks(Vm *vm, uint64_t now_ns)
+{
+    PolicyStats stats;
+
+    policy_stats(vm->policy, &stats);
+    for (guint i = 0; i < vm->regions->len; i++) {
+        VmRegion *region = g_ptr_array_index(vm->regions, i);
+
+        if (region->backend->config.hugepages == TIER_HUGEPAGES_COLLAPSE && region->region.granule_bytes == 4096) {
+            collapse(vm, region, &stats, now_ns);
+        }
+    }
+}
+
+/* --- the epoch --- */
+
+static void count_pages_per_s(Vm *vm, uint64_t now_ns)
+{
+    uint64_t pages = 0;
+
+    for (guint i = 0; i < vm->backends->len; i++) {
+        const Backend *backend = g_ptr_array_index(vm->backends, i);
+        MoverStats stats = { 0 };
+
+        if (backend->mover) {
+            mover_stats(backend->mover, &stats);
+        }
+        pages += stats.applied;
+    }
+    vm->pages_per_s = pages >= vm->pages_before && now_ns > vm->pages_before_ns ?
+        (double)(pages - vm->pages_before) * 1e9 / (double)(now_ns - vm->pages_before_ns) : 0;
+    vm->pages_before = pages;
+    vm->pages_before_ns = now_ns;
+}
+
+static void epoch(Vm *vm, uint64_t now_ns)
+{
+    epoch_forget_moves(vm);
+    if (vm->regions->len > 0 && vm->mode != TIER_MODE_OFF) {
+        look_around(vm);
+        if (vm->has_budget && !vm_frozen(vm)) {
+            if (vm->mode == TIER_MODE_ON) {
+                collapse_hot_blocks(vm, vm_now_ns());
+            }
+            plan(vm, vm_now_ns());
+        }
+    }
+    count_pages_per_s(vm, now_ns);
+    report_publish(vm);
+    report_stats(vm);
+}
+
+static gboolean pump_dispatch(GSource *source, GSourceFunc callback, gpointer data)
+{
+    Vm *vm = ((Pump *)source)->vm;
+    uint64_t next_ns = UINT64_MAX, now_ns;
+
+    if (vm->policy) {
+        next_ns = tracking_tick(vm, vm_now_ns());
+        now_ns = vm_now_ns();
+        if (now_ns >= vm->epoch_due_ns) {
+            epoch(vm, now_ns);
+            /* From now, not from when it was due: a host that can't keep up gets fewer epochs, not a queue of them. */
+            vm->epoch_due_ns = vm_now_ns() + vm->epoch_ns;
+        }
+        if (moving(vm)) {
+            move_slice(vm, vm_now_ns());
+        }
+        next_ns = MIN(next_ns, vm->epoch_due_ns);
+    }
+    if (next_ns == UINT64_MAX) {
+        g_source_set_ready_time(source, -1);
+    } else if (vm->policy && moving(vm)) {
+        g_source_set_ready_time(source, 0);
+    } else {
+        /* Microseconds, rounded up, so that it is not ready before the time; and never at once again. */
+        g_source_set_ready_time(source, MAX((gint64)(next_ns / 1000) + 1, g_get_monotonic_time() + 100));
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+GSource *epoch_pump_new(Vm *vm)
+{
+    static GSourceFuncs funcs = { .dispatch = pump_dispatch };
+    GSource *source = g_source_new(&funcs, sizeof(Pump));
+
+    ((Pump *)source)->vm = vm;
+    g_source_set_ready_time(source, -1);
+    g_source_attach(source, vm->context);
+    return source;
+}
+
+void epoch_kick(Vm *vm)
+{
+    g_source_set_ready_time(vm->pump, 0);
+}

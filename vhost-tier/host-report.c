@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is told of the host: tiers, sources, costs, and what else is at work on this memory.
+ */
+#include "host-report.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+#include "interference.h"
+
+static double seconds(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* "Node 0 MemFree:  1234 kB" of a node's meminfo; 0 where the kernel tells nothing. */
+static uint64_t node_free_bytes(unsigned node)
+{
+    g_autofree char *path = g_strdup_printf("/sys/devices/system/node/node%u/meminfo", node);
+    g_autofree char *text = NULL;
+    const char *at;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL) || !(at = strstr(text, "MemFree:"))) {
+        return 0;
+    }
+    return g_ascii_strtoull(at + strlen("MemFree:"), NULL, 10) * 1024;
+}
+
+static uint64_t free_bytes(const TopologyTier *tier)
+{
+    uint64_t sum = 0;
+
+    for (unsigned node = 0; node < TIER_MAX_NODES; node++) {
+        if (tier->nodes[node / 64] >> (node % 64) & 1) {
+            sum += node_free_bytes(node);
+        }
+    }
+    return sum;
+}
+
+static JsonArray *tiers_json(const Topology *topology)
+{
+    JsonArray *list = json_array_new();
+
+    for (uint32_t t = 0; t < topology->n_tiers; t++) {
+        const TopologyTier *tier = &topology->tiers[t];
+        g_autofree char *nodes = node_list_format(tier->nodes);
+        JsonObject *entry = json_object_new();
+
+        json_object_set_string_member(entry, "nodes", nodes);
+        json_object_set_int_member(entry, "latency_ns", tier->latency_ns);
+        json_object_set_int_member(entry, "bandwidth_mbps", tier->bandwidth_mbps);
+        json_object_set_int_member(entry, "total_bytes", (gint64)tier->total_bytes);
+        json_object_set_int_member(entry, "free_bytes", (gint64)free_bytes(tier));
+        json_array_add_object_element(list, entry);
+    }
+    return list;
+}
+
+static JsonArray *sources_json(const Facts *facts)
+{
+    JsonArray *list = json_array_new();
+
+    for (size_t i = 0; i < facts->n_sources; i++) {
+        JsonObject *entry = json_object_new();
+
+        json_object_set_string_member(entry, "name", facts->sources[i].class->name);
+        json_object_set_boolean_member(entry, "usable", facts->sources[i].usable);
+        if (facts->sources[i].problem) {
+            json_object_set_string_member(entry, "problem", facts->sources[i].problem);
+        } else {
+            json_object_set_null_member(entry, "problem");
+        }
+        json_array_add_object_element(list, entry);
+    }
+    return list;
+}
+
+static void add_interference(JsonArray *list, GPtrArray *found, const char *vm)
+{
+    for (guint i = 0; i < found->len; i++) {
+        const Interference *item = g_ptr_array_index(found, i);
+        g_autofree char *what = vm ? g_strdup_printf("VM '%s': %s", vm, item->what) : g_strdup(item->what);
+        JsonObject *entry = json_object_new();
+
+        json_object_set_string_member(entry, "what", what);
+        json_object_set_string_member(entry, "remedy", item->remedy);
+        json_array_add_object_element(list, entry);
+    }
+}
+
+/* What else moves memory of VMs, or forbids it: looked at afresh each time, since anybody may change it. */
+static JsonArray *interference_json(Host *host)
+{
+    g_autoptr(GPtrArray) of_host = interference_of_host("/sys", "/proc");
+    g_autoptr(GPtrArray) vms = host_vms(host);
+    JsonArray *list = json_array_new();
+
+    add_interference(list, of_host, NULL);
+    for (guint i = 0; i < vms->len; i++) {
+        Vm *vm = g_ptr_array_index(vms, i);
+        g_autoptr(Snapshot) snapshot = vm_snapshot(vm);
+
+        if (snapshot->connected) {
+            g_autoptr(GPtrArray) found = interference_of_process("/proc", host_facts(host)->topology, snapshot->pid);
+
+            add_interference(list, found, vm_name(vm));
+        }
+    }
+    return list;
+}
+
+static JsonObject *costs_json(const Facts *facts)
+{
+    JsonObject *costs = json_object_new();
+    JsonArray *latencies = json_array_new();
+
+    for (uint32_t t = 0; t < facts->topology->n_tiers; t++) {
+        json_array_add_int_element(latencies, facts->costs.latency_ns[t]);
+    }
+    json_object_set_array_member(costs, "latency_ns", latencies);
+    json_object_set_int_member(costs, "move_4k_ns", facts->costs.move_4k_ns);
+    json_object_set_int_member(costs, "move_2m_ns", facts->costs.move_2m_ns);
+    json_object_set_boolean_member(costs, "measured", facts->costs_measured);
+    return costs;
+}
+
+/* CPU time of the daemon and of kernel threads that work for it, as a share of one CPU since the daemon's start. */
+static double cpu_share(Host *host)
+{
+    const double uptime_s = seconds(CLOCK_MONOTONIC) - host_start_s(host);
+    const double cpu_s = seconds(CLOCK_PROCESS_CPUTIME_ID) + (double)host_helpers_cpu_ns(host) / 1e9;
+
+    return uptime_s > 0 ? cpu_s / uptime_s : 0;
+}
+
+JsonObject *host_report(Host *host)
+{
+    const Facts *facts = host_facts(host);
+    JsonObject *report = json_object_new();
+
+    json_object_set_string_member(report, "version", VHOST_TIER_VERSION);
+    json_object_set_double_member(report, "uptime_s", seconds(CLOCK_MONOTONIC) - host_start_s(host));
+    json_object_set_double_member(report, "cpu_share", cpu_share(host));
+    json_object_set_array_member(report, "tiers", tiers_json(facts->topology));
+    json_object_set_string_member(report, "tiers_origin", facts->topology->origin);
+    json_object_set_array_member(report, "sources", sources_json(facts));
+    json_object_set_object_member(report, "costs", costs_json(facts));
+    json_object_set_array_member(report, "interference", interference_json(host));
+    return report;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All VMs of the host. Everything here runs in the main thread.
+ *
+ * VMs that were added through the control socket are remembered in a file in the runtime directory: their QEMUs reconnect to the
+ * same sockets when the daemon is started again, after an upgrade or a crash. A reboot clears it, as it ends the QEMUs.
+ */
+#include "host.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/arbiter.h"
+#include "socket.h"
+#include "tier-channel.h"
+
+#define REGISTER_FILE "vms"
+
+typedef struct HostVm {
+    Host *host;
+    Vm *vm;
+    bool remembered;
+    uid_t uid;                  /* owners of the socket, for the register */
+    gid_t gid;
+    VmDone done;                /* of vm-del */
+    void *opaque;
+} HostVm;
+
+struct Host {
+    const Facts *facts;
+    char *runtime_dir;
+    GHashTable *vms;            /* name -> HostVm; those that end are not in it */
+    double start_s;
+    unsigned n_ending;
+    uint64_t gone_cpu_ns;       /* helpers' time of VMs that have ended */
+    void (*stopped)(void *opaque);
+    void *opaque;
+};
+
+GQuark host_error_quark(void)
+{
+    return g_quark_from_static_string("vhost-tier-host");
+}
+
+/* --- the register --- */
+
+static char *register_path(const Host *host)
+{
+    return g_build_filename(host->runtime_dir, REGISTER_FILE, NULL);
+}
+
+static void register_save(Host *host)
+{
+    g_autoptr(GString) text = g_string_new("# VMs to be served again: uid gid name. Written by vhost-tier.\n");
+    g_autofree char *path = register_path(host);
+    g_autoptr(GError) err = NULL;
+    GHashTableIter iter;
+    gpointer name, value;
+
+    g_hash_table_iter_init(&iter, host->vms);
+    while (g_hash_table_iter_next(&iter, &name, &value)) {
+        const HostVm *entry = value;
+
+        if (entry->remembered) {
+            g_string_append_printf(text, "%lld %lld %s\n", (long long)(int)entry->uid, (long long)(int)entry->gid,
+                                   (const char *)name);
+        }
+    }
+    if (!g_file_set_contents_full(path, text->str, (gssize)text->len, G_FILE_SET_CONTENTS_CONSISTENT, 0600, &err)) {
+        g_warning("cannot remember the VMs, so a restart of the daemon will lose them: %s", err->message);
+    }
+}
+
+void host_vm_recall(Host *host)
+{
+    g_autofree char *path = register_path(host);
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    g_autoptr(GError) err = NULL;
+
+    if (!g_file_get_contents(path, &text, NULL, &err)) {
+        if (!g_error_matches(err, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
+            g_warning("cannot tell which VMs there were: %s", err->message);
+        }
+        return;
+    }
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        g_autoptr(GError) vm_err = NULL;
+        int uid, gid, at = 0;
+
+        if (**line == '#' || !**line) {
+            continue;
+        }
+        if (sscanf(*line, "%d %d %n", &uid, &gid, &at) != 2 || at == 0) {
+            g_warning("%s: a line is not 'uid gid name': %s", path, *line);
+        } else if (!host_vm_add(host, *line + at, NULL, (uid_t)uid, (gid_t)gid, &vm_err)) {
+            g_warning("VM '%s' is not served again: %s", *line + at, vm_err->message);
+        }
+    }
+}
+
+/* --- budgets --- */
+
+/* Split tier 0 between the VMs that want some of it. */
+static void share_out(Host *host)
+{
+    const guint n = g_hash_table_size(host->vms);
+    g_autofree ArbiterClaim *claims = g_new0(ArbiterClaim, n);
+    g_autofree uint64_t *budgets = g_new0(uint64_t, n);
+    g_autofree Vm **vms = g_new0(Vm *, n);
+    GHashTableIter iter;
+    gpointer value;
+    size_t used = 0;
+
+    g_hash_table_iter_init(&iter, host->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        HostVm *entry = value;
+        g_autoptr(Snapshot) snapshot = vm_snapshot(entry->vm);
+
+        if (snapshot->configured) {
+            claims[used] = (ArbiterClaim) { snapshot->fast_min, snapshot->fast_size, snapshot->weight };
+            vms[used++] = entry->vm;
+        }
+    }
+    arbiter_split(host->facts->capacity_bytes, claims, used, budgets);
+    for (size_t i = 0; i < used; i++) {
+        vm_budget(vms[i], budgets[i]);
+    }
+}
+
+static void on_vm_changed(Vm *vm, void *opaque)
+{
+    HostVm *entry = opaque;
+
+    share_out(entry->host);
+}
+
+/* --- VMs --- */
+
+static uint64_t helpers_cpu_ns(Vm *vm)
+{
+    g_autoptr(Snapshot) snapshot = vm_snapshot(vm);
+    uint64_t sum = 0;
+
+    for (guint i = 0; i < snapshot->sources->len; i++) {
+        sum += g_array_index(snapshot->sources, SnapshotSource, i).cpu_ns;
+    }
+    return sum;
+}
+
+uint64_t host_helpers_cpu_ns(Host *host)
+{
+    uint64_t sum = host->gone_cpu_ns;
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, host->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        sum += helpers_cpu_ns(((HostVm *)value)->vm);
+    }
+    return sum;
+}
+
+static void on_vm_stopped(Vm *vm, void *opaque)
+{
+    HostVm *entry = opaque;
+    Host *host = entry->host;
+
+    vm_free(vm);
+    host->n_ending--;
+    if (entry->done) {
+        entry->done(entry->opaque, NULL, NULL);
+    }
+    g_free(entry);
+    if (host->n_ending == 0 && host->stopped) {
+        host->stopped(host->opaque);
+    }
+}
+
+/* Names end in paths, logs and lines of the register. */
+static bool name_check(const char *name, GError **errp)
+{
+    const size_t len = strlen(name);
+    bool ok = len > 0 && len < TIER_NAME_LEN && *name != '.' && g_utf8_validate(name, -1, NULL);
+
+    for (const char *p = name; ok && *p; p = g_utf8_next_char(p)) {
+        ok = *p != '/' && !g_unichar_iscntrl(g_utf8_get_char(p));
+    }
+    if (!ok) {
+        g_autofree char *shown = g_strescape(name, NULL);
+
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID,
+                    "'%.80s' can be no VM's name: it must have 1 to %d bytes of UTF-8 without '/' and control characters, "
+                    "and not start with '.'", shown, TIER_NAME_LEN - 1);
+    }
+    return ok;
+}
+
+Vm *host_vm_add(Host *host, const char *name, const char *socket, uid_t uid, gid_t gid, GError **errp)
+{
+    g_autofree char *base = g_strdup_printf("vm-%s.sock", name);
+    g_autofree char *path = socket ? g_strdup(socket) : g_build_filename(host->runtime_dir, base, NULL);
+    g_autoptr(GError) err = NULL;
+    HostVm *entry;
+    int fd;
+
+    if (!name_check(name, errp)) {
+        return NULL;
+    }
+    if (g_hash_table_contains(host->vms, name)) {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_EXISTS, "there is a VM '%s' already", name);
+        return NULL;
+    }
+    if (g_hash_table_size(host->vms) >= HOST_MAX_VMS) {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_FAILED, "there are %d VMs already", HOST_MAX_VMS);
+        return NULL;
+    }
+    fd = socket_listen(path, uid, gid, &err);
+    if (fd < 0) {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_FAILED, "VM '%s': %s", name, err->message);
+        return NULL;
+    }
+    entry = g_new0(HostVm, 1);
+    *entry = (HostVm) { .host = host, .remembered = !socket, .uid = uid, .gid = gid };
+    entry->vm = vm_start(name, path, fd, host->facts, on_vm_changed, on_vm_stopped, entry);
+    g_hash_table_insert(host->vms, g_strdup(name), entry);
+    if (entry->remembered) {
+        register_save(host);
+    }
+    g_message("VM '%s': waiting for its QEMU at %s", name, path);
+    return entry->vm;
+}
+
+Vm *host_vm_find(Host *host, const char *name, GError **errp)
+{
+    HostVm *entry = g_hash_table_lookup(host->vms, name);
+
+    if (!entry) {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_NOT_FOUND, "no VM '%s'; 'tierctl list' shows those there are", name);
+        return NULL;
+    }
+    return entry->vm;
+}
+
+static void vm_end(Host *host, HostVm *entry)
+{
+    host->gone_cpu_ns += helpers_cpu_ns(entry->vm);
+    host->n_ending++;
+    g_unlink(vm_socket(entry->vm));
+    vm_stop(entry->vm);
+}
+
+bool host_vm_del(Host *host, const char *name, VmDone done, void *opaque, GError **errp)
+{
+    HostVm *entry;
+
+    if (!host_vm_find(host, name, errp)) {
+        return false;
+    }
+    entry = g_hash_table_lookup(host->vms, name);
+    entry->done = done;
+    entry->opaque = opaque;
+    g_message("VM '%s' is removed", name);
+    g_hash_table_remove(host->vms, name);
+    if (entry->remembered) {
+        register_save(host);
+    }
+    vm_end(host, entry);
+    share_out(host);
+    return true;
+}
+
+static int by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(vm_name(*(Vm *const *)a), vm_name(*(Vm *const *)b));
+}
+
+GPtrArray *host_vms(Host *host)
+{
+    GPtrArray *vms = g_ptr_array_new();
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, host->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        g_ptr_array_add(vms, ((HostVm *)value)->vm);
+    }
+    g_ptr_array_sort(vms, by_name);
+    return vms;
+}
+
+const Facts *host_facts(const Host *host)
+{
+    return host->facts;
+}
+
+double host_start_s(const Host *host)
+{
+    return host->start_s;
+}
+
+unsigned host_ending(const Host *host)
+{
+    return host->n_ending;
+}
+
+Host *host_new(const Facts *facts, const char *runtime_dir)
+{
+    Host *host = g_new0(Host, 1);
+
+    host->facts = facts;
+    host->start_s = (double)g_get_monotonic_time() / 1e6;
+    host->runtime_dir = g_strdup(runtime_dir);
+    host->vms = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    return host;
+}
+
+void host_stop(Host *host, void (*done)(void *opaque), void *opaque)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    host->stopped = done;
+    host->opaque = opaque;
+    g_hash_table_iter_init(&iter, host->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        g_hash_table_iter_remove(&iter);
+        vm_end(host, value);
+    }
+    if (host->n_ending == 0) {
+        done(opaque);
+    }
+}
+
+void host_free(Host *host)
+{
+    g_hash_table_unref(host->vms);
+    g_free(host->runtime_dir);
+    g_free(host);
+}

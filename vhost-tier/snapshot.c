@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Snapshots of VMs, and how the control socket shows them.
+ */
+#include "snapshot.h"
+
+#include <math.h>
+
+static void clear_source(void *data)
+{
+    g_free(((SnapshotSource *)data)->problem);
+}
+
+static void clear_region(void *data)
+{
+    g_free(((SnapshotRegion *)data)->name);
+}
+
+Snapshot *snapshot_new(void)
+{
+    Snapshot *snapshot = g_atomic_rc_box_new0(Snapshot);
+
+    snapshot->sources = g_array_new(FALSE, FALSE, sizeof(SnapshotSource));
+    g_array_set_clear_func(snapshot->sources, clear_source);
+    snapshot->regions = g_array_new(FALSE, FALSE, sizeof(SnapshotRegion));
+    g_array_set_clear_func(snapshot->regions, clear_region);
+    return snapshot;
+}
+
+static void snapshot_clear(void *data)
+{
+    Snapshot *snapshot = data;
+
+    for (size_t t = 0; t < TIER_MAX_TIERS; t++) {
+        g_free(snapshot->nodes[t]);
+    }
+    g_array_unref(snapshot->sources);
+    g_array_unref(snapshot->regions);
+    g_free(snapshot->state_reason);
+    g_free(snapshot->trace);
+}
+
+Snapshot *snapshot_ref(Snapshot *snapshot)
+{
+    return g_atomic_rc_box_acquire(snapshot);
+}
+
+void snapshot_unref(Snapshot *snapshot)
+{
+    g_atomic_rc_box_release_full(snapshot, snapshot_clear);
+}
+
+static void set_string(JsonObject *object, const char *key, const char *text)
+{
+    if (text) {
+        json_object_set_string_member(object, key, text);
+    } else {
+        json_object_set_null_member(object, key);
+    }
+}
+
+/* JSON knows no NaN: what is not known is null. */
+static void set_number(JsonObject *object, const char *key, double number)
+{
+    if (isfinite(number)) {
+        json_object_set_double_member(object, key, number);
+    } else {
+        json_object_set_null_member(object, key);
+    }
+}
+
+static void set_size(JsonObject *object, const char *key, uint64_t n)
+{
+    json_object_set_int_member(object, key, (gint64)MIN(n, (uint64_t)G_MAXINT64));
+}
+
+static JsonArray *state_json(uint32_t state)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } names[] = {
+        { TIER_STATE_THROTTLED, "throttled" },
+        { TIER_STATE_THRASHING, "thrashing" },
+        { TIER_STATE_FROZEN, "frozen" },
+        { TIER_STATE_BLIND, "blind" },
+    };
+    JsonArray *list = json_array_new();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (state & names[i].bit) {
+            json_array_add_string_element(list, names[i].name);
+        }
+    }
+    return list;
+}
+
+static JsonArray *tiers_json(const Snapshot *snapshot)
+{
+    JsonArray *list = json_array_new();
+
+    for (uint32_t t = 0; t < snapshot->n_tiers; t++) {
+        JsonObject *tier = json_object_new();
+
+        json_object_set_string_member(tier, "nodes", snapshot->nodes[t]);
+        set_size(tier, "resident_bytes", snapshot->planned ? snapshot->stats.granule_bytes[t] : 0);
+        json_array_add_object_element(list, tier);
+    }
+    return list;
+}
+
+static JsonObject *moves_json(const Snapshot *snapshot)
+{
+    JsonObject *moves = json_object_new();
+    JsonObject *failed = json_object_new();
+
+    for (int i = 0; i < TIER_MOVE_FAIL__MAX; i++) {
+        if (snapshot->moves.failed[i]) {
+            set_size(failed, mover_fail_name((TierMoveFail)i), snapshot->moves.failed[i]);
+        }
+    }
+    set_size(moves, "asked", snapshot->moves.asked);
+    set_size(moves, "applied", snapshot->moves.applied);
+    json_object_set_object_member(moves, "failed", failed);
+    set_size(moves, "promoted_bytes", snapshot->stats.promoted_bytes);
+    set_size(moves, "demoted_bytes", snapshot->stats.demoted_bytes);
+    set_size(moves, "undone_bytes", snapshot->stats.undone_bytes);
+    set_number(moves, "undone_share", snapshot->stats.undone_share);
+    set_number(moves, "pages_per_s", snapshot->pages_per_s);
+    return moves;
+}
+
+static JsonArray *sources_json(const Snapshot *snapshot)
+{
+    JsonArray *list = json_array_new();
+
+    for (guint i = 0; i < snapshot->sources->len; i++) {
+        const SnapshotSource *source = &g_array_index(snapshot->sources, SnapshotSource, i);
+        JsonObject *entry = json_object_new();
+
+        json_object_set_string_member(entry, "name", source->name);
+        json_object_set_boolean_member(entry, "active", source->active);
+        set_size(entry, "reports", source->reports);
+        set_number(entry, "overhead_share", source->overhead_share);
+        set_string(entry, "problem", source->problem);
+        json_array_add_object_element(list, entry);
+    }
+    return list;
+}
+
+static JsonArray *regions_json(const Snapshot *snapshot)
+{
+    JsonArray *list = json_array_new();
+
+    for (guint i = 0; i < snapshot->regions->len; i++) {
+        const SnapshotRegion *region = &g_array_index(snapshot->regions, SnapshotRegion, i);
+        JsonObject *entry = json_object_new();
+
+        json_object_set_int_member(entry, "id", region->id);
+        json_object_set_string_member(entry, "name", region->name);
+        set_size(entry, "size", region->size);
+        json_object_set_int_member(entry, "granule", region->granule_bytes);
+        set_size(entry, "hva", region->hva);
+        json_array_add_object_element(list, entry);
+    }
+    return list;
+}
+
+JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions)
+{
+    static const char *const modes[] = { "off", "observe", "on" };
+    JsonObject *vm = json_object_new();
+
+    json_object_set_string_member(vm, "name", name);
+    json_object_set_string_member(vm, "socket", socket);
+    json_object_set_boolean_member(vm, "connected", snapshot->connected);
+    if (snapshot->connected) {
+        json_object_set_int_member(vm, "pid", snapshot->pid);
+    }
+    json_object_set_array_member(vm, "state", state_json(snapshot->state));
+    set_string(vm, "state_reason", snapshot->state_reason);
+    json_object_set_string_member(vm, "mode", modes[snapshot->mode]);
+    set_size(vm, "fast_size", snapshot->fast_size);
+    set_size(vm, "fast_min", snapshot->fast_min);
+    json_object_set_int_member(vm, "weight", snapshot->weight);
+    set_size(vm, "budget", snapshot->budget);
+    json_object_set_array_member(vm, "tiers", tiers_json(snapshot));
+    set_size(vm, "absent_bytes", snapshot->planned ? snapshot->stats.absent_bytes : 0);
+    set_number(vm, "hit_ratio", snapshot->planned ? snapshot->stats.hit_ratio : NAN);
+    set_number(vm, "ideal_hit_ratio", snapshot->planned ? snapshot->stats.ideal_hit_ratio : NAN);
+    json_object_set_object_member(vm, "moves", moves_json(snapshot));
+    set_number(vm, "margin", snapshot->planned ? snapshot->stats.margin : NAN);
+    set_number(vm, "threshold_per_s", snapshot->planned ? snapshot->stats.threshold_per_s : NAN);
+    json_object_set_array_member(vm, "sources", sources_json(snapshot));
+    if (regions) {
+        json_object_set_array_member(vm, "regions", regions_json(snapshot));
+    }
+    if (snapshot->trace) {
+        json_object_set_string_member(vm, "trace", snapshot->trace);
+    }
+    return vm;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a VM's thread tells the rest of the daemon of itself: made once an epoch, never changed after, shared by reference.
+ */
+#ifndef VHOST_TIER_SNAPSHOT_H
+#define VHOST_TIER_SNAPSHOT_H
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "core/policy.h"
+#include "movers/numa.h"
+#include "tier-channel.h"
+
+typedef struct SnapshotSource {
+    const char *name;           /* static */
+    bool active;
+    uint64_t reports;
+    double overhead_share;
+    uint64_t cpu_ns;
+    char *problem;              /* or NULL */
+} SnapshotSource;
+
+typedef struct SnapshotRegion {
+    uint32_t id;
+    char *name;
+    uint64_t size, hva;
+    uint32_t granule_bytes;
+} SnapshotRegion;
+
+typedef struct Snapshot {
+    uint64_t made_ns;           /* monotonic */
+    bool connected;
+    pid_t pid;
+    bool configured;            /* QEMU has said what it wants: fast_size and so on hold something */
+    uint32_t state;             /* TIER_STATE_* */
+    char *state_reason;         /* or NULL */
+    TierMode mode;              /* in force */
+    uint64_t fast_size, fast_min, budget;   /* bytes */
+    uint32_t weight;
+    uint32_t n_tiers;
+    char *nodes[TIER_MAX_TIERS];
+    bool planned;               /* 'stats' hold something */
+    PolicyStats stats;
+    MoverStats moves;
+    double pages_per_s;         /* moved in the last epoch */
+    GArray *sources;            /* of SnapshotSource */
+    GArray *regions;            /* of SnapshotRegion */
+    char *trace;                /* file, while one is recorded; or NULL */
+} Snapshot;
+
+/* Returns an empty snapshot with one reference, to be filled in and then only read. */
+Snapshot *snapshot_new(void);
+Snapshot *snapshot_ref(Snapshot *snapshot);
+void snapshot_unref(Snapshot *snapshot);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Snapshot, snapshot_unref)
+
+/* What 'query-vm' returns (docs/control.md); with @regions false, what 'query-vms' lists. The caller owns it. */
+JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions);
+
+#endif /* VHOST_TIER_SNAPSHOT_H */

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Listening Unix sockets: made, or taken over from a daemon that is gone.
+ */
+#include "socket.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 64
+
+static void set_error(GError **errp, const char *path, const char *what)
+{
+    const int err = errno;
+
+    g_set_error(errp, G_IO_ERROR, (gint)g_io_error_from_errno(err), "%s: %s: %s", path, what, g_strerror(err));
+}
+
+static int new_socket(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+/* Remove what is left of a daemon that is gone; false when it is not a left-over. */
+static bool remove_stale(const char *path, const struct sockaddr_un *addr, GError **errp)
+{
+    struct stat st;
+    int probe, rc, err;
+
+    if (g_lstat(path, &st) < 0) {
+        set_error(errp, path, "cannot look at what is there");
+        return false;
+    }
+    if (!S_ISSOCK(st.st_mode)) {
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                    "%s: there is a file that is no socket; remove it or choose another path", path);
+        return false;
+    }
+    probe = new_socket();
+    if (probe < 0) {
+        set_error(errp, path, "socket");
+        return false;
+    }
+    rc = connect(probe, (const struct sockaddr *)addr, sizeof(*addr));
+    err = errno;
+    close(probe);
+    if (rc == 0 || err != ECONNREFUSED) {
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE,
+                    "%s: another process listens there already (is the daemon running twice?)", path);
+        return false;
+    }
+    if (g_unlink(path) < 0) {
+        set_error(errp, path, "cannot remove the socket of a daemon that is gone");
+        return false;
+    }
+    return true;
+}
+
+int socket_listen(const char *path, uid_t uid, gid_t gid, GError **errp)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    const size_t len = strlen(path);
+    int fd;
+
+    if (len >= sizeof(addr.sun_path)) {
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FILENAME_TOO_LONG,
+                    "%s: a socket's path has at most %zu bytes, this has %zu; choose a shorter one", path,
+                    sizeof(addr.sun_path) - 1, len);
+        return -1;
+    }
+    memcpy(addr.sun_path, path, len);
+    fd = new_socket();
+    if (fd < 0) {
+        set_error(errp, path, "socket");
+        return -1;
+    }
+    if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+        if (errno != EADDRINUSE) {
+            set_error(errp, path, "cannot make the socket");
+            close(fd);
+            return -1;
+        }
+        if (!remove_stale(path, &addr, errp)) {
+            close(fd);
+            return -1;
+        }
+        if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+            set_error(errp, path, "cannot make the socket");
+            close(fd);
+            return -1;
+        }
+    }
+    /* Nobody can connect before listen(2), so owner and mode are right from the first connection on. */
+    if (chmod(path, 0660) < 0) {
+        set_error(errp, path, "cannot set the socket's mode");
+    } else if (lchown(path, uid, gid) < 0) {
+        set_error(errp, path, "cannot give the socket to its owner");
+    } else if (listen(fd, BACKLOG) < 0) {
+        set_error(errp, path, "listen");
+    } else {
+        return fd;
+    }
+    close(fd);
+    g_unlink(path);
+    return -1;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside of a VM: what vm.c, backend.c, tracking.c, epoch.c and vm-report.c share. All of it but 'lock', 'latest' and the
+ * fixed fields belongs to the VM's thread.
+ *
+ *   Vm ---< Backend (one memory channel, one memory-backend-tier of the QEMU) ---< VmRegion
+ *      ---< Tracker (one source of evidence)
+ *
+ * A VM of several backends (a NUMA guest) has one policy and one budget over all of them. What users set per backend adds up.
+ */
+#ifndef VHOST_TIER_VM_IMPL_H
+#define VHOST_TIER_VM_IMPL_H
+
+#include "channel.h"
+#include "movers/numa.h"
+#include "peer.h"
+#include "region.h"
+#include "vm.h"
+
+#define VM_MAX_BACKENDS 32
+#define VM_MAX_REGIONS  128     /* over all backends: bounds the descriptors that one VM may hold */
+
+typedef struct Backend Backend;
+
+typedef struct VmRegion {
+    Region region;
+    Backend *backend;
+    uint32_t peer_id;           /* QEMU's number for it; region.id is ours */
+    char *name;
+    uint32_t tracked;           /* bit n: vm->trackers[n] watches it */
+    uint32_t refused;           /* bit n: vm->trackers[n] can not */
+    size_t look_at;             /* granule where the next look for placement begins */
+    bool looked;                /* all of it was looked at once */
+    size_t collapse_at;         /* 2 MiB block where the next look for one to collapse begins */
+    uint8_t *collapsed;         /* one byte per 2 MiB block: it was, and nothing of it moved since */
+} VmRegion;
+
+struct Backend {
+    Vm *vm;
+    int sock;
+    Peer peer;
+    GSource *in, *out, *gone;   /* socket readable, writable; process ended */
+    Channel channel;
+    GByteArray *queue;          /* bytes that wait for the socket */
+    bool closing;
+    char name[TIER_NAME_LEN];   /* QEMU's object id */
+    uint64_t features;          /* that both have */
+    bool configured;
+    TierMsgConfig config;       /* as QEMU sent it */
+    bool frozen, disarm;
+    Mover *mover;               /* from CONFIG on */
+    uint64_t promoted_bytes, demoted_bytes;
+    TierMsgConfig told;         /* as QEMU believes it to be in force */
+    uint32_t told_state;        /* what STATE said last; UINT32_MAX: nothing yet */
+};
+
+typedef struct Tracker {
+    const SourceClass *class;
+    Source *source;             /* NULL: not running */
+    uint64_t due_ns;
+    bool refused;               /* start() failed since QEMU connected: not tried again */
+    char *problem;              /* why it does not run, or not on all regions; NULL */
+} Tracker;
+
+/* A plan that is being carried out, in slices; sorted by direction and region. */
+typedef struct MoveRun {
+    PolicyMove *moves;
+    size_t n, at;
+    uint64_t end_ns;            /* not carried on after that */
+} MoveRun;
+
+struct Vm {
+    char *name, *socket;
+    const Facts *facts;
+    VmNotify changed, stopped;
+    void *opaque;
+    GMainContext *context;
+    GMainLoop *loop;
+    GThread *thread;
+
+    int change_told;            /* atomic: a notice to 'changed' is on its way */
+    GMutex lock;                /* guards 'latest' */
+    Snapshot *latest;
+
+    int listen_fd;
+    GSource *accept, *pump;
+    GPtrArray *backends;        /* of Backend */
+    GPtrArray *regions;         /* of VmRegion */
+    uint32_t next_region;
+    VmSettings settings;        /* the operator's */
+    Topology *topology;         /* of this VM's tiers: from its first CONFIG on */
+    Policy *policy;             /* as long */
+    Tracker *trackers;          /* facts->n_sources of them */
+    bool trackers_paused;
+    TierMode mode;              /* in force */
+    uint64_t fast_size, fast_min, budget_bytes;
+    uint32_t weight;
+    bool has_budget;            /* the arbiter has spoken: nothing is planned before */
+    uint64_t epoch_ns, epoch_due_ns;
+    MoveRun run;
+    bool throttled, thrashing;  /* the last plan was */
+    uint64_t pages_before, pages_before_ns;
+    double pages_per_s;
+    TraceWriter *trace;
+    int trace_fd;
+    char *trace_file;
+    char *state_reason;
+    uint32_t state;
+    uint64_t complaints_since_ns;
+    unsigned complaints;        /* since then */
+};
+
+/* --- vm.c --- */
+uint64_t vm_now_ns(void);
+/* Have 'changed' called in the main thread; several notices may become one. */
+void vm_tell_changed(Vm *vm);
+/* A warning about a peer, at most some per minute, so that a hostile one can't fill the log. */
+void vm_complain(Vm *vm, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* --- vm-state.c --- */
+/* Something that others must know has changed: work out what is in force now, tell trackers, policy, arbiter and QEMU. */
+void vm_refresh(Vm *vm);
+/* The first CONFIG fixes the VM's tiers, and with them its policy; later ones must agree. */
+bool vm_take_tiers(Vm *vm, const TierMsgConfig *msg, GError **errp);
+/* A backend's connection has ended: frees it and all that came with it. */
+void vm_backend_gone(Vm *vm, Backend *backend);
+bool vm_region_add(Vm *vm, VmRegion *region, GError **errp);
+void vm_region_del(Vm *vm, VmRegion *region);
+VmRegion *vm_region_find(Vm *vm, uint32_t id);
+void vm_region_free(VmRegion *region);
+bool vm_frozen(const Vm *vm);
+
+/* --- vm-trace.c --- */
+/* Record to @fd (owned from now on, also on failure). */
+bool vm_trace_begin(Vm *vm, const char *path, int fd, GError **errp);
+/* What was recorded; NULL, with an error, when nothing is being. */
+VmTrace *vm_trace_end(Vm *vm, GError **errp);
+
+/* --- backend.c --- */
+/* Take a connection; refuses (and closes @sock) with a reason to the peer and the log. NULL then. */
+Backend *backend_new(Vm *vm, int sock);
+void backend_free(Backend *backend);
+/* Tell QEMU what is in force, where that is not what it believes. */
+void backend_send_config(Backend *backend, const TierMsgConfig *config);
+void backend_send_stats(Backend *backend, const TierMsgStats *stats);
+void backend_send_state(Backend *backend, uint32_t state, const char *text);
+
+/* --- tracking.c: the sources of a VM --- */
+/* Start, stop, pause what mode and freezing ask for, and have regions watched that are not yet. */
+void tracking_update(Vm *vm);
+void tracking_region_del(Vm *vm, VmRegion *region);
+void tracking_stop(Vm *vm);
+/* Run the sources that are due; returns when the next one is (UINT64_MAX: none). */
+uint64_t tracking_tick(Vm *vm, uint64_t now_ns);
+bool tracking_blind(const Vm *vm);
+/* The share of guest time that all sources together cost. */
+double tracking_overhead(const Vm *vm);
+
+/* --- epoch.c: gather, plan, move --- */
+/* The one source of time of a VM: sources, epochs and slices of moves run from it. */
+GSource *epoch_pump_new(Vm *vm);
+/* Have the pump look at the time again, since something is due earlier than it knew. */
+void epoch_kick(Vm *vm);
+void epoch_forget_moves(Vm *vm);
+
+/* --- vm-report.c --- */
+/* Works out the state, makes a snapshot and leaves it for vm_snapshot(); tells QEMU of the state where it changed. */
+void report_publish(Vm *vm);
+/* STATS to each backend. */
+void report_stats(Vm *vm);
+
+#endif /* VHOST_TIER_VM_IMPL_H */

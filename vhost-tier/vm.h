@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One VM, as the main thread sees it: a thread of its own, which is spoken to by messages only, and which leaves snapshots
+ * of itself. A VM whose thread is stuck holds up nobody.
+ */
+#ifndef VHOST_TIER_VM_H
+#define VHOST_TIER_VM_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "facts.h"
+#include "snapshot.h"
+
+typedef struct Vm Vm;
+
+/* What an operator may set over what QEMU was started with. */
+typedef struct VmSettings {
+    bool has_fast_size, has_fast_min, has_weight, has_mode;
+    uint64_t fast_size, fast_min;   /* bytes */
+    uint32_t weight;                /* 1..1000 */
+    TierMode mode;
+} VmSettings;
+
+/* Called in the main thread, on its default context, when the VM's needs have changed or it has stopped. */
+typedef void (*VmNotify)(Vm *vm, void *opaque);
+/* The answer to a request, in the main thread. @result is the request's own, owned by the callee; NULL with @error. */
+typedef void (*VmDone)(void *opaque, void *result, const GError *error);
+
+/*
+ * Start a VM's thread, which serves @listen_fd (a listening socket at @socket; the descriptor is the VM's from now on, the
+ * file stays the caller's to remove). @facts must outlive it.
+ */
+Vm *vm_start(const char *name, const char *socket, int listen_fd, const Facts *facts, VmNotify changed,
+             VmNotify stopped, void *opaque);
+/* Ask the VM to end: sources stopped, connections closed. Then 'stopped' is called, in which vm_free() may be. */
+void vm_stop(Vm *vm);
+/* Frees a VM that has stopped; waits for its thread. */
+void vm_free(Vm *vm);
+
+const char *vm_name(const Vm *vm);
+const char *vm_socket(const Vm *vm);
+/* The latest snapshot; the caller owns a reference. Never blocks, never NULL. */
+Snapshot *vm_snapshot(Vm *vm);
+
+/* What the arbiter gives, in bytes of tier 0. */
+void vm_budget(Vm *vm, uint64_t bytes);
+
+/* Requests; @done is called once each. Results: NULL for all but vm_trace_stop, whose is a VmTrace. */
+void vm_set(Vm *vm, const VmSettings *settings, VmDone done, void *opaque);
+/* Record to @fd (owned from now on), a file that was made at @path. */
+void vm_trace_start(Vm *vm, const char *path, int fd, VmDone done, void *opaque);
+void vm_trace_stop(Vm *vm, VmDone done, void *opaque);
+
+typedef struct VmTrace {
+    char *file;
+    uint64_t bytes, records;
+} VmTrace;
+void vm_trace_free(VmTrace *trace);
+
+#define VM_ERROR vm_error_quark()
+GQuark vm_error_quark(void);
+typedef enum VmError {
+    VM_ERROR_INVALID,           /* the values asked for make no sense together */
+    VM_ERROR_STATE,             /* not now */
+} VmError;
+
+#endif /* VHOST_TIER_VM_H */
