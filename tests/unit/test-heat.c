@@ -219,6 +219,16 @@ static void coarse_evidence_does_not_overrule_exact(void)
     g_assert_cmpfloat(rate_of(policy, 3 * SECOND), <, exact + 0.05);
 }
 
+static void a_coarse_first_look_counts_where_nothing_else_is_known(void)
+{
+    g_autoptr(Policy) policy = policy_of(1);
+
+    for (int i = 0; i < 10; i++) {
+        policy_evidence_rate(policy, POLICY_SOURCE_DAMON, REGION, 0, 1, 100, 100 * MS / 512, SECOND + i * 100 * MS);
+    }
+    assert_near(rate_of(policy, 2 * SECOND), 90, 0.15);
+}
+
 static void follows_counted_rates_both_ways(void)
 {
     g_autoptr(Policy) policy = policy_of(1);
@@ -372,6 +382,7 @@ int main(int argc, char **argv)
     ADD(a_page_that_turned_cold_cools_within_some_observations);
     ADD(short_misses_do_not_forget_what_long_intervals_told);
     ADD(coarse_evidence_does_not_overrule_exact);
+    ADD(a_coarse_first_look_counts_where_nothing_else_is_known);
     ADD(follows_counted_rates_both_ways);
     ADD(confidence_halves_each_half_life_and_the_rate_stays);
     ADD(ages_do_not_wrap_in_a_week_without_evidence);

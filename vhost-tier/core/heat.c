@@ -129,9 +129,10 @@ static inline void miss(const HeatModel *model, Heat *heat, Log2 interval)
 static inline void hit(const HeatModel *model, Heat *heat, Log2 interval)
 {
     const LogTables *tables = &model->tables;
+    bool believable = heat->again || !heat_seen(heat);
     Log2 rate, before, accesses, after;
 
-    recall(model, heat, interval + (heat->again ? HEAT_MAX_INTERVALS_AGAIN : HEAT_MAX_INTERVALS), &rate, &before);
+    recall(model, heat, interval + (believable ? HEAT_MAX_INTERVALS_AGAIN : HEAT_MAX_INTERVALS), &rate, &before);
     accesses = log2_add(tables, rate + before, log2_hits(tables, rate + interval));
     after = log2_add(tables, before, interval);
     learn(model, heat, accesses - after, after);
@@ -161,7 +162,7 @@ void heat_add_rate(const HeatModel *model, HeatMap *map, size_t first, size_t n,
         Heat *heat = &map->granules[first + i];
         Log2 rate, before, after;
 
-        recall(model, heat, -LOG2_ZERO, &rate, &before);
+        recall(model, heat, heat_seen(heat) ? -LOG2_ZERO : exposure + HEAT_MAX_INTERVALS_AGAIN, &rate, &before);
         after = log2_add(&model->tables, before, exposure);
         learn(model, heat, log2_add(&model->tables, rate + before, counted) - after, after);
     }

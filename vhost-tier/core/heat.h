@@ -13,7 +13,8 @@
  *   against one that follows a set bit for HEAT_MAX_INTERVALS_AGAIN: now and then a cold page is hit by chance, hardly ever
  *   twice running. A short interval without a hit says little, and costs nothing of what was known.
  * - Exposure halves each half-life that passes (the rate stays: it is only less sure).
- * - A granule never seen is taken for a typical one (the median rate, from the planner), known from half an access.
+ * - A granule never seen is taken for a typical one (the median rate, from the planner), known from half an access, and against a
+ *   set bit or a counted rate for HEAT_MAX_INTERVALS_AGAIN at most.
  * How sure a rate is follows from a alone (log2_width()): the planner takes the lower end for what it would promote, the upper end
  * for what it would evict.
  *
