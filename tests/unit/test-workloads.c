@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The policy on workloads in miniature, against what an oracle that knows all accesses would reach. Sampled as the rwp source does.
+ */
+#include <glib.h>
+
+#include "sim.h"
+
+#define SECOND 1000000000ull
+#define MS 1000000ull
+#define PAGE 4096u
+
+static const PolicyConfig native = {
+    .heat_half_life_ns = 30 * SECOND,
+    .heat_life_ns = 60 * SECOND,
+    .n_tiers = 2,
+    .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000},
+};
+
+/* The lab: a host in software, where a page takes half a millisecond to move. */
+static const PolicyConfig lab = {
+    .heat_half_life_ns = 30 * SECOND,
+    .heat_life_ns = 120 * SECOND,
+    .n_tiers = 2,
+    .costs = {.latency_ns = {50, 650}, .move_4k_ns = 500000, .move_2m_ns = 250000000},
+};
+
+static const uint64_t short_intervals[] = {30 * MS, 0};
+static const uint64_t mixed_intervals[] = {10 * MS, 30 * MS, 100 * MS, 0};
+
+typedef struct Run {
+    const char *name;
+    const PolicyConfig *config;
+    const uint64_t *intervals_ns;
+    double sampled;             /* share of the pages watched in each of two rounds a second */
+} Run;
+
+static const Run runs[] = {
+    {"native_short_intervals", &native, short_intervals, 0.5},
+    {"native_mixed_intervals", &native, mixed_intervals, 0.5},
+    {"native_few_samples", &native, short_intervals, 0.2},
+    {"lab_short_intervals", &lab, short_intervals, 0.5},
+    {"lab_mixed_intervals", &lab, mixed_intervals, 0.5},
+};
+
+static double share_of_oracle(const Sim *sim)
+{
+    return sim_hit_ratio(sim) / sim_oracle(sim);
+}
+
+/* 28 MiB, 2 MiB of it hot: 210 accesses/s to a hot page, 1.8 to the others; 20 % fast. */
+static Sim *gups(const Run *run, uint64_t seed)
+{
+    Sim *sim = sim_new(run->config, 7168, 0.2, seed);
+
+    sim_gups(sim, 512, 0.9, 120000);
+    return sim;
+}
+
+static void reaches_the_oracle_and_then_keeps_still(const void *data)
+{
+    const Run *run = data;
+    g_autoptr(Sim) sim = gups(run, 77);
+
+    g_assert_cmpfloat(share_of_oracle(sim), <, 0.4);
+    sim_run(sim, 12, 2, run->sampled, run->intervals_ns);
+    g_test_message("after 12 s: %.3f of the oracle", share_of_oracle(sim));
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.9);
+    sim_run(sim, 8, 2, run->sampled, run->intervals_ns);
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
+    sim_reset_counts(sim);
+    sim_run(sim, 40, 2, run->sampled, run->intervals_ns);
+    g_test_message("after 60 s: %.3f; in the last 40 s %" G_GUINT64_FORMAT " pages moved, %" G_GUINT64_FORMAT " undone",
+                   share_of_oracle(sim), sim->moved_bytes / PAGE, sim->undone_bytes / PAGE);
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
+    g_assert_cmpuint(sim->undone_bytes * 20, <=, sim->moved_bytes + 20 * 16 * PAGE);        /* 5 %, and 16 pages */
+    g_assert_cmpuint(sim->moved_bytes, <, 40ull * 128 * PAGE);      /* under 128 pages a second, of 7168 */
+    g_assert_cmpfloat(sim->most_over_budget, <=, 0);
+}
+
+static void follows_a_hot_set_that_jumps(const void *data)
+{
+    const Run *run = data;
+    g_autoptr(Sim) sim = gups(run, 78);
+
+    sim_run(sim, 30, 2, run->sampled, run->intervals_ns);
+    sim_gups(sim, 512, 0.9, 120000);
+    g_assert_cmpfloat(share_of_oracle(sim), <, 0.4);
+    sim_run(sim, 15, 2, run->sampled, run->intervals_ns);
+    g_test_message("15 s after the jump: %.3f of the oracle", share_of_oracle(sim));
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.9);
+    sim_run(sim, 15, 2, run->sampled, run->intervals_ns);
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
+    g_assert_cmpfloat(sim->most_over_budget, <=, 0);
+}
+
+static void an_idle_guest_is_left_alone(void)
+{
+    g_autoptr(Sim) sim = sim_new(&native, 7168, 0.2, 79);
+
+    sim_run(sim, 30, 2, 0.5, short_intervals);          /* not one access */
+    g_assert_cmpuint(sim->moved_bytes, ==, 0);
+}
+
+static void an_even_guest_is_hardly_disturbed_where_moves_are_dear(void)
+{
+    g_autoptr(Sim) sim = sim_new(&lab, 7168, 0.2, 80);
+
+    sim_gups(sim, 0, 0, 7168 * 4);                      /* 4 accesses/s to each page */
+    sim_run(sim, 30, 2, 0.5, short_intervals);
+    g_assert_cmpuint(sim->moved_bytes, <, 30ull * 20 * PAGE);     /* chance: 20 pages a second, of 7168 */
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(runs); i++) {
+        g_autofree char *hot = g_strdup_printf("/workloads/gups_hot/reaches_the_oracle_and_then_keeps_still/%s", runs[i].name);
+        g_autofree char *move = g_strdup_printf("/workloads/gups_move/follows_a_hot_set_that_jumps/%s", runs[i].name);
+
+        g_test_add_data_func(hot, &runs[i], reaches_the_oracle_and_then_keeps_still);
+        g_test_add_data_func(move, &runs[i], follows_a_hot_set_that_jumps);
+    }
+    g_test_add_func("/workloads/an_idle_guest_is_left_alone", an_idle_guest_is_left_alone);
+    g_test_add_func("/workloads/an_even_guest_is_hardly_disturbed_where_moves_are_dear",
+                    an_even_guest_is_hardly_disturbed_where_moves_are_dear);
+    return g_test_run();
+}
