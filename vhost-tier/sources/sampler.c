@@ -10,11 +10,15 @@
 #define SECOND (1000 * MS)
 
 /* Looks come LEVEL_NS(level) after the one before; a block enters at a level that adapts, and rises by one with each look. */
-#define LEVELS         16
-#define LEVEL_NS(level) (1 * MS << (level))     /* 1 ms .. 32.8 s */
+#define LEVELS         20
+#define LEVEL_NS(level) (1 * MS << (level))     /* 1 ms .. 524 s */
 #define FIRST_LEVEL_MIN 1
 #define FIRST_LEVEL     3
 #define FIRST_LEVEL_MAX 8
+#define LAST_LEVEL_MIN  10                      /* 1 s */
+
+/* Looking costs the guest nothing, but the host some microseconds: it rises to a level where there are at most so many a second. */
+#define LOOKS_PER_S 4096
 
 /* Where more than this share of what was armed is touched by the first look, looks begin earlier; where less, later. */
 #define FIRST_LOOK_MANY 0.5
@@ -51,6 +55,7 @@ struct Sampler {
     size_t n_blocks;
     unsigned faults_per_granule;
     unsigned first_level;
+    unsigned last_level;
     double first_look_share;    /* of the granules armed, those touched by the first look, lately */
     uint64_t random;
     size_t cursor;              /* takes part in every draw, so that each block does in the end */
@@ -112,6 +117,10 @@ Sampler *sampler_new(size_t n_granules, unsigned faults_per_granule, SamplerBudg
     sampler->n_blocks = (n_granules + SAMPLER_BLOCK_GRANULES - 1) / SAMPLER_BLOCK_GRANULES;
     sampler->faults_per_granule = faults_per_granule;
     sampler->random = seed;
+    sampler->last_level = LAST_LEVEL_MIN;
+    while (sampler->last_level < LEVELS - 1 && LEVEL_NS(sampler->last_level) < sampler->n_blocks * (SECOND / LOOKS_PER_S)) {
+        sampler->last_level++;
+    }
     sampler->blocks = g_new0(Block, sampler->n_blocks);
     sampler_reset(sampler);
     return sampler;
@@ -290,7 +299,7 @@ void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t n
         adapt_first_look(sampler, block);
     }
     if (block->watched) {
-        queue_append(sampler, index, MIN(block->level + 1, LEVELS - 1));
+        queue_append(sampler, index, MIN(block->level + 1u, sampler->last_level));
     } else {
         settle(sampler, block, block->armed_ns + SETTLE_NS);
     }

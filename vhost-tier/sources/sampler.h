@@ -7,7 +7,7 @@
  *
  * An armed page costs the guest one fault when it is next touched, and nothing until then. So an armed page is left armed: it gives
  * one sample of the time to its next access, for one fault. Looking costs the guest nothing, so it is looked at again and again, at
- * intervals that double from about LOOK_FIRST_MS; each look tells, of the pages that were still armed at the look before, whether they
+ * intervals that double from some milliseconds to a second (more for large guests); each look tells, of the pages that were still armed at the look before, whether they
  * were touched in between. Hot pages answer in the first look, cold ones after seconds, idle ones never, and so one mechanism
  * tells rates apart over four decades, without choosing an interval for any of them. (Disarming what was not touched would save little: the
  * page has lost its place in the nested page table, and its next touch faults all the same. Under an emulated host, a fault on an armed
