@@ -13,7 +13,8 @@ void rules_init(Rules *rules, const PolicyConfig *config, const HeatModel *model
 
     rules->model = model;
     rules->per_page = -log2_of((double)map->granule_bytes / CENSUS_PAGE);
-    for (unsigned tier = 0; tier < POLICY_MAX_TIERS; tier++) {
+    rules->slowness[0] = 0;
+    for (unsigned tier = 1; tier < POLICY_MAX_TIERS; tier++) {
         double saved = tier < config->n_tiers ? (double)latency[tier] - latency[0] : 0;
 
         rules->slowness[tier] = unit > 0 ? log2_of(saved / unit) : LOG2_ZERO;
@@ -24,26 +25,18 @@ static void count(Census *census, const Rules *rules, const HeatMap *map)
 {
     for (size_t i = 0; i < map->n; i++) {
         const Heat *heat = &map->granules[i];
-        uint8_t tier = heat_tier(heat);
         Log2 judged;
+        Role role = census_judge(rules, heat, &judged);
 
-        if (tier >= POLICY_MAX_TIERS) {
-            continue;
-        }
-        if (heat_seen(heat)) {
-            unsigned bucket = census_bucket(heat_rate(rules->model, heat) + rules->per_page);
+        if (role != ROLE_NONE) {
+            uint64_t *buckets = role == ROLE_VICTIM ? census->victims : census->candidates;
 
-            (tier == 0 ? census->fast : census->slow)[bucket] += map->granule_bytes;
+            buckets[census_bucket(judged)] += map->granule_bytes;
         }
-        switch (census_judge(rules, heat, &judged)) {
-        case ROLE_CANDIDATE:
-            census->candidates[census_bucket(judged)] += map->granule_bytes;
-            break;
-        case ROLE_VICTIM:
-            census->victims[census_bucket(judged)] += map->granule_bytes;
-            break;
-        case ROLE_NONE:
-            break;
+        if (heat_seen(heat) && heat_tier(heat) < POLICY_MAX_TIERS) {
+            uint64_t *buckets = heat_tier(heat) == 0 ? census->fast : census->slow;
+
+            buckets[census_bucket(heat_rate(rules->model, heat) + rules->per_page)] += map->granule_bytes;
         }
     }
     census->fast_bytes += map->bytes_at[0];

@@ -23,7 +23,7 @@ typedef enum Role {
 typedef struct Rules {
     const HeatModel *model;
     Log2 per_page;                          /* to be added to a granule's rate to make it one per page */
-    Log2 slowness[POLICY_MAX_TIERS];        /* what a promotion from there saves, against one from tier 1 */
+    Log2 slowness[POLICY_MAX_TIERS];        /* what a promotion from there saves, against one from tier 1; 0 for tier 0 */
 } Rules;
 
 /* Bytes by heat per page. */
@@ -70,25 +70,34 @@ static inline bool census_refused(const HeatModel *model, const Heat *heat)
            heat_moved_age(model, heat) < (heat->unmovable ? CENSUS_UNMOVABLE_EPOCHS : CENSUS_REFUSED_EPOCHS);
 }
 
-/* What may be done with @heat, and (unless nothing) at which heat per page it is judged. */
+/* Heat per page by the estimate as it is, for granules that lie on a tier. */
+static inline Log2 census_estimate(const Rules *rules, const Heat *heat)
+{
+    return heat_rate(rules->model, heat) + rules->per_page + rules->slowness[heat_tier(heat)];
+}
+
+/* What may be done with @heat, and (unless nothing) at which heat per page it is judged: its estimate less, or more, the doubt. */
 static inline Role census_judge(const Rules *rules, const Heat *heat, Log2 *judged)
 {
     const HeatModel *model = rules->model;
     uint8_t tier = heat_tier(heat);
-    bool fresh;
     Log2 doubt;
 
-    if (tier >= POLICY_MAX_TIERS || census_refused(model, heat)) {
+    if (tier >= POLICY_MAX_TIERS) {
         return ROLE_NONE;
     }
-    fresh = heat->last == (tier == 0 ? HEAT_PROMOTED : HEAT_DEMOTED) && heat_moved_age(model, heat) < CENSUS_FRESH_EPOCHS;
-    doubt = heat_width(model, heat) + (fresh ? LOG2_ONE : 0);
-    if (tier == 0) {
-        *judged = heat_rate(model, heat) + rules->per_page + doubt;
-        return ROLE_VICTIM;
+    doubt = heat_width(model, heat);
+    if (heat->last != HEAT_NEVER) {
+        bool fresh = heat->last == (tier == 0 ? HEAT_PROMOTED : HEAT_DEMOTED) &&
+                     heat_moved_age(model, heat) < CENSUS_FRESH_EPOCHS;
+
+        if (census_refused(model, heat)) {
+            return ROLE_NONE;
+        }
+        doubt += fresh ? LOG2_ONE : 0;
     }
-    *judged = heat_rate(model, heat) + rules->per_page + rules->slowness[tier] - doubt;
-    return ROLE_CANDIDATE;
+    *judged = census_estimate(rules, heat) + (tier == 0 ? doubt : -doubt);
+    return tier == 0 ? ROLE_VICTIM : ROLE_CANDIDATE;
 }
 
 #endif /* VHOST_TIER_CORE_CENSUS_H */

@@ -15,7 +15,7 @@ typedef int32_t Log2;               /* log2(x) in steps of 1/LOG2_ONE; |Log2| st
 #define LOG2_ONE 1024               /* an octave: a factor of two */
 #define LOG2_ZERO (-256 * LOG2_ONE) /* stands for 0 */
 
-#define LOG2_TABLE_SHIFT 4          /* tables have a point each 2^4 steps, and interpolate between */
+#define LOG2_TABLE_SHIFT 4          /* tables have a point each 2^4 steps */
 #define LOG2_ADD_END (12 * LOG2_ONE)
 #define LOG2_HITS_MIN (-12 * LOG2_ONE)
 #define LOG2_HITS_END (5 * LOG2_ONE)
@@ -36,12 +36,13 @@ Log2 log2_of(double x);
 /* 2^@x. */
 double log2_value(Log2 x);
 
+/* The value at @at steps from the table's beginning, between the points before and after. */
 static inline Log2 log2_interpolate(const uint16_t *table, uint32_t at)
 {
     uint32_t i = at >> LOG2_TABLE_SHIFT;
     int32_t fraction = at & ((1 << LOG2_TABLE_SHIFT) - 1);
 
-    return table[i] + (((int32_t)table[i + 1] - table[i]) * fraction) / (1 << LOG2_TABLE_SHIFT);
+    return table[i] + ((((int32_t)table[i + 1] - table[i]) * fraction) >> LOG2_TABLE_SHIFT);
 }
 
 /* The logarithm of 2^@x + 2^@y. */
@@ -71,12 +72,9 @@ static inline Log2 log2_hits(const LogTables *tables, Log2 x)
  */
 static inline Log2 log2_width(const LogTables *tables, Log2 x)
 {
-    if (x < LOG2_WIDTH_MIN) {
-        x = LOG2_WIDTH_MIN;
-    } else if (x > LOG2_WIDTH_END) {
-        x = LOG2_WIDTH_END;
-    }
-    return log2_interpolate(tables->width, x - LOG2_WIDTH_MIN);
+    x = x < LOG2_WIDTH_MIN ? LOG2_WIDTH_MIN : x;
+    x = x > LOG2_WIDTH_END ? LOG2_WIDTH_END : x;
+    return tables->width[(x - LOG2_WIDTH_MIN) >> LOG2_TABLE_SHIFT];
 }
 
 #endif /* VHOST_TIER_CORE_LOGMATH_H */

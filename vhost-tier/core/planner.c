@@ -228,6 +228,19 @@ static bool within(Reach *reach, unsigned bucket, int step, uint64_t bytes)
     return true;
 }
 
+/* Whether the granule's estimate alone rules it out: judging makes candidates no hotter and victims no colder than that. */
+static bool out_of_reach(const Rules *rules, const Heat *heat, const Reach *hot, const Reach *cold)
+{
+    uint8_t tier = heat_tier(heat);
+    unsigned bucket;
+
+    if (tier >= POLICY_MAX_TIERS) {
+        return true;
+    }
+    bucket = census_bucket(census_estimate(rules, heat));
+    return tier == 0 ? bucket > cold->bucket : bucket < hot->bucket;
+}
+
 static void gather(Job *job, const PolicyConfig *config, const HeatModel *model, Reach hot, Reach cold)
 {
     Planner *planner = job->planner;
@@ -240,8 +253,12 @@ static void gather(Job *job, const PolicyConfig *config, const HeatModel *model,
         for (size_t i = 0; i < map->n; i++) {
             const Heat *heat = &map->granules[i];
             Candidate candidate = {.map = m, .granule = i, .tier = heat_tier(heat)};
-            Role role = census_judge(&rules, heat, &candidate.heat);
+            Role role;
 
+            if (out_of_reach(&rules, heat, &hot, &cold)) {
+                continue;
+            }
+            role = census_judge(&rules, heat, &candidate.heat);
             if (role == ROLE_CANDIDATE && within(&hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
                 g_array_append_val(planner->candidates, candidate);
             } else if (role == ROLE_VICTIM && within(&cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
