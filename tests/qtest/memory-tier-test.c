@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tests of memory-backend-tier: its properties, its QMP commands, and what it
+ * does with memory. (The memory channel: memory-tier-channel.c
+ * and memory-tier-misbehaviour.c.)
+ *
+ * Hosts with two kinds of memory are rare, so most tests give the backend a
+ * made-up /sys, in which node 0 is as here and node 1 is memory without CPUs.
+ */
+#include "qemu/osdep.h"
+
+#include <glib/gstdio.h>
+
+#include "memory-tier-test.h"
+#include "qapi/error.h"
+#include "qobject/qjson.h"
+#include "qobject/qlist.h"
+#include "qobject/qnum.h"
+#include "qobject/qstring.h"
+
+#define MIB (1024 * 1024)
+
+static char *sysfs;             /* of the made-up host */
+
+static G_GNUC_PRINTF(2, 3)
+void write_file(const char *text, const char *format, ...)
+{
+    g_autofree char *path = NULL;
+    g_autofree char *dir = NULL;
+    va_list ap;
+
+    va_start(ap, format);
+    path = g_strdup_vprintf(format, ap);
+    va_end(ap);
+    dir = g_path_get_dirname(path);
+    g_assert_cmpint(g_mkdir_with_parents(dir, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(path, text, -1, NULL));
+}
+
+static void make_sysfs(void)
+{
+    static const char *const cpus[] = { "0-1\n", "\n" };
+
+    sysfs = g_dir_make_tmp("memory-tier-sysfs-XXXXXX", NULL);
+    g_assert_nonnull(sysfs);
+    write_file("0-1\n", "%s/devices/system/node/online", sysfs);
+    for (int node = 0; node < 2; node++) {
+        g_autofree char *meminfo = g_strdup_printf(
+            "Node %d MemTotal: 1048576 kB\nNode %d MemFree: 524288 kB\n", node,
+            node);
+
+        write_file(meminfo, "%s/devices/system/node/node%d/meminfo", sysfs,
+                   node);
+        write_file(cpus[node], "%s/devices/system/node/node%d/cpulist", sysfs,
+                   node);
+    }
+}
+
+static void remove_tree(const char *path)
+{
+    GDir *dir = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *sub = g_build_filename(path, name, NULL);
+
+        remove_tree(sub);
+    }
+    g_clear_pointer(&dir, g_dir_close);
+    g_remove(path);
+}
+
+/* A QEMU whose RAM is a backend with @options, next to what these need. */
+static QTestState *start(const char *options)
+{
+    return qtest_initf("-nodefaults -M q35,memory-backend=ram -m 64M "
+                       "-object memory-backend-tier,id=ram,size=64M%s%s",
+                       options[0] ? "," : "", options);
+}
+
+/* The same on the made-up host with two tiers. */
+static QTestState *start_two_tiers(const char *options)
+{
+    g_autofree char *all = g_strdup_printf("x-sysfs=%s%s%s", sysfs,
+                                           options[0] ? "," : "", options);
+
+    return start(all);
+}
+
+QDict *query_backend(QTestState *qts)
+{
+    QDict *response = qtest_qmp(qts, "{'execute': 'query-memory-tiers'}");
+    QList *list = qdict_get_qlist(response, "return");
+    QDict *backend;
+
+    g_assert_nonnull(list);
+    g_assert_cmpint(qlist_size(list), ==, 1);
+    backend = qobject_to(QDict, qlist_peek(list));
+    qobject_ref(backend);
+    qobject_unref(response);
+    return backend;
+}
+
+QDict *query_daemon(QTestState *qts)
+{
+    QDict *backend = query_backend(qts);
+    QDict *daemon = qdict_get_qdict(backend, "daemon");
+
+    g_assert_nonnull(daemon);
+    qobject_ref(daemon);
+    qobject_unref(backend);
+    return daemon;
+}
+
+void wait_daemon(QTestState *qts, const char *key, bool value)
+{
+    for (int i = 0; i < 1000; i++) {
+        QDict *daemon = query_daemon(qts);
+        bool now = qdict_get_bool(daemon, key);
+
+        qobject_unref(daemon);
+        if (now == value) {
+            return;
+        }
+        g_usleep(20000);
+    }
+    g_assert_not_reached();
+}
+
+void assert_refused(QTestState *qts, const char *command, const char *arguments,
+                    const char *error)
+{
+    QDict *response = qtest_qmp(qts, "{'execute': %s, 'arguments': %p}",
+                                command, qobject_from_json(arguments,
+                                                           &error_abort));
+    QDict *refusal = qdict_get_qdict(response, "error");
+
+    if (!refusal || !strstr(qdict_get_str(refusal, "desc"), error)) {
+        g_autoptr(GString) text = qobject_to_json(QOBJECT(response));
+
+        g_test_message("%s %s: expected '%s', got %s", command, arguments,
+                       error, text->str);
+        g_test_fail();
+    }
+    qobject_unref(response);
+}
+
+static uint64_t tier_bytes(QDict *backend, int tier, const char *key)
+{
+    const QListEntry *entry = qlist_first(qdict_get_qlist(backend, "tiers"));
+
+    while (tier-- > 0) {
+        entry = qlist_next(entry);
+    }
+    return qdict_get_int(qobject_to(QDict, qlist_entry_obj(entry)), key);
+}
+
+/* Properties */
+
+static void refuses_what_properties_do_not_allow(void)
+{
+    static const struct {
+        const char *properties;
+        const char *error;
+    } cases[] = {
+        { "'weight': 0", "weight' doesn't take value '0': it must be from 1" },
+        { "'weight': 1001", "doesn't take value '1001'" },
+        { "'fast-size': 67112960", "must be at most the size, 67108864" },
+        { "'fast-size': 4097", "'4097': it must be a multiple of the page" },
+        { "'fast-min': 4097", "fast-min' doesn't take value '4097'" },
+        { "'fast-size': 4096, 'fast-min': 8192", "at most fast-size, 4096" },
+        { "'share': false", "share' doesn't take value 'off'" },
+        { "'policy': 'bind', 'host-nodes': [0]", "are given by 'tiers'" },
+        { "'policy': 'preferred'", "are given by 'tiers'" },
+        { "'tiers': []", "0 tiers are named; 1 to 4 are allowed" },
+        { "'tiers': ['']", "tiers' doesn't take an empty list" },
+        { "'tiers': ['0x']", "'0x' is no list of NUMA nodes" },
+        { "'tiers': ['1-0']", "is no list of NUMA nodes" },
+        { "'tiers': ['0', '0']", "node 0 belongs to tier 0 already" },
+        { "'tiers': ['0', '900']", "node 900 does not exist" },
+        { "'tiers': ['5000']", "a number from 0 to 1023" },
+        { "'tiers': ['0', '0', '0', '0', '0']", "5 tiers are named" },
+        { "'tiers': '0'", "'tiers', expected: array" },
+        { "'placement': 'nowhere'", "does not accept value 'nowhere'" },
+        { "'hugepages': 'on'", "does not accept value 'on'" },
+        { "'mode': 'auto'", "does not accept value 'auto'" },
+        { "'chardev': 'none'", "there is no chardev 'none'" },
+        { "'chardev': 'null'", "chardev 'null' can't be used" },
+        { "'chardev': 'server'", "chardev 'server' can't be used" },
+        { "'chardev': 'tcp'", "chardev 'tcp' can't be used" },
+    };
+    g_autofree char *path = g_build_filename(sysfs, "server", NULL);
+    QTestState *qts = qtest_initf(
+        "-M none -chardev null,id=null "
+        "-chardev socket,id=server,path=%s,server=on,wait=off "
+        "-chardev socket,id=tcp,host=127.0.0.1,port=1,reconnect-ms=60000",
+        path);
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *arguments = g_strdup_printf(
+            "{'qom-type': 'memory-backend-tier', 'id': 'ram', "
+            "'size': 67108864, %s}", cases[i].properties);
+
+        assert_refused(qts, "object-add", arguments, cases[i].error);
+    }
+    /* Nothing is left of them. */
+    qtest_qmp_assert_success(qts, "{'execute': 'object-add', 'arguments': {"
+                             "'qom-type': 'memory-backend-tier', 'id': 'ram',"
+                             "'size': 67108864}}");
+    qtest_qmp_assert_success(qts, "{'execute': 'object-del',"
+                             "'arguments': {'id': 'ram'}}");
+    qtest_quit(qts);
+}
+
+static void refuses_hugetlb_sizes_that_are_no_multiple(void)
+{
+    QTestState *qts = qtest_init("-M none");
+
+    assert_refused(qts, "object-add",
+                   "{'qom-type': 'memory-backend-tier', 'id': 'ram', "
+                   "'size': 67112960, 'hugepages': 'hugetlb'}",
+                   "must be a multiple of the page size, 2097152");
+    qtest_quit(qts);
+}
+
+static void says_how_many_huge_pages_are_missing(void)
+{
+    QTestState *qts = qtest_init("-M none");
+
+    /* A TiB of them: no test host has so many. */
+    assert_refused(qts, "object-add",
+                   "{'qom-type': 'memory-backend-tier', 'id': 'ram', "
+                   "'size': 1099511627776, 'hugepages': 'hugetlb'}",
+                   "takes 524288 free huge pages of 2 MiB");
+    qtest_quit(qts);
+}
+
+static void properties_are_fixed_once_memory_exists(void)
+{
+    QTestState *qts = start("");
+
+    assert_refused(qts, "qom-set", "{'path': '/objects/ram', "
+                   "'property': 'weight', 'value': 5}", "memory-tier-set");
+    assert_refused(qts, "qom-set", "{'path': '/objects/ram', "
+                   "'property': 'placement', 'value': 'fast-first'}",
+                   "can't be set once the memory exists");
+    qtest_quit(qts);
+}
+
+static void one_tier_observes(void)
+{
+    QTestState *qts = start("tiers.0=0");
+    QDict *backend = query_backend(qts);
+
+    g_assert_cmpstr(qdict_get_str(backend, "id"), ==, "ram");
+    g_assert_cmpstr(qdict_get_str(backend, "mode"), ==, "observe");
+    g_assert_cmpstr(qdict_get_str(backend, "tiers-origin"), ==, "property");
+    g_assert_cmpint(qdict_get_int(backend, "fast-size"), ==, 64 * MIB);
+    g_assert_cmpint(tier_bytes(backend, 0, "planned"), ==, 64 * MIB);
+    g_assert_false(qdict_haskey(backend, "daemon"));
+    g_assert_false(qdict_haskey(backend, "placement-problem"));
+    qobject_unref(backend);
+    assert_refused(qts, "memory-tier-set", "{'id': 'ram', 'mode': 'on'}",
+                   "with one tier nothing can move");
+    qtest_quit(qts);
+}
+
+static void two_tiers_share_by_half_unless_told(void)
+{
+    QTestState *qts = start_two_tiers("");
+    QDict *backend = query_backend(qts);
+
+    g_assert_cmpstr(qdict_get_str(backend, "mode"), ==, "on");
+    g_assert_cmpstr(qdict_get_str(backend, "tiers-origin"), ==,
+                    "nodes without CPUs");
+    g_assert_cmpint(qdict_get_int(backend, "fast-size"), ==, 32 * MIB);
+    g_assert_cmpint(qdict_get_int(backend, "fast-min"), ==, 0);
+    g_assert_cmpint(qdict_get_int(backend, "weight"), ==, 100);
+    g_assert_cmpint(tier_bytes(backend, 1, "total"), ==, 1024 * MIB);
+    g_assert_cmpint(tier_bytes(backend, 1, "free"), ==, 512 * MIB);
+    qobject_unref(backend);
+    qtest_quit(qts);
+}
+
+/* Placement */
+
+static void plans_what_the_placement_says(void)
+{
+    static const struct {
+        const char *options;
+        uint64_t fast;
+    } cases[] = {
+        { "fast-size=16M", 16 * MIB },
+        { "fast-size=13M", 14 * MIB },  /* in stripes of 2 MiB */
+        { "fast-size=0", 0 },
+        { "fast-size=64M", 64 * MIB },
+        { "fast-size=13M,placement=fast-first", 13 * MIB },
+        { "fast-size=16M,placement=slow-first", 0 },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        QTestState *qts = start_two_tiers(cases[i].options);
+        QDict *backend = query_backend(qts);
+
+        g_assert_cmpint(tier_bytes(backend, 0, "planned"), ==, cases[i].fast);
+        g_assert_cmpint(tier_bytes(backend, 1, "planned"), ==,
+                        64 * MIB - cases[i].fast);
+        qobject_unref(backend);
+        qtest_quit(qts);
+    }
+}
+
+/* What of /proc/PID/@file is about the backend's memory, a line each. */
+static char **proc_lines(QTestState *qts, const char *file)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/%s", qtest_pid(qts),
+                                            file);
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    GPtrArray *ours = g_ptr_array_new();
+
+    if (!g_file_get_contents(path, &text, NULL, NULL)) {
+        g_ptr_array_free(ours, true);
+        return NULL;
+    }
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        if (strstr(*line, "memfd:memory-backend-tier")) {
+            g_ptr_array_add(ours, g_strdup(*line));
+        }
+    }
+    g_ptr_array_add(ours, NULL);
+    return (char **)g_ptr_array_free(ours, false);
+}
+
+static void kernel_prefers_the_fast_node_in_one_mapping(void)
+{
+    /* All of it in node 0, which is there, so that the kernel agrees */
+    QTestState *qts = start_two_tiers("fast-size=64M");
+    g_auto(GStrv) maps = proc_lines(qts, "maps");
+    g_auto(GStrv) policies = proc_lines(qts, "numa_maps");
+    QDict *backend = query_backend(qts);
+
+    g_assert_cmpint(g_strv_length(maps), ==, 1);
+    if (policies) {
+        g_assert_false(qdict_haskey(backend, "placement-problem"));
+        g_assert_cmpint(g_strv_length(policies), ==, 1);
+        g_assert_nonnull(strstr(policies[0], " prefer"));
+    } else {
+        g_test_skip("this kernel has no NUMA");
+    }
+    qobject_unref(backend);
+    qtest_quit(qts);
+}
+
+static void runs_on_where_the_kernel_refuses_the_placement(void)
+{
+    QTestState *qts;
+    QDict *backend;
+
+    if (g_file_test("/sys/devices/system/node/node1", G_FILE_TEST_EXISTS)) {
+        g_test_skip("this host has a node 1, so nothing is refused");
+        return;
+    }
+    qts = start_two_tiers("placement=slow-first");
+    backend = query_backend(qts);
+    g_assert_nonnull(strstr(qdict_get_str(backend, "placement-problem"),
+                            "prefer the NUMA nodes 1"));
+    qobject_unref(backend);
+    qtest_memset(qts, 32 * MIB, 0x5a, MIB);
+    g_assert_cmpint(qtest_readb(qts, 33 * MIB - 1), ==, 0x5a);
+    qtest_quit(qts);
+}
+
+/* Residency */
+
+static void assert_adds_up(QDict *backend)
+{
+    uint64_t sum = qdict_get_int(backend, "off-tier") +
+                   qdict_get_int(backend, "unmapped") +
+                   qdict_get_int(backend, "absent") +
+                   tier_bytes(backend, 0, "resident");
+
+    g_assert_cmpint(sum, ==, qdict_get_int(backend, "size"));
+}
+
+static void counts_memory_that_is_touched(void)
+{
+    QTestState *qts = start("tiers.0=0");
+    QDict *before = query_backend(qts), *after;
+
+    assert_adds_up(before);
+    qtest_memset(qts, 32 * MIB, 0x5a, 8 * MIB);
+    after = query_backend(qts);
+    assert_adds_up(after);
+    g_assert_cmpint(tier_bytes(after, 0, "resident") -
+                    tier_bytes(before, 0, "resident"), ==, 8 * MIB);
+    qobject_unref(before);
+    qobject_unref(after);
+    qtest_quit(qts);
+}
+
+static void preallocated_memory_is_all_there(void)
+{
+    QTestState *qts = start("tiers.0=0,prealloc=on");
+    QDict *backend = query_backend(qts);
+
+    g_assert_cmpint(tier_bytes(backend, 0, "resident"), ==, 64 * MIB);
+    g_assert_cmpint(qdict_get_int(backend, "absent"), ==, 0);
+    qobject_unref(backend);
+    qtest_quit(qts);
+}
+
+static void shows_all_backends_and_none(void)
+{
+    QTestState *qts = qtest_init("-M none");
+    QDict *response;
+
+    for (int n = 0; n < 3; n++) {
+        response = qtest_qmp(qts, "{'execute': 'query-memory-tiers'}");
+        g_assert_cmpint(qlist_size(qdict_get_qlist(response, "return")), ==, n);
+        qobject_unref(response);
+        qtest_qmp_assert_success(
+            qts, "{'execute': 'object-add', 'arguments': {'qom-type':"
+            "'memory-backend-tier', 'id': %s, 'size': 4096}}",
+            (char []) { 'r', '0' + n, 0 });
+    }
+    qtest_quit(qts);
+}
+
+/* memory-tier-set */
+
+static void set_changes_what_is_named(void)
+{
+    QTestState *qts = start_two_tiers("fast-size=16M,fast-min=1M");
+    QDict *backend;
+
+    qtest_qmp_assert_success(qts, "{'execute': 'memory-tier-set', 'arguments':"
+                             "{'id': 'ram', 'fast-size': 8388608,"
+                             " 'mode': 'observe'}}");
+    backend = query_backend(qts);
+    g_assert_cmpint(qdict_get_int(backend, "fast-size"), ==, 8 * MIB);
+    g_assert_cmpint(qdict_get_int(backend, "fast-min"), ==, MIB);
+    g_assert_cmpint(qdict_get_int(backend, "weight"), ==, 100);
+    g_assert_cmpstr(qdict_get_str(backend, "mode"), ==, "observe");
+    /* The initial placement is history. */
+    g_assert_cmpint(tier_bytes(backend, 0, "planned"), ==, 16 * MIB);
+    qobject_unref(backend);
+    qtest_quit(qts);
+}
+
+static void set_refuses_all_or_nothing(void)
+{
+    QTestState *qts = start_two_tiers("fast-size=16M,fast-min=1M");
+    QDict *backend;
+
+    assert_refused(qts, "memory-tier-set", "{'id': 'ram', 'weight': 7, "
+                   "'fast-size': 65536}", "must be at most fast-size, 65536");
+    assert_refused(qts, "memory-tier-set", "{'id': 'ram', 'weight': 0}",
+                   "it must be from 1 to 1000");
+    assert_refused(qts, "memory-tier-set", "{'id': 'ram', 'fast-size': "
+                   "67112960}", "at most the size, 67108864");
+    assert_refused(qts, "memory-tier-set", "{'id': 'rom', 'weight': 7}",
+                   "There is no memory-backend-tier 'rom'");
+    assert_refused(qts, "memory-tier-set", "{'id': 'ram', 'size': 7}",
+                   "'size' is unexpected");
+    backend = query_backend(qts);
+    g_assert_cmpint(qdict_get_int(backend, "fast-size"), ==, 16 * MIB);
+    g_assert_cmpint(qdict_get_int(backend, "weight"), ==, 100);
+    qobject_unref(backend);
+    qtest_quit(qts);
+}
+
+/* memory-tier-place */
+
+static void place_refuses_ranges_that_do_not_exist(void)
+{
+    static const struct {
+        const char *arguments;
+        const char *error;
+    } cases[] = {
+        { "'offset': 1, 'size': 4096, 'tier': 0", "multiples of the page" },
+        { "'offset': 0, 'size': 4095, 'tier': 0", "multiples of the page" },
+        { "'offset': 0, 'size': 0, 'tier': 0", "size not 0" },
+        { "'offset': 67108864, 'size': 4096, 'tier': 0", "reach beyond" },
+        { "'offset': 4096, 'size': 67108864, 'tier': 0", "reach beyond" },
+        { "'offset': 4096, 'size': 18446744073709547520, 'tier': 0",
+          "reach beyond" },
+        { "'offset': 0, 'size': 4096, 'tier': 2", "must be less than 2" },
+    };
+    QTestState *qts = start_two_tiers("");
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *arguments = g_strdup_printf("{'id': 'ram', %s}",
+                                                     cases[i].arguments);
+
+        assert_refused(qts, "memory-tier-place", arguments, cases[i].error);
+    }
+    assert_refused(qts, "memory-tier-place", "{'id': 'rom', 'offset': 0, "
+                   "'size': 4096, 'tier': 0}", "no memory-backend-tier 'rom'");
+    qtest_quit(qts);
+}
+
+static QDict *place(QTestState *qts, uint64_t offset, uint64_t size, int tier)
+{
+    return qtest_qmp_assert_success_ref(
+        qts, "{'execute': 'memory-tier-place', 'arguments': {'id': 'ram',"
+        "'offset': %" PRIu64 ", 'size': %" PRIu64 ", 'tier': %d}}", offset,
+        size, tier);
+}
+
+static void place_asks_only_for_pages_that_are_elsewhere(void)
+{
+    QTestState *qts = start_two_tiers("");
+    QDict *moves;
+
+    qtest_memset(qts, 32 * MIB, 0x5a, 4 * MIB);
+    moves = place(qts, 0, 64 * MIB, 0);
+    g_assert_cmpint(qdict_get_int(moves, "asked"), ==,
+                    qdict_get_int(moves, "applied"));
+    qobject_unref(moves);
+    moves = place(qts, 0, 64 * MIB, 0);
+    g_assert_cmpint(qdict_get_int(moves, "asked"), ==, 0);
+    qobject_unref(moves);
+    qtest_quit(qts);
+}
+
+static void place_reports_what_could_not_move(void)
+{
+    QTestState *qts;
+    QDict *moves, *failed;
+
+    if (g_file_test("/sys/devices/system/node/node1", G_FILE_TEST_EXISTS)) {
+        g_test_skip("this host has a node 1, so pages do move");
+        return;
+    }
+    qts = start_two_tiers("");
+    qtest_memset(qts, 32 * MIB, 0x5a, 4 * MIB);
+    moves = place(qts, 32 * MIB, 8 * MIB, 1);
+    failed = qdict_get_qdict(moves, "failed");
+    g_assert_cmpint(qdict_get_int(moves, "asked"), ==, 1024);
+    g_assert_cmpint(qdict_get_int(moves, "applied"), ==, 0);
+    g_assert_cmpint(qdict_get_int(failed, "cpuset"), ==, 1024);
+    qobject_unref(moves);
+    g_assert_cmpint(qtest_readb(qts, 36 * MIB - 1), ==, 0x5a);
+    qtest_quit(qts);
+}
+
+static void moves_pages_between_real_nodes(void)
+{
+    QTestState *qts;
+    QDict *moves, *backend;
+
+    if (!g_file_test("/sys/devices/system/node/node1", G_FILE_TEST_EXISTS)) {
+        g_test_skip("this host has one NUMA node");
+        return;
+    }
+    qts = start("tiers.0=0,tiers.1=1");
+    qtest_memset(qts, 32 * MIB, 0x5a, 4 * MIB);
+    moves = place(qts, 32 * MIB, 4 * MIB, 1);
+    qobject_unref(moves);
+    backend = query_backend(qts);
+    g_assert_cmpint(tier_bytes(backend, 1, "resident"), >=, 4 * MIB);
+    qobject_unref(backend);
+    qtest_quit(qts);
+}
+
+int main(int argc, char **argv)
+{
+    int rc;
+
+    g_test_init(&argc, &argv, NULL);
+    make_sysfs();
+
+#define ADD(test) qtest_add_func("/memory-tier/" #test, test)
+    ADD(refuses_what_properties_do_not_allow);
+    ADD(refuses_hugetlb_sizes_that_are_no_multiple);
+    ADD(says_how_many_huge_pages_are_missing);
+    ADD(properties_are_fixed_once_memory_exists);
+    ADD(one_tier_observes);
+    ADD(two_tiers_share_by_half_unless_told);
+    ADD(plans_what_the_placement_says);
+    ADD(kernel_prefers_the_fast_node_in_one_mapping);
+    ADD(runs_on_where_the_kernel_refuses_the_placement);
+    ADD(counts_memory_that_is_touched);
+    ADD(preallocated_memory_is_all_there);
+    ADD(shows_all_backends_and_none);
+    ADD(set_changes_what_is_named);
+    ADD(set_refuses_all_or_nothing);
+    ADD(place_refuses_ranges_that_do_not_exist);
+    ADD(place_asks_only_for_pages_that_are_elsewhere);
+    ADD(place_reports_what_could_not_move);
+    ADD(moves_pages_between_real_nodes);
+#undef ADD
+    add_channel_tests();
+    add_misbehaviour_tests();
+
+    rc = g_test_run();
+    remove_tree(sysfs);
+    g_free(sysfs);
+    return rc;
+}
