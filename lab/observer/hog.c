@@ -94,8 +94,8 @@ bool hog_hold(Hog *hog, uint64_t held_bytes, uint64_t budget_bytes, GError **err
     if (!available(hog->node, &bytes, errp)) {
         return false;
     }
-    surplus = (int64_t)(held_bytes + bytes) - (int64_t)budget_bytes;
-    for (int64_t taken = 0; taken + CHUNK_BYTES <= MIN(surplus, HOG_STEP_BYTES); taken += CHUNK_BYTES) {
+    surplus = (int64_t)bytes - (int64_t)(budget_bytes > held_bytes ? budget_bytes - held_bytes : 0);
+    for (; surplus >= (int64_t)CHUNK_BYTES; surplus -= CHUNK_BYTES) {
         void *chunk = chunk_new(hog->node, errp);
 
         if (!chunk) {

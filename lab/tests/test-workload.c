@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The workload guest itself, booted by our QEMU under emulation: what it says, counts and obeys. Skipped where QEMU is not built. */
+#include <gio/gio.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "guest/guest-abi.h"
+#include "observe/guest-memory.h"
+
+#define BOOT_S 20
+
+static char *qemu;          /* path, or NULL */
+static char *firmware;
+static char *workload;
+static char *dir;           /* for the outputs of one test */
+
+typedef struct Guest {
+    GSubprocess *process;
+    char *serial, *dump;    /* paths */
+} Guest;
+
+static void guest_start(Guest *guest, const char *cmdline)
+{
+    g_autofree char *serial = NULL, *dump = NULL;
+    g_autoptr(GError) error = NULL;
+
+    guest->serial = g_build_filename(dir, "serial", NULL);
+    guest->dump = g_build_filename(dir, "dump", NULL);
+    serial = g_strdup_printf("file:%s", guest->serial);
+    dump = g_strdup_printf("file:%s", guest->dump);
+    guest->process = g_subprocess_new(G_SUBPROCESS_FLAGS_NONE, &error, qemu, "-L", firmware, "-accel", "tcg", "-M",
+                                      "q35,hpet=off,smm=off,memory-backend=ram", "-m", "36M", "-object",
+                                      "memory-backend-memfd,id=ram,size=36M,share=on", "-nodefaults", "-display", "none",
+                                      "-no-reboot", "-serial", serial, "-device", "isa-debug-exit", "-debugcon", dump,
+                                      "-kernel", workload, "-append", cmdline, NULL);
+    g_assert_no_error(error);
+}
+
+/* Waits for QEMU's end, which must be within BOOT_S; returns its exit code. */
+static int guest_end(Guest *guest)
+{
+    int status;
+
+    for (int i = 0; i < BOOT_S * 100 && g_subprocess_get_identifier(guest->process); i++) {
+        g_usleep(10000);
+        g_main_context_iteration(NULL, false);
+    }
+    g_assert_null(g_subprocess_get_identifier(guest->process));
+    status = g_subprocess_get_exit_status(guest->process);
+    g_clear_object(&guest->process);
+    return status;
+}
+
+static void guest_clear(Guest *guest)
+{
+    if (guest->process) {
+        g_subprocess_force_exit(guest->process);
+        g_subprocess_wait(guest->process, NULL, NULL);
+        g_clear_object(&guest->process);
+    }
+    if (guest->serial) {
+        g_remove(guest->serial);
+        g_remove(guest->dump);
+    }
+    g_free(guest->serial);
+    g_free(guest->dump);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Guest, guest_clear)
+
+static char *said(const Guest *guest)
+{
+    char *text = NULL;
+
+    g_assert_true(g_file_get_contents(guest->serial, &text, NULL, NULL));
+    return text;
+}
+
+static bool skipped(void)
+{
+    if (!qemu) {
+        g_test_skip("our QEMU is not built: scripts/build-qemu");
+    }
+    return !qemu;
+}
+
+static void test_reports_every_visit_that_it_made(void)
+{
+    g_auto(Guest) guest = {0};
+    g_autofree char *text = NULL, *dump = NULL;
+    const GuestHeader *header;
+    const uint32_t *counts;
+    uint64_t sum = 0;
+    gsize len;
+
+    if (skipped()) {
+        return;
+    }
+    guest_start(&guest, "pattern=ycsb-zipf mb=16 seconds=2 report=1");
+    g_assert_cmpint(guest_end(&guest), ==, 0);
+    text = said(&guest);
+    g_assert_nonnull(strstr(text, "vhost-tier workload: pattern=ycsb-zipf pages=4096 "));
+    g_assert_nonnull(strstr(text, "\nready\n"));
+    g_assert_nonnull(strstr(text, "\nt=1 accesses_per_s="));
+    g_assert_true(g_str_has_suffix(text, "\ndone\n"));
+
+    g_assert_true(g_file_get_contents(guest.dump, &dump, &len, NULL));
+    g_assert_cmpuint(len, ==, sizeof(*header) + 4096 * sizeof(*counts));
+    header = (const void *)dump;
+    counts = (const void *)(dump + sizeof(*header));
+    g_assert_cmphex(header->magic, ==, GUEST_MAGIC);
+    g_assert_cmpuint(header->state, ==, GUEST_DONE);
+    g_assert_cmpuint(header->pages, ==, 4096);
+    g_assert_cmpuint(header->visits, >, 1000);
+    for (uint32_t i = 0; i < header->pages; i++) {
+        sum += counts[i];
+    }
+    g_assert_cmpuint(sum, ==, header->visits);
+}
+
+static void assert_refuses(const char *cmdline, const char *answer)
+{
+    g_auto(Guest) guest = {0};
+    g_autofree char *text = NULL;
+
+    guest_start(&guest, cmdline);
+    g_assert_cmpint(guest_end(&guest), ==, 3);
+    text = said(&guest);
+    g_assert_true(g_str_has_prefix(text, answer));
+}
+
+static void test_says_what_is_allowed_and_fails_when_it_cannot_do_as_told(void)
+{
+    if (skipped()) {
+        return;
+    }
+    assert_refuses("pattern=gups", "error: pattern=gups: allowed: gups-hot, ");
+    assert_refuses("burst=513", "error: burst=513: allowed: 1..512\n");
+    assert_refuses("mb=40", "error: mb=40 does not fit into this machine's memory: allowed: at most 31; ");
+}
+
+static void test_list_touches_exactly_the_listed_pages_when_rung(void)
+{
+    g_auto(Guest) guest = {0};
+    g_auto(GuestMemory) memory = {.fd = -1};
+    g_autoptr(GError) error = NULL;
+    GuestHeader header = {0};
+    uint32_t counts[256];
+    pid_t pid;
+
+    if (skipped()) {
+        return;
+    }
+    guest_start(&guest, "pattern=list mb=1 every=5 offset=3 passes=3");
+    pid = (pid_t)g_ascii_strtoll(g_subprocess_get_identifier(guest.process), NULL, 10);
+    for (int i = 0; i < BOOT_S * 100 && header.state != GUEST_WAITING; i++) {
+        g_usleep(10000);
+        if (memory.fd >= 0 || guest_memory_open(&memory, pid, NULL)) {
+            g_assert_true(guest_memory_header(&memory, &header, &error));
+        }
+    }
+    if (memory.fd < 0) {
+        g_test_skip("this user may not read the memory of its own children");
+        return;
+    }
+    g_assert_cmpuint(header.state, ==, GUEST_WAITING);
+    g_usleep(100000);
+    g_assert_true(guest_memory_counts(&memory, &header, counts, &error));
+    for (uint32_t page = 0; page < header.pages; page++) {
+        g_assert_cmpuint(counts[page], ==, 0);
+    }
+    g_assert_true(guest_memory_ring(&memory, 2, &error));
+    for (int i = 0; i < BOOT_S * 100 && header.passes != 2; i++) {
+        g_usleep(10000);
+        g_assert_true(guest_memory_header(&memory, &header, &error));
+    }
+    g_assert_true(guest_memory_counts(&memory, &header, counts, &error));
+    for (uint32_t page = 0; page < header.pages; page++) {
+        g_assert_cmpuint(counts[page], ==, page % 5 == 3 ? 2 : 0);
+    }
+    g_assert_true(guest_memory_ring(&memory, 3, &error));
+    g_assert_cmpint(guest_end(&guest), ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+    const char *build = g_getenv("VHOST_TIER_BUILD");
+    g_autofree char *install = NULL;
+    int rc;
+
+    g_test_init(&argc, &argv, NULL);
+    if (argc != 3) {
+        g_printerr("usage: test-workload WORKLOAD_ELF DEFAULT_BUILD_FOLDER\n");
+        return 1;
+    }
+    workload = argv[1];
+    install = g_build_filename(build ? build : argv[2], "qemu", "install", NULL);
+    qemu = g_build_filename(install, "bin", "qemu-system-x86_64", NULL);
+    firmware = g_build_filename(install, "share", "qemu-firmware", NULL);
+    if (!g_file_test(qemu, G_FILE_TEST_IS_EXECUTABLE)) {
+        g_clear_pointer(&qemu, g_free);
+    }
+    dir = g_dir_make_tmp("workload-XXXXXX", NULL);
+    g_assert_nonnull(dir);
+#define TEST(name) g_test_add_func("/workload/" #name, test_##name)
+    TEST(reports_every_visit_that_it_made);
+    TEST(says_what_is_allowed_and_fails_when_it_cannot_do_as_told);
+    TEST(list_touches_exactly_the_listed_pages_when_rung);
+    rc = g_test_run();
+    g_rmdir(dir);
+    g_free(dir);
+    g_free(qemu);
+    g_free(firmware);
+    return rc;
+}
