@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "core/trace.h"
 #include "fake-control.h"
 
 #define VM(name, extra)                                                                                                        \
@@ -186,6 +187,76 @@ static void records_for_the_time_given(void)
     assert_holds(run.out, "/t/a.trace: 2.0 KiB, 31 records");
 }
 
+static bool append(void *bytes, const void *data, size_t len)
+{
+    g_byte_array_append(bytes, data, (guint)len);
+    return true;
+}
+
+/* The trace of a policy that promotes one hot granule, in a file that the caller unlinks and frees the name of. */
+static char *record_trace(size_t leave_out)
+{
+    static const PolicyConfig config = {
+        .budget_bytes = 4 * 4096,
+        .heat_half_life_ns = 30000000000,
+        .heat_life_ns = 60000000000,
+        .n_tiers = 2,
+        .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000},
+    };
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    g_autoptr(Policy) policy = policy_new(&config);
+    g_autoptr(TraceWriter) writer = trace_writer_new(append, bytes, 1 << 20);
+    const uint8_t tiers[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const PolicyPlan *plan;
+    char *path = NULL;
+    int fd;
+
+    policy_record(policy, writer);
+    g_assert_true(policy_region_add(policy, 1, 16 * 4096, 4096, NULL));
+    policy_place(policy, 1, 0, 16, tiers);
+    policy_evidence_rate(policy, POLICY_SOURCE_CHMU, 1, 3, 1, 100000, 1000000000, 2000000000);
+    plan = policy_plan(policy, 3000000000);
+    g_assert_cmpuint(plan->n_moves, >, 0);
+    policy_record(policy, NULL);
+    fd = g_file_open_tmp("trace-XXXXXX", &path, NULL);
+    g_assert_cmpint(fd, >=, 0);
+    g_close(fd, NULL);
+    g_assert_true(g_file_set_contents(path, (const char *)bytes->data, (gssize)(bytes->len - leave_out), NULL));
+    return path;
+}
+
+static void replays_a_trace_to_the_same_plans(void)
+{
+    g_autofree char *path = record_trace(0);
+    g_autofree char *line = g_strdup_printf("replay %s", path), *json_line = g_strdup_printf("replay %s --json", path);
+    g_auto(Run) text = tierctl(line);
+    g_auto(Run) json = tierctl(json_line);
+
+    g_assert_cmpint(text.status, ==, 0);
+    g_assert_cmpstr(text.asked, ==, "");
+    assert_holds(text.out, "1 plans");
+    assert_holds(text.out, ": as recorded");
+    g_assert_cmpint(json.status, ==, 0);
+    assert_holds(json.out, "\"identical\":true");
+    g_unlink(path);
+}
+
+static void refuses_to_replay_what_is_no_whole_trace(void)
+{
+    g_autofree char *path = record_trace(3);
+    g_autofree char *line = g_strdup_printf("replay %s", path);
+    g_auto(Run) torn = tierctl(line);
+    g_auto(Run) other = tierctl("replay /proc/self/exe");
+    g_auto(Run) none = tierctl("replay /nonexistent");
+
+    g_assert_cmpint(torn.status, ==, 1);
+    assert_holds(torn.err, path);
+    g_assert_cmpint(other.status, ==, 1);
+    g_assert_cmpint(none.status, ==, 1);
+    assert_holds(none.err, "/nonexistent");
+    g_unlink(path);
+}
+
 static void tells_usage_errors_by_exit_code_2_and_asks_nothing(void)
 {
     static const struct {
@@ -255,6 +326,8 @@ int main(int argc, char **argv)
     ADD(adds_a_vm_for_an_owner);
     ADD(passes_on_why_the_daemon_refuses);
     ADD(records_for_the_time_given);
+    ADD(replays_a_trace_to_the_same_plans);
+    ADD(refuses_to_replay_what_is_no_whole_trace);
     ADD(tells_usage_errors_by_exit_code_2_and_asks_nothing);
     ADD(explains_each_command);
     ADD(says_how_to_start_the_daemon);
