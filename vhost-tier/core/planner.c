@@ -40,8 +40,8 @@ typedef struct Job {
     Planner *planner;
     HeatMap *const *maps;
     size_t n_maps;
-    double saved_ns;                    /* on one access in tier 0 rather than tier 1 */
-    double worth;                       /* of one access per second */
+    double saved_ns;                    /* on one touch in tier 0 rather than tier 1 */
+    double worth;                       /* of one touch per second */
     double price_4k, price_2m;          /* of a copy, times the margin */
     uint64_t room;                      /* bytes of tier 0 that are free within the budget */
     uint64_t excess;                    /* bytes of tier 0 above the budget */
@@ -62,7 +62,7 @@ static bool ratio_valid(double ratio)
 
 bool planner_state_valid(const PlannerState *state)
 {
-    return state->tokens >= 0 && state->tokens <= 0x1p63 && state->pace_bytes <= PLANNER_MAX_BYTES &&
+    return state->tokens >= 0 && state->tokens <= 0x1p66 && state->pace_bytes <= PLANNER_MAX_BYTES &&
            state->threshold_per_s >= 0 && ratio_valid(state->hit_ratio) && ratio_valid(state->ideal_hit_ratio);
 }
 
@@ -463,7 +463,7 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
     census_take(&planner->census, config, model, maps, n_maps);
     fast_bytes = planner->census.fast_bytes;
     if (config->n_tiers > 1) {
-        job.saved_ns = MAX((double)costs->latency_ns[1] - costs->latency_ns[0], 0);
+        job.saved_ns = MAX((double)costs->latency_ns[1] - costs->latency_ns[0], 0) * MAX(config->touch_accesses, 1);
         job.worth = job.saved_ns * (config->heat_life_ns / 1e9);
         job.price_4k = margin * costs->move_4k_ns;
         job.price_2m = margin * costs->move_2m_ns * CENSUS_PAGE / (2 << 20);

@@ -32,7 +32,7 @@ bool policy_config_check(const PolicyConfig *config, GError **errp)
         !in_range("heat_life_ns", config->heat_life_ns, HEAT_EPOCH_NS, NS_PER_DAY, errp) ||
         !in_range("costs.move_4k_ns", config->costs.move_4k_ns, 1, G_MAXUINT32, errp) ||
         !in_range("costs.move_2m_ns", config->costs.move_2m_ns, 1, G_MAXUINT32, errp) ||
-        !in_range("reserved", config->reserved, 0, 0, errp)) {
+        !in_range("touch_accesses", config->touch_accesses, 0, 65536, errp)) {
         return false;
     }
     for (uint32_t tier = 0; tier < config->n_tiers; tier++) {

@@ -45,7 +45,8 @@ typedef struct PolicyConfig {
     uint64_t heat_half_life_ns;     /* confidence in old evidence halves in this time */
     uint64_t heat_life_ns;          /* how long heat is expected to last: what a move may pay back in */
     uint32_t n_tiers;               /* 1..POLICY_MAX_TIERS */
-    uint32_t reserved;
+    uint32_t touch_accesses;        /* accesses that miss the caches behind one touch of a 4 KiB page: an access bit tells of the
+                                       touch alone. 0: one */
     PolicyCosts costs;
 } PolicyConfig;
 
