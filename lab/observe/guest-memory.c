@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -71,13 +71,26 @@ typedef struct Range {
     uint64_t inode;
 } Range;
 
-/* The mapping of a line of /proc/PID/maps; false when it is none of a memfd. */
+/* Steps over spaces and one word. */
+static const char *skip_word(const char *text)
+{
+    text += strspn(text, " ");
+    return text + strcspn(text, " ");
+}
+
+/* The mapping of a line of /proc/PID/maps, "start-end perms offset device inode name"; false when it is none of a memfd. */
 static bool parse_memfd_line(const char *line, Range *range, uint64_t *offset)
 {
-    int name = 0;
+    char *rest;
 
-    return sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %" SCNu64 " %n", &range->start, &range->end, offset,
-                  &range->inode, &name) == 4 && name && g_str_has_prefix(line + name, "/memfd:");
+    range->start = g_ascii_strtoull(line, &rest, 16);
+    if (*rest != '-') {
+        return false;
+    }
+    range->end = g_ascii_strtoull(rest + 1, &rest, 16);
+    *offset = g_ascii_strtoull(skip_word(rest), &rest, 16);
+    range->inode = g_ascii_strtoull(skip_word(rest), &rest, 10);
+    return g_str_has_prefix(rest + strspn(rest, " "), "/memfd:");
 }
 
 /* The memfd mappings of @maps, with those that continue each other as one (a policy by stripes makes a mapping of each). */

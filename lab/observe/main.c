@@ -122,7 +122,7 @@ static bool watch(const GuestMemory *memory, GError **errp)
     g_autofree uint32_t *phase_counts = g_memdup2(last->counts, last->header.pages * sizeof(uint32_t));
     int64_t start_us = last->at_us;
 
-    while (last->header.state != GUEST_DONE && (!seconds || last->at_us - start_us < seconds * G_USEC_PER_SEC)) {
+    while (last->header.state != GUEST_DONE && (!seconds || last->at_us - start_us < (int64_t)seconds * G_USEC_PER_SEC)) {
         g_usleep((gulong)interval_ms * 1000);
         g_autoptr(Sample) now = sample_take(memory, NULL);
 
@@ -148,7 +148,7 @@ static bool watch(const GuestMemory *memory, GError **errp)
 
 static bool ring(const GuestMemory *memory, uint32_t passes, GError **errp)
 {
-    int64_t until_us = g_get_monotonic_time() + RING_WAIT_S * G_USEC_PER_SEC;
+    int64_t until_us = g_get_monotonic_time() + (int64_t)RING_WAIT_S * G_USEC_PER_SEC;
     GuestHeader header;
 
     if (!guest_memory_header(memory, &header, errp)) {

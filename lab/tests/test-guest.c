@@ -71,7 +71,7 @@ static void test_empty_command_line_is_gups_hot_with_its_published_ratios(void)
     Options o = parse("");
 
     g_assert_cmpuint(o.pattern, ==, PATTERN_GUPS_HOT);
-    g_assert_cmpuint(o.hot_of, ==, 14 * o.hot);
+    g_assert_cmpuint(o.hot_of, ==, (uint64_t)14 * o.hot);
     g_assert_cmpuint(o.share, ==, 90);
     g_assert_cmpuint(o.mb, ==, 28);
     g_assert_cmpuint(o.burst, ==, 16);

@@ -48,7 +48,8 @@ static int guest_end(Guest *guest)
     }
     g_assert_null(g_subprocess_get_identifier(guest->process));
     status = g_subprocess_get_exit_status(guest->process);
-    g_clear_object(&guest->process);
+    g_object_unref(guest->process);
+    guest->process = NULL;
     return status;
 }
 
@@ -57,7 +58,7 @@ static void guest_clear(Guest *guest)
     if (guest->process) {
         g_subprocess_force_exit(guest->process);
         g_subprocess_wait(guest->process, NULL, NULL);
-        g_clear_object(&guest->process);
+        g_object_unref(guest->process);
     }
     if (guest->serial) {
         g_remove(guest->serial);
