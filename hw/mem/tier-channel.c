@@ -31,8 +31,10 @@
 
 /* A daemon that owes more answers than this does not answer. */
 #define MAX_PENDING       64
-/* Warnings and events are told at most so often. */
+/* No more of a channel's problems are logged in one interval; QMP has all. */
+#define MAX_WARNINGS      5
 #define WARN_INTERVAL_MS  60000
+/* Events are not sent more often. */
 #define EVENT_INTERVAL_MS 100
 
 #define REGION_ID 0             /* a backend has but one */
@@ -44,7 +46,8 @@ struct TierChannel {
     TierFreeze *freeze;
     QEMUTimer *event_timer;
     int64_t next_event_ms;
-    int64_t next_warning_ms;
+    int64_t warn_interval_end_ms;
+    unsigned warnings;          /* in this interval */
 
     /* Of the connection */
     uint64_t offered;           /* TIER_F_* */
@@ -80,8 +83,11 @@ static void set_problem(TierChannel *channel, const char *text)
 
     g_free(channel->daemon.problem);
     channel->daemon.problem = g_strdup(text);
-    if (now_ms >= channel->next_warning_ms) {
-        channel->next_warning_ms = now_ms + WARN_INTERVAL_MS;
+    if (now_ms >= channel->warn_interval_end_ms) {
+        channel->warn_interval_end_ms = now_ms + WARN_INTERVAL_MS;
+        channel->warnings = 0;
+    }
+    if (channel->warnings++ < MAX_WARNINGS) {
         warn_report("memory-backend-tier '%s': memory channel '%s': %s",
                     memory_backend_tier_id(channel->tier), channel->chardev,
                     text);

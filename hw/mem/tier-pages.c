@@ -84,24 +84,36 @@ void tier_pages_query(const TierPages *pages, TierResidency *residency)
     residency->absent = pages->size - allocated;
 }
 
-static TierMoveFail reason_of(int status)
+/*
+ * Why a page stayed: its own status, or else what the call as a whole failed
+ * with. EACCES means another thing in each: that other processes map the page,
+ * which takes MPOL_MF_MOVE_ALL, or that the cpuset forbids the target.
+ */
+static TierMoveFail reason_of(int status, int call)
 {
+    if (status == STATUS_UNKNOWN) {
+        switch (call) {
+        case -EACCES:
+        case -EPERM:
+        case -ENODEV:
+            return TIER_MOVE_FAIL_CPUSET;
+        default:
+            status = call;
+        }
+    }
     switch (status) {
     case -ENOMEM:
         return TIER_MOVE_FAIL_FULL;
-    case -EACCES:
-    case -EPERM:
-    case -ENODEV:
-        return TIER_MOVE_FAIL_CPUSET;
     case -ENOENT:
     case -EFAULT:
         return TIER_MOVE_FAIL_ABSENT;
     case -EBUSY:
     case -EAGAIN:
-    case STATUS_UNKNOWN:
         return TIER_MOVE_FAIL_BUSY;
     default:
-        return status < 0 ? TIER_MOVE_FAIL_OTHER : TIER_MOVE_FAIL_BUSY;
+        /* A node, or nothing at all: the kernel gave up before this page */
+        return status >= 0 || status == STATUS_UNKNOWN ? TIER_MOVE_FAIL_BUSY
+                                                       : TIER_MOVE_FAIL_OTHER;
     }
 }
 
@@ -123,7 +135,7 @@ typedef struct Batch {
     void *addr[BATCH];
     int from[BATCH];            /* node at the start */
     int now[BATCH];             /* node, or a negative errno */
-    int why[BATCH];             /* the last attempt's status */
+    TierMoveFail why[BATCH];    /* it stayed in the last attempt */
     /* What one call is given */
     void *moving[BATCH];
     unsigned index[BATCH];      /* of moving[i] in the above */
@@ -156,8 +168,7 @@ static bool move_round(Batch *b, const Topology *topology, unsigned tier,
     }
     rc = rc < 0 ? -errno : STATUS_UNKNOWN;
     for (unsigned long i = 0; i < n; i++) {
-        b->why[b->index[i]] = b->status[i] == STATUS_UNKNOWN ? rc
-                                                             : b->status[i];
+        b->why[b->index[i]] = reason_of(b->status[i], rc);
     }
     where(b->n, b->addr, b->now);
     return true;
@@ -185,7 +196,7 @@ static void batch_move(Batch *b, const Topology *topology, unsigned tier,
         } else if (b->now[i] != b->from[i]) {
             moves->failed[TIER_MOVE_FAIL_ELSEWHERE]++;
         } else {
-            moves->failed[reason_of(b->why[i])]++;
+            moves->failed[b->why[i]]++;
         }
     }
 }

@@ -22,10 +22,12 @@
 typedef struct Work {
     TierPages pages;
     const char *sysfs;
+    const TierPlan *plan;
     /* query-memory-tiers */
     TierResidency residency;
     uint64_t total[TIER_MAX_TIERS];
     uint64_t free[TIER_MAX_TIERS];
+    uint64_t planned_fast;
     /* memory-tier-place */
     unsigned tier;
     TierMoves moves;
@@ -171,6 +173,7 @@ static int query_work(void *opaque)
     const Topology *topology = work->pages.topology;
 
     tier_pages_query(&work->pages, &work->residency);
+    work->planned_fast = tier_plan_fast_bytes(work->plan);
     for (unsigned node = 0; node < TIER_MAX_NODES; node++) {
         int tier = topology_tier_of_node(topology, node);
         uint64_t total, free;
@@ -187,7 +190,7 @@ static int query_work(void *opaque)
 static MemoryTierList *tiers_info(const MemoryBackendTier *tier,
                                   const Work *work)
 {
-    uint64_t fast = tier_plan_fast_bytes(&tier->plan);
+    uint64_t fast = work->planned_fast;
     MemoryTierList *list = NULL, **tail = &list;
 
     for (unsigned i = 0; i < tier->topology->n_tiers; i++) {
@@ -207,7 +210,11 @@ static MemoryTierBackend *coroutine_fn backend_info(MemoryBackendTier *tier,
                                                     const char *id)
 {
     MemoryTierBackend *info = g_new0(MemoryTierBackend, 1);
-    Work work = { .pages = pages_of(tier), .sysfs = tier->sysfs };
+    Work work = {
+        .pages = pages_of(tier),
+        .sysfs = tier->sysfs,
+        .plan = &tier->plan,
+    };
 
     thread_pool_submit_co(query_work, &work);
 

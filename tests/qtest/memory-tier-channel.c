@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Tests of memory-backend-tier's memory channel, against a daemon that does
- * what it should (memory-tier-peer.c), and against the real one where the
- * variable VHOST_TIER_DAEMON names it.
+ * what it should (memory-tier-peer.c): the handshake, and what both sides tell
+ * each other.
  */
 #include "qemu/osdep.h"
 
@@ -44,8 +44,7 @@ void stop_qemu(QTestState *qts, Peer *peer)
     peer_free(peer);
 }
 
-/* Wait for the event that says so, and return its data. */
-static QDict *wait_event(QTestState *qts, bool connected)
+QDict *wait_event(QTestState *qts, bool connected)
 {
     for (;;) {
         QDict *event = qtest_qmp_eventwait_ref(qts,
@@ -201,6 +200,59 @@ static void hands_over_its_memory(void)
         g_assert_cmpint(region.n_fds, ==, 2);
     }
     peer_msg_clear(&region);
+    stop_qemu(qts, peer);
+}
+
+/* The flags of the VMA at @hva, as in smaps: " uw " for one that is tracked. */
+static char *vma_flags(QTestState *qts, uint64_t hva)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/smaps", qtest_pid(qts));
+    g_autofree char *start = g_strdup_printf("\n%" PRIx64 "-", hva);
+    g_autofree char *text = NULL;
+    char *flags;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    flags = strstr(text, start);
+    g_assert_nonnull(flags);
+    flags = strstr(flags, "VmFlags:");
+    g_assert_nonnull(flags);
+    return g_strndup(flags, strcspn(flags, "\n"));
+}
+
+static void tracking_ends_with_the_connection(void)
+{
+    Peer *peer = peer_new();
+    PeerMsg config, region;
+    g_autofree char *before = NULL;
+    g_autofree char *after = NULL;
+    struct uffdio_api api = {
+        .api = UFFD_API,
+        /* WP_HUGETLBFS_SHMEM, WP_UNPOPULATED, WP_ASYNC */
+        .features = 1ull << 12 | 1ull << 13 | 1ull << 15,
+    };
+    struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_WP };
+    QTestState *qts;
+
+    peer_listen(peer);
+    qts = start_qemu(peer, "");
+    if (!(peer_greet(peer, TIER_F_WP) & TIER_F_WP)) {
+        g_test_skip("this kernel does not track writes asynchronously, or "
+                    "tracks all accesses");
+        stop_qemu(qts, peer);
+        return;
+    }
+    peer_take_region(peer, &config, &region);
+    g_assert_cmpint(ioctl(region.fds[2], UFFDIO_API, &api), ==, 0);
+    reg.range.start = region.region_add.hva;
+    reg.range.len = region.region_add.size;
+    g_assert_cmpint(ioctl(region.fds[2], UFFDIO_REGISTER, &reg), ==, 0);
+    before = vma_flags(qts, region.region_add.hva);
+    g_assert_nonnull(strstr(before, " uw"));
+    peer_msg_clear(&region);
+    peer_close(peer);
+    wait_daemon(qts, "connected", false);
+    after = vma_flags(qts, region.region_add.hva);
+    g_assert_null(strstr(after, " uw"));
     stop_qemu(qts, peer);
 }
 
@@ -410,193 +462,13 @@ static void a_flood_of_states_is_a_trickle_of_events(void)
     stop_qemu(qts, peer);
 }
 
-/* Daemons that come and go */
-
-static void waits_for_a_late_daemon(void)
-{
-    Peer *peer = peer_new();
-    QTestState *qts = start_qemu(peer, "");
-    QDict *event;
-
-    wait_daemon(qts, "connected", false);
-    qtest_memset(qts, 32 * MIB, 0x5a, MIB);
-    peer_listen(peer);
-    peer_connect(peer);
-    event = wait_event(qts, true);
-    qobject_unref(event);
-    stop_qemu(qts, peer);
-}
-
-static void outlives_the_daemon(void)
-{
-    Peer *peer;
-    QTestState *qts = start_connected(&peer, "");
-    QDict *event;
-    int fds;
-
-    fds = count_fds(qts);
-    for (int i = 0; i < 3; i++) {
-        event = wait_event(qts, true);
-        qobject_unref(event);
-        peer_close(peer);
-        event = wait_event(qts, false);
-        g_assert_nonnull(strstr(qdict_get_str(event, "reason"),
-                                "closed the connection"));
-        qobject_unref(event);
-        qtest_memset(qts, 32 * MIB, i, MIB);
-        peer_connect(peer);
-        wait_daemon(qts, "connected", true);
-    }
-    assert_fds(qts, fds);
-    stop_qemu(qts, peer);
-}
-
-static void tells_a_new_daemon_the_present_settings(void)
-{
-    Peer *peer;
-    QTestState *qts = start_connected(&peer, "");
-    PeerMsg config, region;
-
-    peer_close(peer);
-    wait_daemon(qts, "connected", false);
-    qtest_qmp_assert_success(qts, "{'execute': 'memory-tier-set', 'arguments':"
-                             "{'id': 'ram', 'weight': 9}}");
-    peer_greet(peer, 0);
-    peer_take_region(peer, &config, &region);
-    g_assert_cmpint(config.config.weight, ==, 9);
-    peer_msg_clear(&region);
-    stop_qemu(qts, peer);
-}
-
-static void says_when_the_backend_goes(void)
-{
-    Peer *peer = peer_new();
-    QTestState *qts;
-    PeerMsg msg;
-    int fds;
-
-    peer_listen(peer);
-    qts = qtest_initf("-M none -chardev socket,id=tier,path=%s,reconnect-ms=50",
-                      peer->path);
-    peer_accept(peer);
-    fds = count_fds(qts);
-    qtest_qmp_assert_success(qts, "{'execute': 'object-add', 'arguments': {"
-                             "'qom-type': 'memory-backend-tier', 'id': 'ram',"
-                             "'size': 4194304, 'chardev': 'tier'}}");
-    peer_recv(peer, TIER_MSG_HELLO, &msg);
-    peer_close(peer);
-    peer_connect(peer);
-    wait_daemon(qts, "connected", true);
-    qtest_qmp_assert_success(qts, "{'execute': 'object-del',"
-                             "'arguments': {'id': 'ram'}}");
-    peer_recv(peer, TIER_MSG_REGION_DEL, &msg);
-    g_assert_cmpint(msg.region_del.id, ==, 0);
-    peer_wait_closed(peer);
-    peer_accept(peer);          /* by the chardev, which is idle again */
-    assert_fds(qts, fds);
-    stop_qemu(qts, peer);
-}
-
-/* Migration */
-
-static void pauses_around_migration(void)
-{
-    Peer *peer;
-    QTestState *qts = start_connected(&peer, "");
-    g_autofree char *uri = g_strdup_printf("file:%s/stream", peer->dir);
-    g_autofree char *file = g_build_filename(peer->dir, "stream", NULL);
-    PeerMsg msg;
-
-    qtest_qmp_assert_success(qts, "{'execute': 'migrate', 'arguments':"
-                             "{'uri': %s}}", uri);
-    peer_recv(peer, TIER_MSG_FREEZE, &msg);
-    g_assert_cmphex(msg.freeze.flags, ==, TIER_FREEZE_DISARM);
-    peer_answer(peer, TIER_MSG_FREEZE, 0, "");
-    peer_recv(peer, TIER_MSG_THAW, &msg);
-    peer_answer(peer, TIER_MSG_THAW, 0, "");
-    qtest_quit(qts);
-    unlink(file);
-    peer_free(peer);
-}
-
-static void pauses_until_an_incoming_guest_runs(void)
-{
-    Peer *peer = peer_new(), *source_peer;
-    QTestState *source = start_connected(&source_peer, "");
-    g_autofree char *uri = g_strdup_printf("file:%s/stream", peer->dir);
-    g_autofree char *file = g_build_filename(peer->dir, "stream", NULL);
-    QTestState *qts;
-    PeerMsg msg;
-
-    qtest_qmp_assert_success(source, "{'execute': 'migrate', 'arguments':"
-                             "{'uri': %s}}", uri);
-    peer_recv(source_peer, TIER_MSG_FREEZE, &msg);
-    peer_recv(source_peer, TIER_MSG_THAW, &msg);
-    stop_qemu(source, source_peer);
-
-    peer_listen(peer);
-    qts = start_qemu(peer, "-incoming defer");
-    peer_greet(peer, TIER_F_FREEZE);
-    peer_recv(peer, TIER_MSG_CONFIG, &msg);
-    peer_recv(peer, TIER_MSG_FREEZE, &msg);     /* before there is memory */
-    g_assert_cmphex(msg.freeze.flags, ==, TIER_FREEZE_DISARM);
-    peer_recv(peer, TIER_MSG_REGION_ADD, &msg);
-    peer_msg_clear(&msg);
-    g_assert_false(peer_has_input(peer, 200));
-    qtest_qmp_assert_success(qts, "{'execute': 'migrate-incoming',"
-                             "'arguments': {'uri': %s}}", uri);
-    peer_recv(peer, TIER_MSG_THAW, &msg);
-    qtest_quit(qts);
-    unlink(file);
-    peer_free(peer);
-}
-
-/* The real daemon */
-
-static void works_with_the_real_daemon(void)
-{
-    const char *binary = getenv("VHOST_TIER_DAEMON");
-    Peer *peer;
-    g_autofree char *vm = NULL;
-    g_autoptr(GError) err = NULL;
-    QTestState *qts;
-    QDict *daemon;
-    GPid pid;
-
-    if (!binary) {
-        g_test_skip("VHOST_TIER_DAEMON does not name the daemon's program");
-        return;
-    }
-    peer = peer_new();          /* its folder and path are all we need of it */
-    vm = g_strdup_printf("name=web1,socket=%s", peer->path);
-    {
-        const char *argv[] = { binary, "--runtime-dir", peer->dir, "--vm", vm,
-                               NULL };
-
-        g_assert_true(g_spawn_async(NULL, (char **)argv, NULL,
-                                    G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
-                                    &err));
-    }
-    qts = start_qemu(peer, "");
-    wait_daemon(qts, "connected", true);
-    daemon = query_daemon(qts);
-    g_assert_cmpstr(qdict_get_str(daemon, "vm"), ==, "web1");
-    g_assert_false(qdict_haskey(daemon, "problem"));
-    qobject_unref(daemon);
-
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    wait_daemon(qts, "connected", false);
-    qtest_memset(qts, 32 * MIB, 0x5a, MIB);
-    stop_qemu(qts, peer);
-}
-
 void add_channel_tests(void)
 {
 #define ADD(test) qtest_add_func("/memory-tier/channel/" #test, test)
     ADD(greets_with_its_names);
     ADD(tells_its_settings);
     ADD(hands_over_its_memory);
+    ADD(tracking_ends_with_the_connection);
     ADD(keeps_tracking_to_itself_where_it_is_not_wanted);
     ADD(shows_the_daemon);
     ADD(refuses_a_chardev_that_is_taken);
@@ -605,12 +477,5 @@ void add_channel_tests(void)
     ADD(takes_over_what_the_operator_set);
     ADD(shows_what_the_daemon_tells);
     ADD(a_flood_of_states_is_a_trickle_of_events);
-    ADD(waits_for_a_late_daemon);
-    ADD(outlives_the_daemon);
-    ADD(tells_a_new_daemon_the_present_settings);
-    ADD(says_when_the_backend_goes);
-    ADD(pauses_around_migration);
-    ADD(pauses_until_an_incoming_guest_runs);
-    ADD(works_with_the_real_daemon);
 #undef ADD
 }

@@ -193,6 +193,45 @@ static void survives_half_a_message(void)
     stop_qemu(qts, peer);
 }
 
+/* Messages that are right but for some bytes, in pieces, and cut off. */
+static void survives_random_messages(void)
+{
+    static const struct {
+        TierRequest request;
+        size_t size;
+    } kinds[] = {
+        { TIER_MSG_CONFIG, sizeof(TierMsgConfig) },
+        { TIER_MSG_STATS, sizeof(TierMsgStats) },
+        { TIER_MSG_STATE, sizeof(TierMsgState) },
+    };
+    Peer *peer;
+    QTestState *qts = start_connected(&peer, "");
+    int fds = count_fds(qts);
+
+    for (int i = 0; i < 100; i++) {
+        int kind = g_test_rand_int_range(0, ARRAY_SIZE(kinds));
+        size_t size = sizeof(TierMsgHeader) + kinds[kind].size;
+        g_autofree uint8_t *message = g_malloc0(size);
+        TierMsgHeader header = { kinds[kind].request, V, kinds[kind].size };
+
+        memcpy(message, &header, sizeof(header));
+        for (int n = g_test_rand_int_range(0, 4); n > 0; n--) {
+            /* Half of them in the header */
+            message[g_test_rand_int_range(0, n & 1 ? 16 : size)] =
+                g_test_rand_int_range(0, 256);
+        }
+        for (int n = g_test_rand_int_range(1, 4); n > 0; n--) {
+            send(peer->conn, message, g_test_rand_int_range(1, size + 1),
+                 MSG_NOSIGNAL);
+        }
+        peer_close(peer);
+        peer_connect(peer);
+    }
+    wait_daemon(qts, "connected", true);
+    assert_fds(qts, fds);
+    stop_qemu(qts, peer);
+}
+
 static void reads_messages_byte_by_byte(void)
 {
     Peer *peer;
@@ -284,6 +323,7 @@ void add_misbehaviour_tests(void)
     ADD(disconnects_a_daemon_whose_text_is_not_printable);
     ADD(takes_no_descriptors);
     ADD(survives_half_a_message);
+    ADD(survives_random_messages);
     ADD(reads_messages_byte_by_byte);
     ADD(does_not_wait_for_answers);
     ADD(does_not_wait_for_a_daemon_that_does_not_read);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Tests of memory-backend-tier: its properties, its QMP commands, and what it
- * does with memory. (The memory channel: memory-tier-channel.c
- * and memory-tier-misbehaviour.c.)
+ * does with memory. (The memory channel: memory-tier-channel.c, -lifetime.c and
+ * -misbehaviour.c.)
  *
  * Hosts with two kinds of memory are rare, so most tests give the backend a
  * made-up /sys, in which node 0 is as here and node 1 is memory without CPUs.
@@ -593,6 +593,7 @@ int main(int argc, char **argv)
     ADD(moves_pages_between_real_nodes);
 #undef ADD
     add_channel_tests();
+    add_lifetime_tests();
     add_misbehaviour_tests();
 
     rc = g_test_run();

@@ -26,6 +26,8 @@ QTestState *start_qemu(Peer *peer, const char *more);
 /* A new peer that listens, and a QEMU that is connected to it. */
 QTestState *start_connected(Peer **peer, const char *more);
 void stop_qemu(QTestState *qts, Peer *peer);
+/* Wait for the event that says so, and return its data. */
+QDict *wait_event(QTestState *qts, bool connected);
 /* The channel's problem has @text somewhere in it. */
 void assert_problem(QTestState *qts, const char *text);
 /* QEMU's open descriptors. */
@@ -34,6 +36,9 @@ int count_fds(QTestState *qts);
 void assert_fds(QTestState *qts, int n);
 
 void add_channel_tests(void);
+
+/* memory-tier-lifetime.c */
+void add_lifetime_tests(void);
 
 /* memory-tier-misbehaviour.c */
 void add_misbehaviour_tests(void);
