@@ -79,3 +79,15 @@ use_ccache() {
     export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$TOP CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=1G CCACHE_SLOPPINESS=time_macros
     case :$PATH: in *:/usr/lib/ccache:*) ;; *) export PATH=/usr/lib/ccache:$PATH ;; esac
 }
+
+# What building the project takes.
+BUILD_PACKAGES=(gcc meson ninja-build ccache pkgconf gcc-multilib python3
+                libglib2.0-dev libjson-glib-dev libnuma-dev libcap-ng-dev libseccomp-dev)
+
+# build_in NAME [MESON OPTION...]: configure and compile the project in build/NAME.
+build_in() {
+    local dir=$BUILD/$1
+    shift
+    [ -f "$dir/build.ninja" ] || step "configure $(basename "$dir")" meson setup "$dir" "$TOP" "$@" || return
+    step "build $(basename "$dir")" env NINJA_STATUS='[%f/%t] ' ninja -C "$dir"
+}
