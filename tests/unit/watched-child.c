@@ -17,6 +17,7 @@
 #include "sources/uffd-abi.h"
 
 #define PAGE_BYTES 4096u
+#define HUGE_BYTES (2u << 20)
 #define ROUND_US 4000
 #define ARMED_BIT 57
 
@@ -37,11 +38,21 @@ static void send_handover(int sock, uint64_t hva, const int *fds, size_t n_fds)
     }
 }
 
+/* The memfd, mapped on a 2 MiB boundary, as QEMU has it. */
+static char *map_aligned(int memfd, size_t size)
+{
+    char *space = mmap(NULL, size + HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uintptr_t aligned = ((uintptr_t)space + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1);
+
+    return space == MAP_FAILED ? MAP_FAILED
+                               : mmap((void *)aligned, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memfd, 0);
+}
+
 /* The child's whole life. */
 static void G_GNUC_NORETURN child_main(int sock, int memfd, size_t n_pages, ChildPage (*pattern)(size_t page), bool uffd)
 {
     int fds[2] = {open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), -1};
-    volatile char *memory = mmap(NULL, n_pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+    volatile char *memory = map_aligned(memfd, n_pages * PAGE_BYTES);
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (memory == MAP_FAILED || fds[0] < 0) {

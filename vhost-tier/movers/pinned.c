@@ -6,6 +6,8 @@
 
 /* Entries this old were not tried again, so they say nothing of the granule any more. */
 #define STALE_NS (600ull * 1000 * 1000 * 1000)
+/* Looking for such entries takes time, so it is not done for each granule that finds no room. */
+#define PURGE_NS (10ull * 1000 * 1000 * 1000)
 
 typedef struct Failing {
     uint64_t first_ns;
@@ -14,6 +16,7 @@ typedef struct Failing {
 
 struct Pinned {
     GHashTable *failing;        /* region and granule in a gint64 -> Failing */
+    uint64_t purged_ns;         /* time of the last look for stale entries */
 };
 
 static gint64 key_of(uint32_t region, uint32_t granule)
@@ -48,8 +51,9 @@ bool pinned_busy(Pinned *pinned, uint32_t region, uint32_t granule, uint64_t now
     Failing *failing = g_hash_table_lookup(pinned->failing, &key);
 
     if (!failing) {
-        if (g_hash_table_size(pinned->failing) >= PINNED_MAX_GRANULES) {
+        if (g_hash_table_size(pinned->failing) >= PINNED_MAX_GRANULES && now_ns >= pinned->purged_ns + PURGE_NS) {
             g_hash_table_foreach_remove(pinned->failing, is_stale, &now_ns);
+            pinned->purged_ns = now_ns;
         }
         if (g_hash_table_size(pinned->failing) >= PINNED_MAX_GRANULES) {
             return false;
