@@ -60,6 +60,36 @@ void sim_gups(Sim *sim, size_t n_hot, double hot_share, double accesses_per_s)
     }
 }
 
+void sim_zipf(Sim *sim, double accesses_per_s)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < sim->n; i++) {
+        sim->rate[i] = pow(i + 1, -0.99);
+        sum += sim->rate[i];
+    }
+    for (size_t i = sim->n; i-- > 0;) {
+        size_t other = rng_next(&sim->rng) % (i + 1);
+        double rate = sim->rate[i];
+
+        sim->rate[i] = sim->rate[other];
+        sim->rate[other] = rate;
+    }
+    for (size_t i = 0; i < sim->n; i++) {
+        sim->rate[i] *= accesses_per_s / sum;
+    }
+}
+
+void sim_scan(Sim *sim, size_t at, size_t length, double accesses_per_s)
+{
+    for (size_t i = 0; i < sim->n; i++) {
+        bool scanned = (i + sim->n - at % sim->n) % sim->n < length;
+
+        sim->rate[i] = i % 10 == 0 ? 0.8 * accesses_per_s / (sim->n / 10) : 0;
+        sim->rate[i] += scanned ? 0.2 * accesses_per_s / length : 0;
+    }
+}
+
 static void watch(Sim *sim, size_t first, uint64_t interval_ns)
 {
     uint64_t bits = 0;

@@ -94,6 +94,37 @@ static void follows_a_hot_set_that_jumps(const void *data)
     g_assert_cmpfloat(sim->most_over_budget, <=, 0);
 }
 
+static void comes_near_the_oracle_on_zipf(const void *data)
+{
+    const Run *run = data;
+    g_autoptr(Sim) sim = sim_new(run->config, 7168, 0.2, 81);
+
+    sim_zipf(sim, 120000);
+    g_assert_cmpfloat(share_of_oracle(sim), <, 0.5);
+    sim_run(sim, 60, 2, run->sampled, run->intervals_ns);
+    g_test_message("after 60 s: %.3f of the oracle", share_of_oracle(sim));
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
+    sim_reset_counts(sim);
+    sim_run(sim, 60, 2, run->sampled, run->intervals_ns);
+    g_assert_cmpuint(sim->moved_bytes, <, 60ull * 64 * PAGE);
+}
+
+/* The scan, 256 pages on each second, is 20 % of all accesses: what it touches now is hotter than the hot set, and useless soon. */
+static void a_scan_does_not_flush_the_hot_set(const void *data)
+{
+    const Run *run = data;
+    g_autoptr(Sim) sim = sim_new(run->config, 7168, 0.2, 82);
+    double hits = 0;
+
+    for (size_t second = 0; second < 60; second++) {
+        sim_scan(sim, second * 256, 256, 60000);
+        sim_run(sim, 1, 2, run->sampled, run->intervals_ns);
+        hits += second >= 30 ? sim_hit_ratio(sim) / 30 : 0;
+    }
+    g_test_message("%.3f of all accesses hit; the hot set is 0.8", hits);
+    g_assert_cmpfloat(hits, >, 0.78);
+}
+
 static void an_idle_guest_is_left_alone(void)
 {
     g_autoptr(Sim) sim = sim_new(&native, 7168, 0.2, 79);
@@ -119,7 +150,12 @@ int main(int argc, char **argv)
         g_autofree char *move = g_strdup_printf("/workloads/gups_move/follows_a_hot_set_that_jumps/%s", runs[i].name);
 
         g_test_add_data_func(hot, &runs[i], reaches_the_oracle_and_then_keeps_still);
+        g_autofree char *zipf = g_strdup_printf("/workloads/zipf/comes_near_the_oracle/%s", runs[i].name);
+        g_autofree char *scan = g_strdup_printf("/workloads/scan/does_not_flush_the_hot_set/%s", runs[i].name);
+
         g_test_add_data_func(move, &runs[i], follows_a_hot_set_that_jumps);
+        g_test_add_data_func(zipf, &runs[i], comes_near_the_oracle_on_zipf);
+        g_test_add_data_func(scan, &runs[i], a_scan_does_not_flush_the_hot_set);
     }
     g_test_add_func("/workloads/an_idle_guest_is_left_alone", an_idle_guest_is_left_alone);
     g_test_add_func("/workloads/an_even_guest_is_hardly_disturbed_where_moves_are_dear",

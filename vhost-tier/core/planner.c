@@ -130,6 +130,17 @@ static double copy_price(const Job *job, const HeatMap *map)
     return map->granule_bytes == CENSUS_PAGE ? job->price_4k : job->price_2m;
 }
 
+/* The least that a copy costs, per page, of any granule that there is. */
+static double least_price(const Job *job)
+{
+    double least = INFINITY;
+
+    for (size_t i = 0; i < job->n_maps; i++) {
+        least = MIN(least, copy_price(job, job->maps[i]));
+    }
+    return least;
+}
+
 /* What accesses to a page of that heat cost more, over heat_life, in the slow tier. */
 static double heat_worth(const Job *job, Log2 heat)
 {
@@ -167,7 +178,7 @@ static void lay_out(Job *job, Reach *hot, Reach *cold)
 {
     const Census *census = &job->planner->census;
     uint64_t excess = job->excess, room = job->room, left = job->allowance;
-    double price = MIN(job->price_4k, job->price_2m);
+    double price = least_price(job);
 
     *hot = (Reach){.bucket = CENSUS_BUCKETS - 1, .left = census->candidates[CENSUS_BUCKETS - 1]};
     *cold = (Reach){.bucket = 0, .left = census->victims[0]};
@@ -433,8 +444,8 @@ static void publish(const Job *job, PlannerState *state, HeatModel *model, uint6
     state->hit_ratio = view.hit_ratio;
     state->ideal_hit_ratio = view.ideal_hit_ratio;
     state->threshold_per_s = view.threshold_per_s;
-    if (job->worth > 0) {
-        state->threshold_per_s = MAX(state->threshold_per_s, 2 * MIN(job->price_4k, job->price_2m) / job->worth);
+    if (job->worth > 0 && job->n_maps > 0) {
+        state->threshold_per_s = MAX(state->threshold_per_s, 2 * least_price(job) / job->worth);
     }
     for (size_t i = 0; i < job->n_maps; i++) {
         const HeatMap *map = job->maps[i];
