@@ -189,15 +189,39 @@ static void place(MemoryBackendTier *tier, int memfd)
     }
 }
 
+/*
+ * Make the memory region of @memfd, which is closed. Huge pages can be mapped
+ * where address and offset agree modulo their size, which takes an alignment,
+ * and of the functions that make a region, only that for a path has one.
+ */
+static bool init_region(HostMemoryBackend *backend, const char *name,
+                        int memfd, Error **errp)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", memfd);
+    uint32_t ram_flags = RAM_SHARED;
+    bool ok;
+
+    ram_flags |= backend->reserve ? 0 : RAM_NORESERVE;
+    ram_flags |= backend->guest_memfd ? RAM_GUEST_MEMFD : 0;
+    backend->aligned = true;
+    ok = memory_region_init_ram_from_file(&backend->mr, OBJECT(backend), name,
+                                          backend->size, HUGEPAGE_BYTES,
+                                          ram_flags, path, 0, errp);
+    close(memfd);
+    if (ok) {
+        qemu_set_cloexec(memory_region_get_fd(&backend->mr));
+    }
+    return ok;
+}
+
 static bool tier_backend_alloc(HostMemoryBackend *backend, Error **errp)
 {
     ERRP_GUARD();
     MemoryBackendTier *tier = MEMORY_BACKEND_TIER(backend);
     g_autofree char *name = host_memory_backend_get_name(backend);
     bool hugetlb = tier->hugepages == MEMORY_TIER_HUGEPAGES_HUGETLB;
-    /* Given on by the QEMU that this one replaces */
+    /* There is one when this QEMU takes over from another (CPR) */
     int fd = cpr_find_fd(name, 0);
-    uint32_t ram_flags;
 
     if (fd < 0) {
         fd = qemu_memfd_create(TYPE_MEMORY_BACKEND_TIER, backend->size, hugetlb,
@@ -206,15 +230,9 @@ static bool tier_backend_alloc(HostMemoryBackend *backend, Error **errp)
         if (fd < 0) {
             return false;
         }
-        cpr_save_fd(name, 0, fd);
     }
-    backend->aligned = true;
-    ram_flags = RAM_SHARED;
-    ram_flags |= backend->reserve ? 0 : RAM_NORESERVE;
-    ram_flags |= backend->guest_memfd ? RAM_GUEST_MEMFD : 0;
-    if (!memory_region_init_ram_from_fd(&backend->mr, OBJECT(backend), name,
-                                        backend->size, ram_flags, fd, 0,
-                                        errp)) {
+    cpr_delete_fd(name, 0);
+    if (!init_region(backend, name, fd, errp)) {
         if (hugetlb) {
             error_prepend(errp, "Property '%s.hugepages' with value 'hugetlb' "
                           "takes %" PRIu64 " free huge pages of 2 MiB "
@@ -224,6 +242,8 @@ static bool tier_backend_alloc(HostMemoryBackend *backend, Error **errp)
         }
         return false;
     }
+    fd = memory_region_get_fd(&backend->mr);
+    cpr_save_fd(name, 0, fd);
     if (backend->guest_memfd) {
         warn_report("memory-backend-tier '%s': the memory of a confidential "
                     "guest can't be moved; only what it shares is tiered",

@@ -167,6 +167,7 @@ static void hands_over_its_memory(void)
     peer_take_region(peer, &config, &region);
 
     g_assert_cmpint(add->size, ==, 64 * MIB);
+    g_assert_cmphex(add->hva % (2 * MIB), ==, 0);   /* can be huge pages */
     g_assert_cmpint(add->fd_offset, ==, 0);
     g_assert_cmpint(add->page_size, ==,
                     qemu_real_host_page_size());

@@ -155,12 +155,55 @@ static void pauses_until_an_incoming_guest_runs(void)
 
 /* The real daemon */
 
+/* Start it, for the VM of @peer, whose folder and path are all that is used. */
+static GPid start_daemon(Peer *peer, const char *binary)
+{
+    g_autofree char *vm = g_strdup_printf("name=web1,socket=%s", peer->path);
+    g_autofree char *config = g_build_filename(peer->dir, "conf", NULL);
+    const char *argv[] = { binary, "--runtime-dir", peer->dir, "--config",
+                           config, "--vm", vm, NULL };
+    g_autoptr(GError) err = NULL;
+    GPid pid;
+
+    /* No DAMON: the host has only one, and it may be in use. */
+    g_assert_true(g_file_set_contents(config, "[host]\nepoch-ms=100\n"
+                                      "[sources]\nenable=rwp;wp\n", -1, NULL));
+    g_spawn_async(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL,
+                  NULL, &pid, &err);
+    g_assert_no_error(err);
+    return pid;
+}
+
+static int end_daemon(GPid pid, int signal)
+{
+    int status;
+
+    g_assert_cmpint(kill(pid, signal), ==, 0);
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    return status;
+}
+
+static void wait_stats(QTestState *qts)
+{
+    for (int i = 0; i < 500; i++) {
+        QDict *daemon = query_daemon(qts);
+        bool there = qdict_haskey(daemon, "stats");
+
+        g_assert_false(qdict_haskey(daemon, "problem"));
+        qobject_unref(daemon);
+        if (there) {
+            return;
+        }
+        g_usleep(20000);
+    }
+    g_assert_not_reached();
+}
+
 static void works_with_the_real_daemon(void)
 {
     const char *binary = getenv("VHOST_TIER_DAEMON");
+    static const char *const left[] = { "conf", "control.sock", "socket" };
     Peer *peer;
-    g_autofree char *vm = NULL;
-    g_autoptr(GError) err = NULL;
     QTestState *qts;
     QDict *daemon;
     GPid pid;
@@ -169,27 +212,32 @@ static void works_with_the_real_daemon(void)
         g_test_skip("VHOST_TIER_DAEMON does not name the daemon's program");
         return;
     }
-    peer = peer_new();          /* its folder and path are all we need of it */
-    vm = g_strdup_printf("name=web1,socket=%s", peer->path);
-    {
-        const char *argv[] = { binary, "--runtime-dir", peer->dir, "--vm", vm,
-                               NULL };
-
-        g_assert_true(g_spawn_async(NULL, (char **)argv, NULL,
-                                    G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
-                                    &err));
-    }
+    peer = peer_new();
+    pid = start_daemon(peer, binary);
     qts = start_qemu(peer, "");
     wait_daemon(qts, "connected", true);
     daemon = query_daemon(qts);
     g_assert_cmpstr(qdict_get_str(daemon, "vm"), ==, "web1");
-    g_assert_false(qdict_haskey(daemon, "problem"));
     qobject_unref(daemon);
+    qtest_memset(qts, 32 * MIB, 0x5a, 8 * MIB);
+    wait_stats(qts);
+    qtest_qmp_assert_success(qts, "{'execute': 'memory-tier-set', 'arguments':"
+                             "{'id': 'ram', 'weight': 7}}");
 
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
+    end_daemon(pid, SIGKILL);
     wait_daemon(qts, "connected", false);
-    qtest_memset(qts, 32 * MIB, 0x5a, MIB);
+    pid = start_daemon(peer, binary);
+    wait_daemon(qts, "connected", true);
+    wait_stats(qts);
+
+    g_assert_cmpint(end_daemon(pid, SIGTERM), ==, 0);
+    wait_daemon(qts, "connected", false);
+    g_assert_cmpint(qtest_readb(qts, 40 * MIB - 1), ==, 0x5a);
+    for (int i = 0; i < ARRAY_SIZE(left); i++) {
+        g_autofree char *path = g_build_filename(peer->dir, left[i], NULL);
+
+        unlink(path);
+    }
     stop_qemu(qts, peer);
 }
 

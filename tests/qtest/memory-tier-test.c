@@ -546,22 +546,67 @@ static void place_reports_what_could_not_move(void)
     qtest_quit(qts);
 }
 
-static void moves_pages_between_real_nodes(void)
+/* On hosts with two nodes, such as the lab's */
+
+static bool has_two_nodes(void)
+{
+    if (!g_file_test("/sys/devices/system/node/node1", G_FILE_TEST_EXISTS)) {
+        g_test_skip("this host has one NUMA node");
+        return false;
+    }
+    return true;
+}
+
+static void memory_lands_where_it_was_planned(void)
+{
+    static const char *const options[] = {
+        "fast-size=16M",
+        "fast-size=14M",
+        "fast-size=14M,placement=fast-first",
+        "fast-size=16M,placement=slow-first",
+    };
+
+    if (!has_two_nodes()) {
+        return;
+    }
+    for (int i = 0; i < ARRAY_SIZE(options); i++) {
+        g_autofree char *all = g_strdup_printf(
+            "tiers.0=0,tiers.1=1,prealloc=on,%s", options[i]);
+        QTestState *qts = start(all);
+        g_auto(GStrv) maps = proc_lines(qts, "maps");
+        QDict *backend = query_backend(qts);
+
+        g_assert_false(qdict_haskey(backend, "placement-problem"));
+        g_assert_cmpint(g_strv_length(maps), ==, 1);
+        for (int tier = 0; tier < 2; tier++) {
+            g_assert_cmpint(tier_bytes(backend, tier, "resident"), ==,
+                            tier_bytes(backend, tier, "planned"));
+        }
+        qobject_unref(backend);
+        qtest_quit(qts);
+    }
+}
+
+static void place_moves_all_of_a_range(void)
 {
     QTestState *qts;
     QDict *moves, *backend;
 
-    if (!g_file_test("/sys/devices/system/node/node1", G_FILE_TEST_EXISTS)) {
-        g_test_skip("this host has one NUMA node");
+    if (!has_two_nodes()) {
         return;
     }
-    qts = start("tiers.0=0,tiers.1=1");
-    qtest_memset(qts, 32 * MIB, 0x5a, 4 * MIB);
-    moves = place(qts, 32 * MIB, 4 * MIB, 1);
-    qobject_unref(moves);
-    backend = query_backend(qts);
-    g_assert_cmpint(tier_bytes(backend, 1, "resident"), >=, 4 * MIB);
-    qobject_unref(backend);
+    qts = start("tiers.0=0,tiers.1=1,placement=fast-first");
+    qtest_memset(qts, 16 * MIB, 0x5a, 8 * MIB);
+    for (int tier = 1; tier >= 0; tier--) {
+        moves = place(qts, 16 * MIB, 8 * MIB, tier);
+        g_assert_cmpint(qdict_get_int(moves, "asked"), ==, 2048);
+        g_assert_cmpint(qdict_get_int(moves, "applied"), ==, 2048);
+        qobject_unref(moves);
+        backend = query_backend(qts);
+        g_assert_cmpint(tier_bytes(backend, tier, "resident"), >=, 8 * MIB);
+        qobject_unref(backend);
+    }
+    g_assert_cmpint(qtest_readb(qts, 24 * MIB - 1), ==, 0x5a);
     qtest_quit(qts);
 }
 
@@ -590,7 +635,8 @@ int main(int argc, char **argv)
     ADD(place_refuses_ranges_that_do_not_exist);
     ADD(place_asks_only_for_pages_that_are_elsewhere);
     ADD(place_reports_what_could_not_move);
-    ADD(moves_pages_between_real_nodes);
+    ADD(memory_lands_where_it_was_planned);
+    ADD(place_moves_all_of_a_range);
 #undef ADD
     add_channel_tests();
     add_lifetime_tests();
