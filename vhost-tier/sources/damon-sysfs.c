@@ -116,6 +116,7 @@ bool damon_sysfs_claim(const char *sysfs, GError **errp)
     }
     mark = hold_stat(sysfs);
     if (!make_list(sysfs, mark, errp)) {
+        write_u64(sysfs, 0, NULL, ADMIN "/nr_kdamonds");
         restore_stat(sysfs, mark);
         return false;
     }

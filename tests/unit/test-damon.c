@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The source 'damon': its use of DAMON's sysfs against a tree of plain files, its reading of trace records, and, where this
+ * host's DAMON is free, all of it on a process whose accesses are known.
+ */
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sources/damon-sysfs.h"
+#include "sources/damon-trace.h"
+#include "sources/damon.h"
+#include "sysfs.h"
+#include "watched-child.h"
+
+#define SECOND 1000000000ull
+#define ADMIN "kernel/mm/damon/admin/kdamonds"
+#define CONTEXT ADMIN "/0/contexts/0"
+#define MARK_FILE CONTEXT "/schemes/0/watermarks/interval_us"
+#define STAT "module/damon_stat/parameters/enabled"
+
+/* A tree of plain files: what is written stays, and nothing else happens. */
+static char *fake_new(void)
+{
+    static const char *const files[][2] = {
+        {ADMIN "/nr_kdamonds", "0"}, {ADMIN "/0/state", "off"}, {ADMIN "/0/pid", "4321"},
+        {ADMIN "/0/contexts/nr_contexts", ""}, {CONTEXT "/avail_operations", "vaddr\nfvaddr\npaddr\n"},
+        {CONTEXT "/operations", "paddr"}, {CONTEXT "/monitoring_attrs/intervals/sample_us", ""},
+        {CONTEXT "/monitoring_attrs/intervals/aggr_us", ""}, {CONTEXT "/monitoring_attrs/intervals/update_us", ""},
+        {CONTEXT "/monitoring_attrs/nr_regions/min", ""}, {CONTEXT "/monitoring_attrs/nr_regions/max", ""},
+        {CONTEXT "/schemes/nr_schemes", ""}, {CONTEXT "/schemes/0/action", ""}, {MARK_FILE, "5000000"},
+        {CONTEXT "/targets/nr_targets", ""}, {CONTEXT "/targets/0/pid_target", ""},
+        {CONTEXT "/targets/0/regions/nr_regions", ""}, {CONTEXT "/targets/0/regions/0/start", ""},
+        {CONTEXT "/targets/0/regions/0/end", ""}, {CONTEXT "/targets/0/regions/1/start", ""},
+        {CONTEXT "/targets/0/regions/1/end", ""}, {CONTEXT "/targets/1/pid_target", ""},
+        {CONTEXT "/targets/1/regions/nr_regions", ""}, {CONTEXT "/targets/1/regions/0/start", ""},
+        {CONTEXT "/targets/1/regions/0/end", ""}, {STAT, "N"},
+    };
+    char *root = g_dir_make_tmp("vhost-tier-damon-XXXXXX", NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *path = g_build_filename(root, files[i][0], NULL);
+        g_autofree char *folder = g_path_get_dirname(path);
+
+        g_assert_no_errno(g_mkdir_with_parents(folder, 0700));
+        g_assert_true(g_file_set_contents(path, files[i][1], -1, NULL));
+    }
+    return root;
+}
+
+static void remove_tree(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+
+        remove_tree(child);
+    }
+    g_remove(path);
+}
+
+static void fake_free(char *root)
+{
+    remove_tree(root);
+    g_free(root);
+}
+
+static void fake_write(const char *root, const char *file, const char *text)
+{
+    g_assert_true(sysfs_write(root, text, NULL, "%s", file));
+}
+
+static void assert_file(const char *root, const char *file, const char *expected)
+{
+    g_autofree char *text = sysfs_read(root, NULL, "%s", file);
+
+    g_assert_cmpstr(text, ==, expected);
+}
+
+static void a_free_list_is_taken_and_given_back(void)
+{
+    char *root = fake_new();
+    g_autoptr(GError) err = NULL;
+
+    g_assert_true(damon_sysfs_usable(root, &err));
+    assert_file(root, ADMIN "/nr_kdamonds", "0");
+    g_assert_true(damon_sysfs_claim(root, &err));
+    g_assert_no_error(err);
+    assert_file(root, ADMIN "/nr_kdamonds", "1");
+    assert_file(root, CONTEXT "/schemes/0/action", "stat");
+    g_assert_true(damon_sysfs_usable(root, &err));
+    damon_sysfs_release(root);
+    assert_file(root, ADMIN "/nr_kdamonds", "0");
+    assert_file(root, STAT, "N");
+    fake_free(root);
+}
+
+static void what_another_user_has_is_never_touched(void)
+{
+    static const char *const lists[] = {"1", "2"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
+        char *root = fake_new();
+        g_autoptr(GError) err = NULL;
+
+        fake_write(root, ADMIN "/nr_kdamonds", lists[i]);
+        fake_write(root, ADMIN "/0/state", "on");
+        fake_write(root, STAT, "Y");
+        g_assert_false(damon_sysfs_usable(root, &err));
+        g_assert_nonnull(strstr(err->message, "another user has DAMON"));
+        g_clear_error(&err);
+        g_assert_false(damon_sysfs_claim(root, &err));
+        g_clear_error(&err);
+        g_assert_cmpint(damon_sysfs_start(root, &(DamonAttrs){.sample_us = 1, .aggr_us = 1}, NULL, 0, &err), ==, 0);
+        damon_sysfs_release(root);
+        assert_file(root, ADMIN "/nr_kdamonds", lists[i]);
+        assert_file(root, ADMIN "/0/state", "on");
+        assert_file(root, MARK_FILE, "5000000");
+        assert_file(root, STAT, "Y");
+        fake_free(root);
+    }
+}
+
+static void damon_stat_is_held_and_restored(void)
+{
+    char *root = fake_new();
+
+    fake_write(root, STAT, "Y");
+    g_assert_true(damon_sysfs_claim(root, NULL));
+    assert_file(root, STAT, "N");
+    damon_sysfs_release(root);
+    assert_file(root, STAT, "Y");
+    fake_free(root);
+}
+
+static void what_a_killed_daemon_left_is_removed(void)
+{
+    char *root = fake_new();
+
+    fake_write(root, STAT, "Y");
+    g_assert_true(damon_sysfs_claim(root, NULL));
+    fake_write(root, ADMIN "/0/state", "on");       /* and killed */
+
+    g_assert_true(damon_sysfs_usable(root, NULL));
+    g_test_expect_message(NULL, G_LOG_LEVEL_MESSAGE, "removing the kdamond*");
+    g_assert_true(damon_sysfs_claim(root, NULL));
+    g_test_assert_expected_messages();
+    assert_file(root, ADMIN "/0/state", "off");
+    assert_file(root, STAT, "N");
+    damon_sysfs_release(root);
+    assert_file(root, ADMIN "/nr_kdamonds", "0");
+    assert_file(root, STAT, "Y");
+    fake_free(root);
+}
+
+static void without_fvaddr_or_a_file_all_is_given_back(void)
+{
+    char *root = fake_new();
+    g_autoptr(GError) err = NULL;
+    g_autofree char *action = g_build_filename(root, CONTEXT "/schemes/0/action", NULL);
+
+    fake_write(root, STAT, "Y");
+    fake_write(root, CONTEXT "/avail_operations", "paddr\n");
+    g_assert_false(damon_sysfs_claim(root, &err));
+    g_assert_nonnull(strstr(err->message, "CONFIG_DAMON_VADDR"));
+    assert_file(root, ADMIN "/nr_kdamonds", "0");
+    assert_file(root, STAT, "Y");
+    g_clear_error(&err);
+
+    g_assert_no_errno(g_remove(action));
+    g_assert_false(damon_sysfs_claim(root, &err));
+    g_assert_nonnull(strstr(err->message, "action"));
+    assert_file(root, ADMIN "/nr_kdamonds", "0");
+    assert_file(root, STAT, "Y");
+    g_clear_error(&err);
+
+    g_assert_false(damon_sysfs_usable("/nonexistent", &err));
+    g_assert_nonnull(strstr(err->message, "CONFIG_DAMON_SYSFS"));
+    fake_free(root);
+}
+
+static void targets_are_written_as_given(void)
+{
+    char *root = fake_new();
+    g_autoptr(GArray) two = g_array_new(FALSE, FALSE, sizeof(DamonRange));
+    g_autoptr(GArray) one = g_array_new(FALSE, FALSE, sizeof(DamonRange));
+    DamonRange ranges[] = {{0x1000, 0x5000}, {0x7f0000000000, 0x7f0000200000}, {0x2000, 0x3000}};
+    DamonAttrs attrs = {.sample_us = 5000, .aggr_us = 100000, .max_regions = 500};
+    DamonTarget targets[] = {{.pid = 100, .ranges = two}, {.pid = 200, .ranges = one}};
+    g_autoptr(GError) err = NULL;
+
+    g_array_append_vals(two, &ranges[0], 2);
+    g_array_append_vals(one, &ranges[2], 1);
+    g_assert_true(damon_sysfs_claim(root, NULL));
+    g_assert_cmpint(damon_sysfs_start(root, &attrs, targets, 2, &err), ==, 4321);
+    g_assert_no_error(err);
+    assert_file(root, CONTEXT "/operations", "fvaddr");
+    assert_file(root, CONTEXT "/monitoring_attrs/intervals/sample_us", "5000");
+    assert_file(root, CONTEXT "/monitoring_attrs/intervals/aggr_us", "100000");
+    assert_file(root, CONTEXT "/monitoring_attrs/nr_regions/max", "500");
+    assert_file(root, CONTEXT "/targets/nr_targets", "2");
+    assert_file(root, CONTEXT "/targets/0/pid_target", "100");
+    assert_file(root, CONTEXT "/targets/0/regions/nr_regions", "2");
+    assert_file(root, CONTEXT "/targets/0/regions/0/start", "4096");
+    assert_file(root, CONTEXT "/targets/0/regions/1/end", "139637978824704");
+    assert_file(root, CONTEXT "/targets/1/pid_target", "200");
+    assert_file(root, CONTEXT "/targets/1/regions/0/end", "12288");
+    g_assert_true(damon_sysfs_running(root));
+    g_assert_true(damon_sysfs_stop(root, NULL));
+    g_assert_false(damon_sysfs_running(root));
+    fake_free(root);
+}
+
+/* As of Linux 6.12. */
+static const char format_text[] =
+    "name: damon_aggregated\nID: 571\nformat:\n"
+    "\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"
+    "\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n"
+    "\tfield:unsigned long target_id;\toffset:8;\tsize:8;\tsigned:0;\n"
+    "\tfield:unsigned int nr_regions;\toffset:16;\tsize:4;\tsigned:0;\n"
+    "\tfield:unsigned long start;\toffset:24;\tsize:8;\tsigned:0;\n"
+    "\tfield:unsigned long end;\toffset:32;\tsize:8;\tsigned:0;\n"
+    "\tfield:unsigned int nr_accesses;\toffset:40;\tsize:4;\tsigned:0;\n"
+    "\tfield:unsigned int age;\toffset:44;\tsize:4;\tsigned:0;\n\n"
+    "print fmt: \"target_id=%lu\", REC->target_id\n";
+
+static void records_are_read_by_the_events_format(void)
+{
+    struct {
+        uint16_t type;
+        uint16_t pad;
+        int32_t pid;
+        uint64_t target_id;
+        uint32_t nr_regions;
+        uint32_t pad2;
+        uint64_t start, end;
+        uint32_t nr_accesses, age;
+    } raw = {.target_id = 2, .nr_regions = 9, .start = 0x7f0000001000, .end = 0x7f0000009000, .nr_accesses = 17, .age = 3};
+    DamonFormat format;
+    DamonFound found;
+
+    g_assert_true(damon_format_parse(format_text, &format, NULL));
+    g_assert_cmpuint(format.id, ==, 571);
+    g_assert_true(damon_format_read(&format, &raw, sizeof(raw), &found));
+    g_assert_cmpuint(found.target, ==, 2);
+    g_assert_cmphex(found.start, ==, 0x7f0000001000);
+    g_assert_cmphex(found.end, ==, 0x7f0000009000);
+    g_assert_cmpuint(found.nr_accesses, ==, 17);
+    g_assert_false(damon_format_read(&format, &raw, 43, &found));
+    g_assert_false(damon_format_read(&format, &raw, 0, &found));
+}
+
+static void an_odd_format_is_refused(void)
+{
+    static const struct {
+        const char *from, *to;
+    } changes[] = {
+        {"target_id;", "other_id;"}, {"size:8;", "size:16;"}, {"offset:40;", "offset:4000;"}, {"ID: 571", "ID: x"},
+        {"field:unsigned long start", "field:unsigned long restart"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(changes); i++) {
+        g_auto(GStrv) parts = g_strsplit(format_text, changes[i].from, -1);
+        g_autofree char *text = g_strjoinv(changes[i].to, parts);
+        g_autoptr(GError) err = NULL;
+        DamonFormat format;
+
+        g_assert_false(damon_format_parse(text, &format, &err));
+        g_assert_nonnull(err);
+    }
+}
+
+static void the_share_of_hits_tells_the_rate(void)
+{
+    g_assert_cmpfloat(damon_rate_per_s(0, 20, 5000000), ==, 0);
+    g_assert_cmpfloat_with_epsilon(damon_rate_per_s(10, 20, 5000000), log(2) / 0.005, 1e-9);
+    g_assert_true(isfinite(damon_rate_per_s(20, 20, 5000000)));
+    g_assert_true(isfinite(damon_rate_per_s(4000000, 20, 5000000)));
+    for (unsigned hits = 1; hits <= 20; hits++) {
+        g_assert_cmpfloat(damon_rate_per_s(hits, 20, 5000000), >, damon_rate_per_s(hits - 1, 20, 5000000));
+    }
+}
+
+#define PAGES 4096
+#define HOT_FIRST 1024
+#define HOT_LAST 1791
+
+static ChildPage hot_stretch(size_t page)
+{
+    return page >= HOT_FIRST && page <= HOT_LAST ? CHILD_WRITTEN : CHILD_COLD;
+}
+
+static const SourceParams real_params = {
+    .overhead_share = 0.01, .damon_sample_ns = 20000000, .damon_aggr_ns = 400000000, .damon_max_regions = 400,
+};
+
+static bool real_damon_is_free(void)
+{
+    g_autoptr(GError) err = NULL;
+    g_autoptr(Policy) policy = policy_new(&(PolicyConfig){.budget_bytes = 4096, .heat_half_life_ns = SECOND,
+                                                          .heat_life_ns = SECOND, .n_tiers = 2,
+                                                          .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000,
+                                                                    .move_2m_ns = 250000}});
+    Source *source = damon_source_class.start(&real_params, policy, &err);
+
+    if (!source) {
+        g_test_skip(err->message);
+        return false;
+    }
+    damon_source_class.stop(source);
+    assert_file("/sys", ADMIN "/nr_kdamonds", "0");
+    return true;
+}
+
+static Policy *policy_for(const Region *region)
+{
+    PolicyConfig config = {
+        .budget_bytes = region->size / 5, .heat_half_life_ns = 30 * SECOND, .heat_life_ns = 60 * SECOND, .n_tiers = 2,
+        .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000},
+    };
+    Policy *policy = policy_new(&config);
+
+    g_assert_true(policy_region_add(policy, region->id, region->size, region->granule_bytes, NULL));
+    return policy;
+}
+
+static void tick_for(Source *source, unsigned ms)
+{
+    uint64_t end_us = g_get_monotonic_time() + ms * 1000ull, now_us;
+
+    while ((now_us = g_get_monotonic_time()) < end_us) {
+        uint64_t next_us = source->class->tick(source, now_us * 1000) / 1000;
+
+        g_usleep(MIN(next_us, end_us) - MIN(now_us, MIN(next_us, end_us)));
+    }
+}
+
+static void the_hot_set_of_a_process_is_found(void)
+{
+    g_autoptr(GError) err = NULL;
+    g_autoptr(Policy) policy = NULL;
+    size_t hot = 0, false_hot = 0;
+    SourceHealth health;
+    Source *source;
+    Child child;
+
+    if (!real_damon_is_free()) {
+        return;
+    }
+    child_start(&child, PAGES, hot_stretch, false);
+    policy = policy_for(&child.region);
+    source = damon_source_class.start(&real_params, policy, &err);
+    g_assert_no_error(err);
+    if (!damon_source_class.region_add(source, &child.region, &err)) {
+        g_test_skip(err->message);
+        damon_source_class.stop(source);
+        child_end(&child);
+        return;
+    }
+    tick_for(source, 8000);
+    for (size_t i = 0; i < PAGES; i++) {
+        PolicyGranule granule;
+
+        g_assert_true(policy_granule(policy, child.region.id, i, g_get_monotonic_time() * 1000, &granule));
+        if (hot_stretch(i) == CHILD_WRITTEN) {
+            hot += granule.rate_per_s > 5;
+        } else {
+            false_hot += granule.rate_per_s > 5;
+        }
+    }
+    damon_source_class.health(source, &health);
+    g_test_message("found %zu of %d hot pages, %zu falsely; %" G_GUINT64_FORMAT " reports, kdamond %.3f s", hot,
+                   HOT_LAST - HOT_FIRST + 1, false_hot, health.reports, health.cpu_ns / 1e9);
+    g_assert_cmpstr(health.problem, ==, NULL);
+    g_assert_cmpuint(hot * 10, >=, 9 * (HOT_LAST - HOT_FIRST + 1));
+    g_assert_cmpuint(false_hot, <=, (HOT_LAST - HOT_FIRST + 1) / 4);
+
+    child_kill(&child);
+    tick_for(source, 2000);
+    damon_source_class.health(source, &health);
+    g_assert_nonnull(health.problem);
+    damon_source_class.stop(source);
+    assert_file("/sys", ADMIN "/nr_kdamonds", "0");
+}
+
+static void two_vms_share_the_kdamond(void)
+{
+    g_autoptr(GError) err = NULL;
+    Source *sources[2];
+    Policy *policies[2];
+    SourceHealth health;
+    Child children[2];
+
+    if (!real_damon_is_free()) {
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        child_start(&children[i], PAGES, hot_stretch, false);
+        policies[i] = policy_for(&children[i].region);
+        sources[i] = damon_source_class.start(&real_params, policies[i], &err);
+        g_assert_no_error(err);
+        damon_source_class.region_add(sources[i], &children[i].region, &err);
+        g_assert_no_error(err);
+    }
+    tick_for(sources[0], 1500);
+    for (int i = 1; i >= 0; i--) {      /* the second goes first, and the first goes on */
+        tick_for(sources[i], 1500);
+        damon_source_class.health(sources[i], &health);
+        g_assert_cmpstr(health.problem, ==, NULL);
+        g_assert_cmpuint(health.reports, >, PAGES);
+        damon_source_class.stop(sources[i]);
+        policy_free(policies[i]);
+        child_end(&children[i]);
+    }
+    assert_file("/sys", ADMIN "/nr_kdamonds", "0");
+}
+
+static void a_real_kdamond_of_a_killed_daemon_is_removed(void)
+{
+    g_autofree char *stat_before = sysfs_read("/sys", NULL, STAT);
+    g_autoptr(GError) err = NULL;
+    Child child;
+    pid_t daemon;
+    int status;
+
+    if (!real_damon_is_free()) {
+        return;
+    }
+    child_start(&child, PAGES, hot_stretch, false);
+    daemon = fork();
+    if (daemon == 0) {
+        Policy *policy = policy_for(&child.region);
+        Source *source = damon_source_class.start(&real_params, policy, NULL);
+
+        _exit(source && damon_source_class.region_add(source, &child.region, NULL) ? 0 : 1);
+    }
+    g_assert_cmpint(waitpid(daemon, &status, 0), ==, daemon);
+    g_assert_cmpint(status, ==, 0);
+    assert_file("/sys", ADMIN "/nr_kdamonds", "1");
+    g_assert_true(damon_source_class.probe(&err));
+    g_test_expect_message(NULL, G_LOG_LEVEL_MESSAGE, "removing the kdamond*");
+    g_assert_true(damon_sysfs_claim("/sys", &err));
+    g_test_assert_expected_messages();
+    damon_sysfs_release("/sys");
+    assert_file("/sys", ADMIN "/nr_kdamonds", "0");
+    if (stat_before) {
+        assert_file("/sys", STAT, stat_before);
+    }
+    child_end(&child);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/damon/a_free_list_is_taken_and_given_back", a_free_list_is_taken_and_given_back);
+    g_test_add_func("/damon/what_another_user_has_is_never_touched", what_another_user_has_is_never_touched);
+    g_test_add_func("/damon/damon_stat_is_held_and_restored", damon_stat_is_held_and_restored);
+    g_test_add_func("/damon/what_a_killed_daemon_left_is_removed", what_a_killed_daemon_left_is_removed);
+    g_test_add_func("/damon/without_fvaddr_or_a_file_all_is_given_back", without_fvaddr_or_a_file_all_is_given_back);
+    g_test_add_func("/damon/targets_are_written_as_given", targets_are_written_as_given);
+    g_test_add_func("/damon/records_are_read_by_the_events_format", records_are_read_by_the_events_format);
+    g_test_add_func("/damon/an_odd_format_is_refused", an_odd_format_is_refused);
+    g_test_add_func("/damon/the_share_of_hits_tells_the_rate", the_share_of_hits_tells_the_rate);
+    g_test_add_func("/damon/the_hot_set_of_a_process_is_found", the_hot_set_of_a_process_is_found);
+    g_test_add_func("/damon/two_vms_share_the_kdamond", two_vms_share_the_kdamond);
+    g_test_add_func("/damon/a_real_kdamond_of_a_killed_daemon_is_removed", a_real_kdamond_of_a_killed_daemon_is_removed);
+    return g_test_run();
+}
