@@ -15,7 +15,7 @@
 #include "hog.h"
 #include "placement.h"
 #include "setting.h"
-#include "truth.h"
+#include "watch.h"
 
 #define MIB          1048576.0
 #define TOP_BYTES    (4u << 20)     /* of RAM above the working area: the firmware's tables are there */
@@ -29,13 +29,13 @@ typedef struct Run {
     Daemon *daemon;         /* NULL: none */
     Guest *guest;
     Hog *hog;               /* NULL: none */
-    Truth *truth;
+    Watch *watch;
     uint64_t daemon_moved;  /* as it last told */
 } Run;
 
 static void run_clear(Run *run)
 {
-    g_clear_pointer(&run->truth, truth_free);
+    g_clear_pointer(&run->watch, watch_free);
     g_clear_pointer(&run->hog, hog_free);
     g_clear_pointer(&run->guest, guest_free);
     g_clear_pointer(&run->daemon, daemon_free);
@@ -124,7 +124,7 @@ static void print_row(const Run *run, const TruthInterval *i)
         g_snprintf(estimated, sizeof(estimated), "%.3f", i->estimated);
     }
     printf("%5.0fs %10.2f %10.2f %9.3f %9s %12.2f %10.2f\n", i->to_s, (double)i->node_bytes[0] / MIB,
-           (double)i->node_bytes[1] / MIB, truth_hit_ratio(i), estimated, truth_accesses_per_s(run->truth, i) / 1e6,
+           (double)i->node_bytes[1] / MIB, truth_hit_ratio(i), estimated, truth_accesses_per_s(run->watch->truth, i) / 1e6,
            (double)i->moved_bytes / MIB);
     fflush(stdout);
 }
@@ -177,7 +177,7 @@ static bool observe(Run *run, unsigned seconds, GError **errp)
         if (!wait_until(run, next, errp) || !process_check(run->guest->process, errp)) {
             return false;
         }
-        interval = truth_sample(run->truth, errp);
+        interval = watch_sample(run->watch, errp);
         if (!interval || (run->daemon && !ask_daemon(run, interval, errp))) {
             return false;
         }
@@ -192,7 +192,7 @@ static guint interval_of_90(const Run *run, guint switched_on, guint end, const 
     double way = result->hit_after - result->hit_before;
 
     for (guint i = switched_on; i < end; i++) {
-        TruthInterval one = truth_sum(run->truth, i, i + 1);
+        TruthInterval one = truth_sum(run->watch->truth, i, i + 1);
 
         if (way > 0.05 && truth_hit_ratio(&one) >= result->hit_before + 0.9 * way) {
             return i;
@@ -204,23 +204,23 @@ static guint interval_of_90(const Run *run, guint switched_on, guint end, const 
 /* What came of it: intervals up to @switched_on are "before". */
 static void conclude(const Run *run, guint switched_on, RunResult *result)
 {
-    guint end = truth_length(run->truth), steady = end - MAX((end - switched_on) / 3, 1), arrived;
-    TruthInterval before = truth_sum(run->truth, 0, switched_on);
-    TruthInterval since = truth_sum(run->truth, switched_on, end), after = truth_sum(run->truth, steady, end);
+    guint end = truth_length(run->watch->truth), steady = end - MAX((end - switched_on) / 3, 1), arrived;
+    TruthInterval before = truth_sum(run->watch->truth, 0, switched_on);
+    TruthInterval since = truth_sum(run->watch->truth, switched_on, end), after = truth_sum(run->watch->truth, steady, end);
 
     result->hit_before = truth_hit_ratio(&before);
     result->hit_after = truth_hit_ratio(&after);
-    result->oracle = truth_oracle(run->truth, run_budget(run->params));
+    result->oracle = truth_oracle(run->watch->truth, run_budget(run->params));
     result->estimated = after.estimated;
-    result->accesses_before = truth_accesses_per_s(run->truth, &before);
-    result->accesses_after = truth_accesses_per_s(run->truth, &after);
+    result->accesses_before = truth_accesses_per_s(run->watch->truth, &before);
+    result->accesses_after = truth_accesses_per_s(run->watch->truth, &after);
     result->moved_bytes = run->daemon ? run->daemon_moved : since.moved_bytes;
     result->fast_bytes = after.node_bytes[0];
     result->seconds_to_90 = result->undone_share = NAN;
     arrived = interval_of_90(run, switched_on, end, result);
     if (arrived + 1 < end) {
-        TruthInterval way = truth_sum(run->truth, switched_on, arrived + 1);
-        TruthInterval rest = truth_sum(run->truth, arrived + 1, end);
+        TruthInterval way = truth_sum(run->watch->truth, switched_on, arrived + 1);
+        TruthInterval rest = truth_sum(run->watch->truth, arrived + 1, end);
 
         result->seconds_to_90 = way.to_s - way.from_s;
         result->undone_share = rest.moved_bytes ? (double)rest.undone_bytes / (double)rest.moved_bytes : 0;
@@ -232,7 +232,7 @@ bool run_none(const RunParams *params, RunResult *result, GError **errp)
     g_auto(Run) run = {.params = params};
 
     print_heading("nobody tiers");
-    if (!start(&run, "memory-backend-memfd,share=on", NULL, errp) || !(run.truth = truth_new(run.guest, errp)) ||
+    if (!start(&run, "memory-backend-memfd,share=on", NULL, errp) || !(run.watch = watch_new(run.guest, errp)) ||
         !observe(&run, 2 * MAX(params->before_s, 1), errp)) {
         return false;
     }
@@ -266,12 +266,12 @@ bool run_numa_balancing(const RunParams *params, RunResult *result, GError **err
     /* The kernel's reserve, and with it the steps in which it demotes, are made as small as this host is. */
     reserve = setting_new("/proc/sys/vm/min_free_kbytes", RESERVE_KIB, errp);
     if (!reserve || !start(&run, "memory-backend-memfd,share=on", NULL, errp) || !occupy(&run, errp) ||
-        !(run.truth = truth_new(run.guest, errp)) || !observe(&run, MAX(params->before_s, 1), errp)) {
+        !(run.watch = watch_new(run.guest, errp)) || !observe(&run, MAX(params->before_s, 1), errp)) {
         return false;
     }
     printf("-- %.0f MiB of node 0 are occupied; numa_balancing=2 from here\n", (double)hog_bytes(run.hog) / MIB);
     fflush(stdout);
-    truth_mark(run.truth);
+    truth_mark(run.watch->truth);
     demotion = setting_new("/sys/kernel/mm/numa/demotion_enabled", "1", errp);
     balancing = demotion ? setting_new("/proc/sys/kernel/numa_balancing", "2", errp) : NULL;
     if (!balancing || !observe(&run, params->seconds, errp)) {
@@ -297,12 +297,12 @@ bool run_vhost_tier(const RunParams *params, RunResult *result, GError **errp)
     chardev = g_strdup_printf("socket,id=tier,path=%s,reconnect-ms=500", run.daemon->vm_socket);
     backend = g_strdup_printf("memory-backend-tier,mode=off,chardev=tier,fast-size=%" G_GUINT64_FORMAT, run_budget(params));
     if (!start(&run, backend, chardev, errp) || !daemon_wait_vm(run.daemon, errp) ||
-        !(run.truth = truth_new(run.guest, errp)) || !observe(&run, MAX(params->before_s, 1), errp)) {
+        !(run.watch = watch_new(run.guest, errp)) || !observe(&run, MAX(params->before_s, 1), errp)) {
         return false;
     }
     printf("-- mode=on from here\n");
     fflush(stdout);
-    truth_mark(run.truth);
+    truth_mark(run.watch->truth);
     since = g_get_monotonic_time();
     cpu_ns = process_cpu_ns(run.daemon->process->pid) + process_cpu_ns(0);
     if (!daemon_set_mode(run.daemon, "on", errp) || !observe(&run, params->seconds, errp)) {

@@ -11,9 +11,9 @@
 #include "placement.h"
 
 struct Truth {
-    const Guest *guest;
-    size_t pages;               /* of all RAM */
-    gint64 start_us, last_us;
+    size_t ram_pages, pages;    /* of all RAM; of the working area */
+    unsigned burst;
+    double last_s;
     uint32_t *counts, *marked;  /* of the working area: at the last sample; at truth_mark() */
     int8_t *nodes;              /* of all RAM, at the last sample */
     double *moved_s;            /* of each page of RAM: when it last moved; -infinity: never */
@@ -23,33 +23,24 @@ struct Truth {
 
 #define FIRST_PAGE (GUEST_BASE_ADDR / GUEST_PAGE_BYTES)
 
-static bool take(const Truth *truth, uint32_t *counts, int8_t *nodes, GError **errp)
+Truth *truth_new(size_t ram_pages, size_t pages, unsigned burst, const uint32_t *counts, const int8_t *nodes)
 {
-    return placement_query(truth->guest->process->pid, truth->guest->hva, truth->pages, nodes, errp) &&
-           guest_counts(truth->guest, counts, errp);
-}
+    Truth *truth = g_new0(Truth, 1);
 
-Truth *truth_new(const Guest *guest, GError **errp)
-{
-    g_autoptr(Truth) truth = g_new0(Truth, 1);
-
-    truth->guest = guest;
-    truth->pages = guest->ram_bytes / GUEST_PAGE_BYTES;
-    truth->counts = g_new0(uint32_t, guest->header.pages);
-    truth->marked = g_new0(uint32_t, guest->header.pages);
-    truth->nodes = g_new0(int8_t, truth->pages);
-    truth->moved_from = g_new0(int8_t, truth->pages);
-    truth->moved_s = g_new(double, truth->pages);
+    g_assert(FIRST_PAGE + pages <= ram_pages);
+    truth->ram_pages = ram_pages;
+    truth->pages = pages;
+    truth->burst = burst;
+    truth->counts = g_memdup2(counts, pages * sizeof(*counts));
+    truth->marked = g_memdup2(counts, pages * sizeof(*counts));
+    truth->nodes = g_memdup2(nodes, ram_pages * sizeof(*nodes));
+    truth->moved_from = g_new0(int8_t, ram_pages);
+    truth->moved_s = g_new(double, ram_pages);
     truth->intervals = g_array_new(FALSE, TRUE, sizeof(TruthInterval));
-    for (size_t i = 0; i < truth->pages; i++) {
+    for (size_t i = 0; i < ram_pages; i++) {
         truth->moved_s[i] = -INFINITY;
     }
-    if (!take(truth, truth->counts, truth->nodes, errp)) {
-        return NULL;
-    }
-    truth->start_us = truth->last_us = g_get_monotonic_time();
-    truth_mark(truth);
-    return g_steal_pointer(&truth);
+    return truth;
 }
 
 void truth_free(Truth *truth)
@@ -61,11 +52,6 @@ void truth_free(Truth *truth)
     g_free(truth->moved_from);
     g_array_unref(truth->intervals);
     g_free(truth);
-}
-
-static double seconds_since(const Truth *truth, gint64 us)
-{
-    return (double)(us - truth->start_us) / G_USEC_PER_SEC;
 }
 
 /* Account for page @i of RAM, which lies on node @now. */
@@ -87,32 +73,23 @@ static void follow(Truth *truth, TruthInterval *interval, size_t i, int8_t now)
     truth->moved_from[i] = before;
 }
 
-TruthInterval *truth_sample(Truth *truth, GError **errp)
+TruthInterval *truth_add(Truth *truth, double at_s, const uint32_t *counts, const int8_t *nodes)
 {
-    g_autofree uint32_t *counts = g_new(uint32_t, truth->guest->header.pages);
-    g_autofree int8_t *nodes = g_new(int8_t, truth->pages);
-    TruthInterval interval = {.estimated = NAN};
-    gint64 now_us;
+    TruthInterval interval = {.from_s = truth->last_s, .to_s = at_s, .estimated = NAN};
 
-    if (!take(truth, counts, nodes, errp)) {
-        return NULL;
-    }
-    now_us = g_get_monotonic_time();
-    interval.from_s = seconds_since(truth, truth->last_us);
-    interval.to_s = seconds_since(truth, now_us);
-    for (size_t i = 0; i < truth->guest->header.pages; i++) {
+    for (size_t i = 0; i < truth->pages; i++) {
         double visits = counts[i] - truth->counts[i];      /* modulo 2^32, as they are counted */
         size_t page = FIRST_PAGE + i;
 
         interval.visits += visits;
         interval.hits += visits * 0.5 * ((truth->nodes[page] == 0) + (nodes[page] == 0));
     }
-    for (size_t i = 0; i < truth->pages; i++) {
+    for (size_t i = 0; i < truth->ram_pages; i++) {
         follow(truth, &interval, i, nodes[i]);
     }
-    memcpy(truth->counts, counts, truth->guest->header.pages * sizeof(*counts));
-    memcpy(truth->nodes, nodes, truth->pages * sizeof(*nodes));
-    truth->last_us = now_us;
+    memcpy(truth->counts, counts, truth->pages * sizeof(*counts));
+    memcpy(truth->nodes, nodes, truth->ram_pages * sizeof(*nodes));
+    truth->last_s = at_s;
     g_array_append_val(truth->intervals, interval);
     return &g_array_index(truth->intervals, TruthInterval, truth->intervals->len - 1);
 }
@@ -157,12 +134,12 @@ double truth_hit_ratio(const TruthInterval *interval)
 
 double truth_accesses_per_s(const Truth *truth, const TruthInterval *interval)
 {
-    return interval->visits * truth->guest->header.burst / (interval->to_s - interval->from_s);
+    return interval->visits * truth->burst / (interval->to_s - interval->from_s);
 }
 
 void truth_mark(Truth *truth)
 {
-    memcpy(truth->marked, truth->counts, truth->guest->header.pages * sizeof(*truth->marked));
+    memcpy(truth->marked, truth->counts, truth->pages * sizeof(*truth->marked));
 }
 
 static int most_first(const void *a, const void *b)
@@ -174,7 +151,7 @@ static int most_first(const void *a, const void *b)
 
 double truth_oracle(const Truth *truth, uint64_t bytes)
 {
-    size_t n = truth->guest->header.pages, budget = bytes / GUEST_PAGE_BYTES;
+    size_t n = truth->pages, budget = bytes / GUEST_PAGE_BYTES;
     g_autofree uint32_t *visits = g_new(uint32_t, n);
     double all = 0, best = 0;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is true of a guest's placement: its own exact count of visits to each page, times where the kernel says that page lies.
+ * Pure: watch.h takes the samples.
  *
- * A sample is taken now and then. Between two samples, the share of visits that hit the fast tier is
+ * Between two samples, the share of visits that hit the fast tier is
  *
  *     sum over pages (visits * share of the time that the page lay on node 0) / sum over pages (visits)
  *
@@ -12,7 +13,10 @@
 #ifndef LAB_OBSERVER_TRUTH_H
 #define LAB_OBSERVER_TRUTH_H
 
-#include "guest.h"
+#include <glib.h>
+#include <stdint.h>
+
+#include "guest/guest-abi.h"
 
 #define TRUTH_NODES    2            /* node 0 is the fast one */
 #define TRUTH_UNDONE_S 10
@@ -28,13 +32,16 @@ typedef struct TruthInterval {
 
 typedef struct Truth Truth;
 
-/* Watch @guest (which must live on) from now. NULL with an error when it has ended. */
-Truth *truth_new(const Guest *guest, GError **errp);
+/*
+ * Begin with the first sample, at time 0: @counts of the @pages pages of the working area (GUEST_BASE_ADDR and up), which takes @burst
+ * accesses a visit, and @nodes (placement.h) of the @ram_pages pages of all RAM. Both are copied. Freed with truth_free().
+ */
+Truth *truth_new(size_t ram_pages, size_t pages, unsigned burst, const uint32_t *counts, const int8_t *nodes);
 void truth_free(Truth *truth);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Truth, truth_free)
 
-/* Take a sample: adds an interval, since the last one. Returns it (owned by @truth, until the next), or NULL with an error. */
-TruthInterval *truth_sample(Truth *truth, GError **errp);
+/* Add a sample, taken at @at_s, and with it an interval since the last one. Returns that (owned by @truth, until the next). */
+TruthInterval *truth_add(Truth *truth, double at_s, const uint32_t *counts, const int8_t *nodes);
 
 /* How many intervals there are so far. */
 guint truth_length(const Truth *truth);
