@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How fast the policy plans and learns, against a plain pass over the same memory, and how much memory it takes.
+ * How fast the policy plans and learns, against a plain pass over the same memory, and how much memory it
+ * takes.
  *
- * Maps of 16 Mi granules (64 GiB of 4 KiB pages), and of 2^28 (1 TiB) where the machine has the memory for it. Fails below the 20
- * million granules a second, or above the 8 bytes a granule, that are asked of it.
+ * Maps of 16 Mi granules (64 GiB of 4 KiB pages), and of 2^28 (1 TiB) where the machine has the memory for
+ * it. Fails below the 20 million granules a second, or above the 8 bytes a granule, that are asked of it.
  */
 #include <glib.h>
 #include <stdio.h>
@@ -51,8 +52,8 @@ static uint64_t proc_bytes(const char *file, const char *key)
 }
 
 /*
- * A guest in full use: one page in five is fast, one in 14 hot, wherever it lies; each seen in four rounds. Returns the nanoseconds of
- * policy_evidence_bits() a granule.
+ * A guest in full use: one page in five is fast, one in 14 hot, wherever it lies; each seen in four rounds.
+ * Returns the nanoseconds of policy_evidence_bits() a granule.
  */
 static double fill(Policy *policy, uint64_t n)
 {
@@ -78,7 +79,8 @@ static double fill(Policy *policy, uint64_t n)
         }
         spent -= seconds();
         for (uint64_t first = 0; first < n; first += CHUNK) {
-            policy_evidence_bits(policy, POLICY_SOURCE_RWP, REGION, first, CHUNK, bits, SECOND / 20, (10 + round) * SECOND);
+            policy_evidence_bits(policy, POLICY_SOURCE_RWP, REGION, first, CHUNK, bits, SECOND / 20,
+                                 (10 + round) * SECOND);
         }
         spent += seconds();
     }
@@ -123,17 +125,18 @@ static bool run(const char *name, uint64_t n, unsigned passes)
     }
     bytes = (double)(proc_bytes("/proc/self/status", "VmRSS:") - before) / n;
     per_s = n / worst;
-    printf("%s: %" G_GUINT64_FORMAT " granules\n"
-           "  policy_plan          %8.1f million granules/s at worst, %.1f at best of %u (%.2f s a plan, %zu moves)\n"
-           "  plain pass           %8.1f million granules/s (a byte of each record summed: %" G_GUINT64_FORMAT ")\n"
-           "  ratio                %8.2f times the plain pass's time\n"
-           "  policy_evidence_bits %8.2f ns/granule\n"
-           "  memory               %8.2f bytes/granule in the map, %.2f measured with all scratch\n",
-           name, n, per_s / 1e6, n / best / 1e6, passes, best, n_moves, n / plain / 1e6, sum, best / plain, evidence_ns,
+    printf("%s: %" G_GUINT64_FORMAT " granules\n", name, n);
+    printf("  policy_plan          %8.1f million granules/s at worst, %.1f at best of %u (%.2f s a plan, %zu moves)\n",
+           per_s / 1e6, n / best / 1e6, passes, best, n_moves);
+    printf("  plain pass           %8.1f million granules/s (a byte of each record summed: %" G_GUINT64_FORMAT ")\n",
+           n / plain / 1e6, sum);
+    printf("  ratio                %8.2f times the plain pass's time\n", best / plain);
+    printf("  policy_evidence_bits %8.2f ns/granule\n", evidence_ns);
+    printf("  memory               %8.2f bytes/granule in the map, %.2f measured with all scratch\n",
            (double)sizeof(Heat), bytes);
     if (per_s < REQUIRED_PER_S || sizeof(Heat) > 8) {
-        printf("%s: FAILED: at least %.0f million granules/s and at most 8 bytes a granule are required\n", name,
-               REQUIRED_PER_S / 1e6);
+        printf("%s: FAILED: at least %.0f million granules/s and at most 8 bytes a granule are required\n",
+               name, REQUIRED_PER_S / 1e6);
         return false;
     }
     return true;
@@ -145,8 +148,8 @@ int main(void)
     bool ok = run("64 GiB of 4 KiB granules", 16 * MI, 5);
 
     if (available < LARGE_NEEDS_BYTES) {
-        printf("1 TiB of 4 KiB granules: skipped: it takes 2 GiB of memory and is tried with 6 GiB available; there are %.1f GiB\n",
-               (double)available / (1 << 30));
+        printf("1 TiB of 4 KiB granules: skipped: it takes 2 GiB of memory and is tried with 6 GiB available, "
+               "and there are %.1f GiB\n", (double)available / (1 << 30));
     } else {
         ok = run("1 TiB of 4 KiB granules", 256 * MI, 3) && ok;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzzes the trace reader. With clang's -fsanitize=fuzzer the entry point is all that is needed; built with FUZZ_MAIN it brings its own
- * main(), which mutates a recorded trace for a number of rounds (first argument) from a seed (second), with any compiler.
+ * Fuzzes the trace reader. With clang's -fsanitize=fuzzer the entry point is all that is needed; built with
+ * FUZZ_MAIN it brings its own main(), which mutates a recorded trace for a number of rounds (first
+ * argument) from a seed (second), with any compiler.
  */
 #include <glib.h>
 #include <stdint.h>
@@ -70,7 +71,8 @@ static GByteArray *make_seed(Rng *rng)
         uint64_t bits[2] = {rng_next(rng), rng_next(rng)};
         const PolicyPlan *plan;
 
-        policy_evidence_bits(policy, POLICY_SOURCE_RWP, REGION, 0, GRANULES, bits, SECOND / 50, second * SECOND);
+        policy_evidence_bits(policy, POLICY_SOURCE_RWP, REGION, 0, GRANULES, bits, SECOND / 50,
+                             second * SECOND);
         policy_evidence_rate(policy, POLICY_SOURCE_CHMU, 1, 0, 1, 9000, SECOND, second * SECOND);
         plan = policy_plan(policy, second * SECOND);
         for (size_t i = 0; i < plan->n_moves; i++) {
@@ -84,8 +86,10 @@ static GByteArray *make_seed(Rng *rng)
 /* One change: a bit, a byte, an interesting number, a piece repeated, or the end cut off. */
 static void mutate(GByteArray *bytes, Rng *rng)
 {
-    static const uint64_t numbers[] = {0, 1, 7, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000,
-                                       0xffffffffffffffff, 0x7ff8000000000000, 0x7ff0000000000000};
+    static const uint64_t numbers[] = {
+        0, 1, 7, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000,
+        0xffffffffffffffff, 0x7ff8000000000000, 0x7ff0000000000000,
+    };
     size_t at = rng_next(rng) % bytes->len, left = bytes->len - at;
     uint64_t number = numbers[rng_next(rng) % G_N_ELEMENTS(numbers)];
 
@@ -141,8 +145,8 @@ int main(int argc, char **argv)
         exact = g_memdup2(bytes->data, bytes->len);     /* so that a read beyond the end is seen */
         LLVMFuzzerTestOneInput(exact, bytes->len);
     }
-    printf("%" G_GUINT64_FORMAT " mutated traces of %u bytes, seed %" G_GUINT64_FORMAT ": no harm done\n", rounds, trace->len,
-           seed);
+    printf("%" G_GUINT64_FORMAT " mutated traces of %u bytes, seed %" G_GUINT64_FORMAT ": no harm done\n",
+           rounds, trace->len, seed);
     return 0;
 }
 

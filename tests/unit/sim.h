@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest in miniature for tests of the policy: granules with true access rates, sampled the way access bits are, and moves that
- * succeed. Time is simulated.
+ * A guest in miniature for tests of the policy: granules with true access rates, sampled the way access
+ * bits are, and moves that succeed. Time is simulated.
  */
 #ifndef VHOST_TIER_TESTS_SIM_H
 #define VHOST_TIER_TESTS_SIM_H
@@ -30,17 +30,23 @@ Sim *sim_new(const PolicyConfig *config, size_t n, double fast, uint64_t seed);
 void sim_free(Sim *sim);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sim, sim_free)
 
-/* Rates as in gups-hot: @n_hot granules at random share @hot_share of @accesses_per_s, the others the rest. */
+/*
+ * Rates as in gups-hot: @n_hot granules at random share @hot_share of @accesses_per_s, the others the rest.
+ */
 void sim_gups(Sim *sim, size_t n_hot, double hot_share, double accesses_per_s);
 
 /* Rates by Zipf's law with exponent 0.99, ranks given to granules at random: @accesses_per_s in all. */
 void sim_zipf(Sim *sim, double accesses_per_s);
-/* A hot set of each tenth granule at 80 % of @accesses_per_s, while a sequential scan is at the @length granules from @at. */
+/*
+ * A hot set of each tenth granule at 80 % of @accesses_per_s, while a sequential scan is at the @length
+ * granules from @at.
+ */
 void sim_scan(Sim *sim, size_t at, size_t length, double accesses_per_s);
 
 /*
- * Run for @seconds: each second, @rounds rounds in which a share @sampled of all 64-granule blocks is watched for an interval, whose
- * length goes round in @intervals_ns (0 ends the list); then a plan, carried out in full.
+ * Run for @seconds: each second, @rounds rounds in which a share @sampled of all 64-granule blocks is
+ * watched for an interval, whose length goes round in @intervals_ns (0 ends the list); then a plan, carried
+ * out in full.
  */
 void sim_run(Sim *sim, double seconds, unsigned rounds, double sampled, const uint64_t *intervals_ns);
 

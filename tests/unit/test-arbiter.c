@@ -27,7 +27,10 @@ static const Split splits[] = {
     {"equals_share_equally", 400, 2, {{0, 300, 100, 200}, {0, 300, 100, 200}}},
     {"weights_share_in_proportion", 400, 2, {{0, 400, 300, 300}, {0, 400, 100, 100}}},
     {"floors_come_before_weights", 400, 2, {{300, 400, 1, 304}, {0, 400, 24, 96}}},
-    {"what_a_ceiling_leaves_goes_to_the_others", 900, 3, {{0, 100, 1, 100}, {0, 1000, 1, 400}, {0, 1000, 1, 400}}},
+    {"what_a_ceiling_leaves_goes_to_the_others",
+     900,
+     3,
+     {{0, 100, 1, 100}, {0, 1000, 1, 400}, {0, 1000, 1, 400}}},
     {"nothing_is_held_back_nor_given_above_a_ceiling", 1000, 2, {{10, 200, 5, 200}, {0, 300, 1, 300}}},
     {"floors_beyond_the_capacity_are_cut_alike", 300, 2, {{400, 500, 1, 200}, {200, 500, 9, 100}}},
     {"a_floor_above_the_ceiling_is_the_ceiling", 1000, 2, {{500, 100, 1, 100}, {0, 900, 1, 900}}},
@@ -50,7 +53,8 @@ static void splits_as_worked_out(const void *data)
     arbiter_split(split->capacity_mib * MIB, claims, split->n, budgets);
     for (size_t i = 0; i < split->n; i++) {
         g_assert_cmpuint(budgets[i], <=, split->vms[i].budget_mib * MIB);
-        g_assert_cmpuint(budgets[i] + 32 * 4096, >=, split->vms[i].budget_mib * MIB);   /* a page a unit of weight */
+        g_assert_cmpuint(budgets[i] + 32 * 4096, >=,
+                         split->vms[i].budget_mib * MIB); /* a page a unit of weight */
     }
 }
 

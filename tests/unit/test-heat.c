@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The estimate of access rates: logarithms, access bits of pages whose true rate is known, changes, age, and odd arguments.
+ * The estimate of access rates: logarithms, access bits of pages whose true rate is known, changes, age,
+ * and odd arguments.
  */
 #include <glib.h>
 #include <math.h>
@@ -73,7 +74,10 @@ static void logarithms_agree_with_the_c_librarys(void)
     g_assert_cmpint(log2_of(INFINITY), ==, 255 * LOG2_ONE);
 }
 
-/* The mean of the logarithm over many pages, each seen 200 times: the estimate has no memory beyond some observations. */
+/*
+ * The mean of the logarithm over many pages, each seen 200 times: the estimate has no memory beyond some
+ * observations.
+ */
 static double learned_rate(double true_per_s, uint64_t interval_ns, uint64_t seed)
 {
     const size_t n = 640;
@@ -224,7 +228,8 @@ static void a_coarse_first_look_counts_where_nothing_else_is_known(void)
     g_autoptr(Policy) policy = policy_of(1);
 
     for (int i = 0; i < 10; i++) {
-        policy_evidence_rate(policy, POLICY_SOURCE_DAMON, REGION, 0, 1, 100, 100 * MS / 512, SECOND + i * 100 * MS);
+        policy_evidence_rate(policy, POLICY_SOURCE_DAMON, REGION, 0, 1, 100, 100 * MS / 512,
+                             SECOND + i * 100 * MS);
     }
     assert_near(rate_of(policy, 2 * SECOND), 90, 0.15);
 }
@@ -304,7 +309,7 @@ static void ignores_what_makes_no_sense(void)
     }
     g_assert_cmpuint(stats.promoted_bytes + stats.granule_bytes[0] + stats.granule_bytes[1], ==, 0);
 
-    policy_evidence_bits(policy, POLICY_SOURCE_RWP, REGION, 90, 100, bits, SECOND, SECOND);      /* cut to ten */
+    policy_evidence_bits(policy, POLICY_SOURCE_RWP, REGION, 90, 100, bits, SECOND, SECOND); /* cut to ten */
     policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, 0, 1, INFINITY, UINT64_MAX, UINT64_MAX);
     policy_stats(policy, &stats);
     g_assert_cmpuint(stats.evidence[POLICY_SOURCE_RWP], ==, 10);
@@ -348,7 +353,7 @@ static void refuses_configurations_that_name_the_field(void)
     } cases[] = {
         {"n_tiers", offsetof(PolicyConfig, n_tiers), 0},
         {"n_tiers", offsetof(PolicyConfig, n_tiers), 5},
-        {"reserved", offsetof(PolicyConfig, reserved), 1},
+        {"touch_accesses", offsetof(PolicyConfig, touch_accesses), 65537},
         {"heat_half_life_ns", offsetof(PolicyConfig, heat_half_life_ns) + 4, UINT32_MAX},
         {"heat_life_ns", offsetof(PolicyConfig, heat_life_ns) + 4, UINT32_MAX},
         {"latency_ns", offsetof(PolicyConfig, costs.latency_ns) + 4, 0},

@@ -14,7 +14,10 @@
 #define HUGE_PAGE (2u << 20)
 #define NOW (1000 * SECOND)
 
-/* An access saves 100 ns and heat lasts 10 s: 1 access/s is worth 1 us. A page costs 10 us to move: a rate of 10 pays for one copy. */
+/*
+ * An access saves 100 ns and heat lasts 10 s: 1 access/s is worth 1 us. A page costs 10 us to move: a rate
+ * of 10 pays for one copy.
+ */
 static const PolicyConfig config = {
     .heat_half_life_ns = 3600 * SECOND,
     .heat_life_ns = 10 * SECOND,
@@ -27,7 +30,10 @@ static uint8_t tier_of(char drawn)
     return drawn == '.' ? POLICY_TIER_ABSENT : drawn == '?' ? POLICY_TIER_UNKNOWN : drawn - '0';
 }
 
-/* A region of as many pages as are drawn: each a tier, '.' absent or '?' unknown; known to be accessed at @rates for long (none: 0). */
+/*
+ * A region of as many pages as are drawn: each a tier, '.' absent or '?' unknown; known to be accessed at
+ * @rates for long (none: 0).
+ */
 static Policy *draw_with(const PolicyConfig *own, const char *tiers, const double *rates)
 {
     size_t n = strlen(tiers);
@@ -311,7 +317,7 @@ static void huge_granules_are_weighed_by_the_byte(void)
     g_assert_true(policy_region_add(policy, 2, 2 * HUGE_PAGE, HUGE_PAGE, NULL));
     policy_place(policy, 2, 0, 1, &slow);
     policy_place(policy, 2, 1, 1, &slow);
-    policy_evidence_rate(policy, POLICY_SOURCE_CHMU, 2, 0, 1, 512 * 100, 1000 * SECOND, NOW);  /* 100 per page */
+    policy_evidence_rate(policy, POLICY_SOURCE_CHMU, 2, 0, 1, 512 * 100, 1000 * SECOND, NOW);     /* 100 a page */
     plan = policy_plan(policy, NOW);
     g_assert_cmpuint(plan->n_moves, ==, 0);             /* there is no room for it without the hotter page */
     own.budget_bytes = HUGE_PAGE + PAGE;
@@ -366,7 +372,8 @@ static void asks_for_evidence_where_the_decision_is_in_doubt(void)
     uint64_t bits = 0;
     uint8_t score[6] = {9, 9, 9, 9, 9, 9};
 
-    policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, 0, 1, 80000, SECOND / 10000, NOW);     /* 8 accesses each */
+    /* Eight accesses each. */
+    policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, 0, 1, 80000, SECOND / 10000, NOW);
     policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, 2, 1, 80, SECOND / 10, NOW);
     policy_plan(policy, NOW);
     policy_uncertainty(policy, REGION, 0, 6, NOW, score);
@@ -390,7 +397,8 @@ static void flip(Policy *policy, uint64_t *now_ns, unsigned seconds, char *place
         for (size_t i = 0; i < n; i++) {
             bool hot = (i % 2 == 0) == (second % 2 == 0);
 
-            policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, i, 1, hot ? 4000 : 0, 100 * SECOND, *now_ns);
+            policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, i, 1, hot ? 4000 : 0, 100 * SECOND,
+                                 *now_ns);
         }
         plan = policy_plan(policy, *now_ns);
         g_autofree char *after = carry_out(policy, plan, places, *now_ns);
@@ -441,7 +449,8 @@ static void the_brake_makes_small_gains_wait(void)
     own.budget_bytes = (n / 2 + 1) * PAGE;              /* room for one more */
     policy_configure(policy, &own);
     for (size_t i = 0; i < n; i++) {
-        policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, i, 1, places[i] == '0' ? 900 : 15, 10000 * SECOND, now_ns);
+        policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, i, 1, places[i] == '0' ? 900 : 15,
+                             10000 * SECOND, now_ns);
     }
     plan = policy_plan(policy, now_ns);
     g_assert_true(plan->thrashing);

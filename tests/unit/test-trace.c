@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Traces: a replay gives the recorded plans; a writer ends at its limit; and no trace, however broken, does harm.
+ * Traces: a replay gives the recorded plans; a writer ends at its limit; and no trace, however broken, does
+ * harm.
  */
 #include <glib.h>
 #include <string.h>
@@ -194,7 +195,8 @@ static void a_trace_cut_anywhere_is_an_error_with_its_offset_or_ends_whole(void)
     size_t whole = 0;
 
     for (size_t len = 0; len <= bytes->len; len++) {
-        g_autofree uint8_t *copy = g_memdup2(bytes->data, len);     /* its own block, so that a read beyond it is seen */
+        g_autofree uint8_t *copy =
+            g_memdup2(bytes->data, len); /* its own block, so that a read beyond it is seen */
         g_auto(TraceReplay) replay = {0};
         g_autoptr(GError) err = NULL;
 

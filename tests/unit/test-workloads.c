@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The policy on workloads in miniature, against what an oracle that knows all accesses would reach. Sampled as the rwp source does.
+ * The policy on workloads in miniature, against what an oracle that knows all accesses would reach. Sampled
+ * as the rwp source does.
  */
 #include <glib.h>
 
@@ -25,6 +26,15 @@ static const PolicyConfig lab = {
     .costs = {.latency_ns = {50, 650}, .move_4k_ns = 500000, .move_2m_ns = 250000000},
 };
 
+/* Sixteen accesses behind each touch: moves pay for themselves at once, and only doubt holds them back. */
+static const PolicyConfig cheap = {
+    .heat_half_life_ns = 30 * SECOND,
+    .heat_life_ns = 60 * SECOND,
+    .n_tiers = 2,
+    .touch_accesses = 16,
+    .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000},
+};
+
 static const uint64_t short_intervals[] = {30 * MS, 0};
 static const uint64_t mixed_intervals[] = {10 * MS, 30 * MS, 100 * MS, 0};
 
@@ -39,6 +49,8 @@ static const Run runs[] = {
     {"native_short_intervals", &native, short_intervals, 0.5},
     {"native_mixed_intervals", &native, mixed_intervals, 0.5},
     {"native_few_samples", &native, short_intervals, 0.2},
+    {"cheap_short_intervals", &cheap, short_intervals, 0.5},
+    {"cheap_mixed_intervals", &cheap, mixed_intervals, 0.5},
     {"lab_short_intervals", &lab, short_intervals, 0.5},
     {"lab_mixed_intervals", &lab, mixed_intervals, 0.5},
 };
@@ -70,10 +82,11 @@ static void reaches_the_oracle_and_then_keeps_still(const void *data)
     g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
     sim_reset_counts(sim);
     sim_run(sim, 40, 2, run->sampled, run->intervals_ns);
-    g_test_message("after 60 s: %.3f; in the last 40 s %" G_GUINT64_FORMAT " pages moved, %" G_GUINT64_FORMAT " undone",
+    g_test_message("after 60 s: %.3f; in the last 40 s %" G_GUINT64_FORMAT " pages moved, %" G_GUINT64_FORMAT
+                   " undone",
                    share_of_oracle(sim), sim->moved_bytes / PAGE, sim->undone_bytes / PAGE);
     g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
-    g_assert_cmpuint(sim->undone_bytes * 20, <=, sim->moved_bytes + 20 * 16 * PAGE);        /* 5 %, and 16 pages */
+    g_assert_cmpuint(sim->undone_bytes * 20, <=, sim->moved_bytes + 20 * 16 * PAGE); /* 5 %, and 16 pages */
     g_assert_cmpuint(sim->moved_bytes, <, 40ull * 128 * PAGE);      /* under 128 pages a second, of 7168 */
     g_assert_cmpfloat(sim->most_over_budget, <=, 0);
 }
@@ -109,7 +122,10 @@ static void comes_near_the_oracle_on_zipf(const void *data)
     g_assert_cmpuint(sim->moved_bytes, <, 60ull * 64 * PAGE);
 }
 
-/* The scan, 256 pages on each second, is 20 % of all accesses: what it touches now is hotter than the hot set, and useless soon. */
+/*
+ * The scan, 256 pages on each second, is 20 % of all accesses: what it touches now is hotter than the hot
+ * set, and useless soon.
+ */
 static void a_scan_does_not_flush_the_hot_set(const void *data)
 {
     const Run *run = data;
@@ -146,8 +162,10 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(runs); i++) {
-        g_autofree char *hot = g_strdup_printf("/workloads/gups_hot/reaches_the_oracle_and_then_keeps_still/%s", runs[i].name);
-        g_autofree char *move = g_strdup_printf("/workloads/gups_move/follows_a_hot_set_that_jumps/%s", runs[i].name);
+        g_autofree char *hot =
+            g_strdup_printf("/workloads/gups_hot/reaches_the_oracle_and_then_keeps_still/%s", runs[i].name);
+        g_autofree char *move =
+            g_strdup_printf("/workloads/gups_move/follows_a_hot_set_that_jumps/%s", runs[i].name);
 
         g_test_add_data_func(hot, &runs[i], reaches_the_oracle_and_then_keeps_still);
         g_autofree char *zipf = g_strdup_printf("/workloads/zipf/comes_near_the_oracle/%s", runs[i].name);

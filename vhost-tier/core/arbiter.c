@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The arbiter: water is poured over all VMs, each as wide as its weight and standing on its floor, until it is used up.
+ * The arbiter: water is poured over all VMs, each as wide as its weight and standing on its floor, until it
+ * is used up.
  *
- * The level is found by bisection over one function, demand(); a claim that weighs marginal heat only changes that function.
+ * The level is found by bisection over one function, demand(); a claim that weighs marginal heat only
+ * changes that function.
  */
 #include "arbiter.h"
 
@@ -40,7 +42,9 @@ void arbiter_split(uint64_t capacity_bytes, const ArbiterClaim *claims, size_t n
 
     if (floors > capacity_bytes) {
         for (size_t i = 0; i < n; i++) {
-            /* The product of two 64-bit numbers, divided by a sum that is not less than either floor: fits. */
+            /*
+             * The product of two 64-bit numbers, divided by a sum that is not less than either floor: fits.
+             */
             unsigned __int128 cut = (unsigned __int128)claim_floor(&claims[i]) * capacity_bytes / floors;
 
             budgets_bytes[i] = (uint64_t)cut / PAGE * PAGE;

@@ -16,9 +16,10 @@ typedef struct ArbiterClaim {
 } ArbiterClaim;
 
 /*
- * Split @capacity_bytes between @n VMs, into @budgets_bytes: floors first, the rest by weight up to the ceilings, and what a ceiling
- * leaves goes to the others, until all are at their ceilings or the capacity is used up. Floors that exceed the capacity are
- * all cut by the same factor. Budgets are multiples of 4 KiB (rounded down); the order of claims does not matter otherwise.
+ * Split @capacity_bytes between @n VMs, into @budgets_bytes: floors first, the rest by weight up to the
+ * ceilings, and what a ceiling leaves goes to the others, until all are at their ceilings or the capacity
+ * is used up. Floors that exceed the capacity are all cut by the same factor. Budgets are multiples of 4
+ * KiB (rounded down); the order of claims does not matter otherwise.
  */
 void arbiter_split(uint64_t capacity_bytes, const ArbiterClaim *claims, size_t n, uint64_t *budgets_bytes);
 

@@ -8,7 +8,7 @@
 
 #define BRAKE_ON_SHARE 0.05
 #define BRAKE_OFF_SHARE 0.02
-#define BRAKE_STEP_EPOCHS 20u           /* between two changes, so that the window shows what the last one did */
+#define BRAKE_STEP_EPOCHS 20u           /* between two changes, so that the window shows the last one */
 #define BRAKE_MIN_UNDONE_BYTES 65536u   /* fewer prove nothing */
 
 void brake_init(Brake *brake)
@@ -63,7 +63,8 @@ void brake_update(Brake *brake, uint64_t epoch)
         return;
     }
     share = brake_undone_share(brake);
-    if (share > BRAKE_ON_SHARE && brake->margin < BRAKE_MARGIN_MAX && sum(brake->undone) >= BRAKE_MIN_UNDONE_BYTES) {
+    if (share > BRAKE_ON_SHARE && brake->margin < BRAKE_MARGIN_MAX &&
+        sum(brake->undone) >= BRAKE_MIN_UNDONE_BYTES) {
         brake->margin *= 2;
         brake->checked = brake->epoch;
     } else if (share < BRAKE_OFF_SHARE && brake->margin > 1) {

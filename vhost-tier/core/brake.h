@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The thrash brake: how much of what was moved in the last ten seconds undid an earlier move, and by how much a gain must
- * therefore exceed its cost.
+ * The thrash brake: how much of what was moved in the last ten seconds undid an earlier move, and by how
+ * much a gain must therefore exceed its cost.
  *
- * Heat that changes faster than moves pay back makes a planner swap the same pages to and fro. While more than 5 % of the bytes
- * moved undo a move of the last ten seconds the margin doubles every five seconds, up to BRAKE_MARGIN_MAX; below 2 % it halves again, down
- * to 1.
+ * Heat that changes faster than moves pay back makes a planner swap the same pages to and fro. While more
+ * than 5 % of the bytes moved undo a move of the last ten seconds the margin doubles every five seconds, up
+ * to BRAKE_MARGIN_MAX; below 2 % it halves again, down to 1.
  */
 #ifndef VHOST_TIER_CORE_BRAKE_H
 #define VHOST_TIER_CORE_BRAKE_H
@@ -30,7 +30,10 @@ void brake_init(Brake *brake);
 void brake_count(Brake *brake, uint64_t epoch, uint64_t bytes, bool undoes);
 /* Adapt the margin to what happened up to @epoch. */
 void brake_update(Brake *brake, uint64_t epoch);
-/* Share of the bytes moved in the ten seconds up to the last call of the above that undid an earlier move; 0 if none moved. */
+/*
+ * Share of the bytes moved in the ten seconds up to the last call of the above that undid an earlier move;
+ * 0 if none moved.
+ */
 double brake_undone_share(const Brake *brake);
 /* Whether values taken from outside can be used. */
 bool brake_valid(const Brake *brake);

@@ -42,7 +42,8 @@ static void count(Census *census, const Rules *rules, const HeatMap *map)
     census->fast_bytes += map->bytes_at[0];
 }
 
-void census_take(Census *census, const PolicyConfig *config, const HeatModel *model, HeatMap *const *maps, size_t n_maps)
+void census_take(Census *census, const PolicyConfig *config, const HeatModel *model, HeatMap *const *maps,
+                 size_t n_maps)
 {
     *census = (Census){0};
     for (size_t i = 0; i < n_maps; i++) {

@@ -23,7 +23,7 @@ typedef enum Role {
 typedef struct Rules {
     const HeatModel *model;
     Log2 per_page;                          /* to be added to a granule's rate to make it one per page */
-    Log2 slowness[POLICY_MAX_TIERS];        /* what a promotion from there saves, against one from tier 1; 0 for tier 0 */
+    Log2 slowness[POLICY_MAX_TIERS];        /* what a promotion from there saves, over one from tier 1 */
 } Rules;
 
 /* Bytes by heat per page. */
@@ -36,7 +36,8 @@ typedef struct Census {
 } Census;
 
 void rules_init(Rules *rules, const PolicyConfig *config, const HeatModel *model, const HeatMap *map);
-void census_take(Census *census, const PolicyConfig *config, const HeatModel *model, HeatMap *const *maps, size_t n_maps);
+void census_take(Census *census, const PolicyConfig *config, const HeatModel *model, HeatMap *const *maps,
+                 size_t n_maps);
 
 /* What the census shows. All NaN or 0 where nothing was seen yet. */
 typedef struct CensusView {
@@ -59,7 +60,10 @@ static inline Log2 census_heat(unsigned bucket)
     return CENSUS_ORIGIN + (Log2)(bucket << CENSUS_SHIFT);
 }
 
-/* How long a move that did not come off is not planned again, in epochs; and how long a move is not lightly undone. */
+/*
+ * How long a move that did not come off is not planned again, in epochs; and how long a move is not lightly
+ * undone.
+ */
 #define CENSUS_REFUSED_EPOCHS 20u           /* 5 s */
 #define CENSUS_UNMOVABLE_EPOCHS 2400u       /* 10 minutes */
 #define CENSUS_FRESH_EPOCHS 40u             /* 10 s */
@@ -76,7 +80,10 @@ static inline Log2 census_estimate(const Rules *rules, const Heat *heat)
     return heat_rate(rules->model, heat) + rules->per_page + rules->slowness[heat_tier(heat)];
 }
 
-/* What may be done with @heat, and (unless nothing) at which heat per page it is judged: its estimate less, or more, the doubt. */
+/*
+ * What may be done with @heat, and (unless nothing) at which heat per page it is judged: its estimate less,
+ * or more, the doubt.
+ */
 static inline Role census_judge(const Rules *rules, const Heat *heat, Log2 *judged)
 {
     const HeatModel *model = rules->model;

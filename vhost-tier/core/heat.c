@@ -33,13 +33,16 @@ HeatMap *heat_map_new(uint32_t id, uint64_t size, uint32_t granule_bytes, GError
 
     if (granule_bytes != 4096 && granule_bytes != 2 * 1024 * 1024) {
         g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
-                    "region %u: granules of %u bytes are not supported; use 4096 or 2097152", id, granule_bytes);
+                    "region %u: granules of %u bytes are not supported; use 4096 or 2097152", id,
+                    granule_bytes);
         return NULL;
     }
     if (size == 0 || size % granule_bytes || n > UINT32_MAX) {
         g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
-                    "region %u: a size of %" G_GUINT64_FORMAT " bytes is not a multiple of its granule, %u, between 1 and "
-                    "2^32 - 1 granules; use larger granules or correct the size", id, size, granule_bytes);
+                    "region %u: a size of %" G_GUINT64_FORMAT
+                    " bytes is not a multiple of its granule, %u, between 1 and "
+                    "2^32 - 1 granules; use larger granules or correct the size",
+                    id, size, granule_bytes);
         return NULL;
     }
     /* calloc, as large blocks of it take no memory until they are touched; the size fits in 35 bits. */
@@ -67,7 +70,10 @@ void heat_map_free(HeatMap *map)
     }
 }
 
-/* Let all ages grow from @model's epoch to @epoch, but not past their maxima. Untouched granules stay untouched. */
+/*
+ * Let all ages grow from @model's epoch to @epoch, but not past their maxima. Untouched granules stay
+ * untouched.
+ */
 static void sweep(const HeatModel *model, HeatMap *map, uint64_t epoch)
 {
     uint64_t passed = epoch - model->epoch;
@@ -98,7 +104,10 @@ void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_
     model->epoch = epoch;
 }
 
-/* What was known of a granule, as an observation may build on it: for @most log2 seconds, and HEAT_MAX_ACCESSES. */
+/*
+ * What was known of a granule, as an observation may build on it: for @most log2 seconds, and
+ * HEAT_MAX_ACCESSES.
+ */
 static inline void recall(const HeatModel *model, const Heat *heat, Log2 most, Log2 *rate, Log2 *exposure)
 {
     *rate = heat_rate(model, heat);
@@ -132,7 +141,8 @@ static inline void hit(const HeatModel *model, Heat *heat, Log2 interval)
     bool believable = heat->again || !heat_seen(heat);
     Log2 rate, before, accesses, after;
 
-    recall(model, heat, interval + (believable ? HEAT_MAX_INTERVALS_AGAIN : HEAT_MAX_INTERVALS), &rate, &before);
+    recall(model, heat, interval + (believable ? HEAT_MAX_INTERVALS_AGAIN : HEAT_MAX_INTERVALS), &rate,
+           &before);
     accesses = log2_add(tables, rate + before, log2_hits(tables, rate + interval));
     after = log2_add(tables, before, interval);
     learn(model, heat, accesses - after, after);
@@ -153,7 +163,8 @@ void heat_add_bits(const HeatModel *model, HeatMap *map, size_t first, size_t n,
     }
 }
 
-void heat_add_rate(const HeatModel *model, HeatMap *map, size_t first, size_t n, double per_s, uint64_t exposure_ns)
+void heat_add_rate(const HeatModel *model, HeatMap *map, size_t first, size_t n, double per_s,
+                   uint64_t exposure_ns)
 {
     Log2 exposure = log2_of(exposure_ns * 1e-9);
     Log2 counted = log2_of(per_s) + exposure;

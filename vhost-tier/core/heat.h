@@ -4,21 +4,26 @@
  *
  * Theory of operation
  *
- * Accesses are taken to come at random (Poisson) with a rate that may change. What is known of a granule is a number of accesses, a,
- * seen over an exposure of b seconds; its rate is a / b. Kept are the logarithms of the rate and of b.
- * - An observation of T seconds adds T to b. An access bit that is clear adds nothing to a; one that is set adds the accesses that it
- *   stands for at the rate known so far (log2_hits()), since a bit saturates. A counted rate r over w seconds adds r * w to a and w to b.
- * - The past must not outweigh the present, or a page that turned hot would be believed too late. So what was known counts, at the
- *   next observation, for at most HEAT_MAX_ACCESSES accesses; against a set bit for at most HEAT_MAX_INTERVALS of its own intervals; and
- *   against one that follows a set bit for HEAT_MAX_INTERVALS_AGAIN: now and then a cold page is hit by chance, hardly ever
- *   twice running. A short interval without a hit says little, and costs nothing of what was known.
+ * Accesses are taken to come at random (Poisson) with a rate that may change. What is known of a granule is
+ * a number of accesses, a, seen over an exposure of b seconds; its rate is a / b. Kept are the logarithms
+ * of the rate and of b.
+ * - An observation of T seconds adds T to b. An access bit that is clear adds nothing to a; one that is set
+ *   adds the accesses that it stands for at the rate known so far (log2_hits()), since a bit saturates. A
+ *   counted rate r over w seconds adds r * w to a and w to b.
+ * - The past must not outweigh the present, or a page that turned hot would be believed too late. So what
+ *   was known counts, at the next observation, for at most HEAT_MAX_ACCESSES accesses; against a set bit
+ *   for at most HEAT_MAX_INTERVALS of its own intervals; and against one that follows a set bit for
+ *   HEAT_MAX_INTERVALS_AGAIN: now and then a cold page is hit by chance, hardly ever twice running. A short
+ *   interval without a hit says little, and costs nothing of what was known.
  * - Exposure halves each half-life that passes (the rate stays: it is only less sure).
- * - A granule never seen is taken for a typical one (the median rate, from the planner), known from half an access, and against a
- *   set bit or a counted rate for HEAT_MAX_INTERVALS_AGAIN at most.
- * How sure a rate is follows from a alone (log2_width()): the planner takes the lower end for what it would promote, the upper end
- * for what it would evict.
+ * - A granule never seen is taken for a typical one (the median rate, from the planner), known from half an
+ *   access, and against a set bit or a counted rate for HEAT_MAX_INTERVALS_AGAIN at most.
  *
- * Times in a record count epochs of 250 ms and wrap; heat_advance() sees to it that no age ever grows past what they can hold.
+ * How sure a rate is follows from a alone (log2_width()): the planner takes the lower end for what it would
+ * promote, the upper end for what it would evict.
+ *
+ * Times in a record count epochs of 250 ms and wrap; heat_advance() sees to it that no age ever grows past
+ * what they can hold.
  */
 #ifndef VHOST_TIER_CORE_HEAT_H
 #define VHOST_TIER_CORE_HEAT_H
@@ -32,12 +37,12 @@
 #define HEAT_MOVED_AGE_MAX 0x1000u
 
 #define HEAT_RATE_ORIGIN (-24 * LOG2_ONE)       /* rates from 2^-24 to 2^40 a second */
-#define HEAT_EXPOSURE_ORIGIN (-20 * LOG2_ONE)   /* exposures from 2^-20 to 2^12 seconds, in steps of 1/128 octave */
+#define HEAT_EXPOSURE_ORIGIN (-20 * LOG2_ONE)   /* exposures from 2^-20 to 2^12 seconds, by 1/128 octave */
 #define HEAT_EXPOSURE_STEP 8
 #define HEAT_DECAY_ONE 256
 
 #define HEAT_MAX_ACCESSES (2 * LOG2_ONE)        /* log2: 4 accesses */
-#define HEAT_MAX_INTERVALS (5 * LOG2_ONE / 2)   /* log2: 5.7 intervals */
+#define HEAT_MAX_INTERVALS (4 * LOG2_ONE)       /* log2: 16 intervals */
 #define HEAT_MAX_INTERVALS_AGAIN (LOG2_ONE / 2) /* log2: 1.4 intervals */
 
 typedef enum HeatLast {                 /* what became of a granule at the time 'moved' */
@@ -81,17 +86,23 @@ typedef struct HeatModel {
 void heat_model_init(HeatModel *model, uint64_t half_life_ns);
 void heat_set_half_life(HeatModel *model, uint64_t half_life_ns);
 
-/* A map whose granules are all unseen and of unknown place. Fails when sizes do not fit or memory is not to be had. */
+/*
+ * A map whose granules are all unseen and of unknown place. Fails when sizes do not fit or memory is not to
+ * be had.
+ */
 HeatMap *heat_map_new(uint32_t id, uint64_t size, uint32_t granule_bytes, GError **errp);
 void heat_map_free(HeatMap *map);
 
-/* Time has come to @epoch; earlier ones are ignored. Bounds the ages in all @n_maps @maps when that is due. */
+/*
+ * Time has come to @epoch; earlier ones are ignored. Bounds the ages in all @n_maps @maps when that is due.
+ */
 void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_t epoch);
 
 /* The evidence of policy.h on a range that lies within the map. Times in nanoseconds, above 0. */
 void heat_add_bits(const HeatModel *model, HeatMap *map, size_t first, size_t n, const uint64_t *accessed,
                    uint64_t interval_ns);
-void heat_add_rate(const HeatModel *model, HeatMap *map, size_t first, size_t n, double per_s, uint64_t exposure_ns);
+void heat_add_rate(const HeatModel *model, HeatMap *map, size_t first, size_t n, double per_s,
+                   uint64_t exposure_ns);
 
 /* Granule @granule is now on @tier (a tier, POLICY_TIER_ABSENT or POLICY_TIER_UNKNOWN). */
 void heat_place(HeatMap *map, size_t granule, uint8_t tier);

@@ -9,7 +9,10 @@
 
 #define LN2 0.69314718055994530942
 
-/* log2 of @x, a normal number above 0: its exponent, and ln m = 2 artanh((m - 1) / (m + 1)) for a mantissa near 1. */
+/*
+ * log2 of @x, a normal number above 0: its exponent, and ln m = 2 artanh((m - 1) / (m + 1)) for a mantissa
+ * near 1.
+ */
 static double series_log2(double x)
 {
     uint64_t bits;

@@ -2,8 +2,9 @@
 /*
  * Positive numbers as fixed-point base-2 logarithms: a product is a sum, a sum is one table look-up.
  *
- * Rates span ten decades, so the heat map keeps their logarithms; and integers from tables that are filled with nothing but IEEE
- * + - * / give the same plan on every machine and compiler, which the C library's exp() and log() do not promise.
+ * Rates span ten decades, so the heat map keeps their logarithms; and integers from tables that are filled
+ * with nothing but IEEE + - * / give the same plan on every machine and compiler, which the C library's
+ * exp() and log() do not promise.
  */
 #ifndef VHOST_TIER_CORE_LOGMATH_H
 #define VHOST_TIER_CORE_LOGMATH_H
@@ -55,8 +56,9 @@ static inline Log2 log2_add(const LogTables *tables, Log2 x, Log2 y)
 }
 
 /*
- * How many accesses a set access bit stands for, where m = 2^@x were expected in its interval: the mean of a Poisson number that
- * is known to be at least one, m / (1 - exp(-m)). 1 for rare accesses, m for many: that is how the bit saturates.
+ * How many accesses a set access bit stands for, where m = 2^@x were expected in its interval: the mean of
+ * a Poisson number that is known to be at least one, m / (1 - exp(-m)). 1 for rare accesses, m for many:
+ * that is how the bit saturates.
  */
 static inline Log2 log2_hits(const LogTables *tables, Log2 x)
 {
@@ -67,8 +69,9 @@ static inline Log2 log2_hits(const LogTables *tables, Log2 x)
 }
 
 /*
- * How far, up or down, the true rate may well be from one that was estimated from n = 2^@x accesses: 1.25 / sqrt(n + 1/4) octaves, but at
- * most two. (One standard deviation of log2 of a Poisson rate is 1.44 / sqrt(n).)
+ * How far, up or down, the true rate may well be from one that was estimated from n = 2^@x accesses: 1.25 /
+ * sqrt(n + 1/4) octaves, but at most two. (One standard deviation of log2 of a Poisson rate is 1.44 /
+ * sqrt(n).)
  */
 static inline Log2 log2_width(const LogTables *tables, Log2 x)
 {

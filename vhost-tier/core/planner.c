@@ -20,10 +20,13 @@ typedef struct Candidate {
     uint8_t tier;
 } Candidate;
 
-/* How far into one side of the census the plan reaches: all buckets beyond 'bucket', and of that one so many bytes. */
+/*
+ * How far into one side of the census the plan reaches: all buckets beyond 'bucket', and of that one so
+ * many bytes.
+ */
 typedef struct Reach {
     unsigned bucket;
-    uint64_t left;                      /* bytes of this bucket not yet taken up by the plan, while it is laid out */
+    uint64_t left;                      /* bytes of this bucket not yet taken, while the plan is laid out */
     uint64_t taken;
     uint64_t total;
 } Reach;
@@ -42,6 +45,7 @@ typedef struct Job {
     size_t n_maps;
     double saved_ns;                    /* on one touch in tier 0 rather than tier 1 */
     double worth;                       /* of one touch per second */
+    double margin;                      /* see brake.h */
     double price_4k, price_2m;          /* of a copy, times the margin */
     uint64_t room;                      /* bytes of tier 0 that are free within the budget */
     uint64_t excess;                    /* bytes of tier 0 above the budget */
@@ -101,8 +105,9 @@ static uint64_t largest_granule(HeatMap *const *maps, size_t n_maps)
 }
 
 /*
- * What this plan may hold: what max_bytes_per_s allows, and no more than the caller was able to do of the last plan, or else its
- * demotions would take all its time, plan after plan, and its promotions would never come.
+ * What this plan may hold: what max_bytes_per_s allows, and no more than the caller was able to do of the
+ * last plan, or else its demotions would take all its time, plan after plan, and its promotions would never
+ * come.
  */
 static void set_allowance(Job *job, PlannerState *state, const PolicyConfig *config, uint64_t now_ns)
 {
@@ -147,7 +152,10 @@ static double heat_worth(const Job *job, Log2 heat)
     return log2_value(heat) * job->worth;
 }
 
-/* Move on to the next bucket, in @step's direction, that holds bytes not yet taken. False at the end of the census. */
+/*
+ * Move on to the next bucket, in @step's direction, that holds bytes not yet taken. False at the end of the
+ * census.
+ */
 static bool reach_on(Reach *reach, const uint64_t *buckets, int step)
 {
     while (reach->left == 0) {
@@ -171,8 +179,8 @@ static void reach_take(Reach *reach, uint64_t bytes)
 }
 
 /*
- * Lay the plan out on the census: how far down candidates and how far up victims can be part of it. Within a bucket granules are
- * given the benefit of the doubt; pairing them later is exact.
+ * Lay the plan out on the census: how far down candidates and how far up victims can be part of it. Within
+ * a bucket granules are given the benefit of the doubt; pairing them later is exact.
  */
 static void lay_out(Job *job, Reach *hot, Reach *cold)
 {
@@ -205,7 +213,7 @@ static void lay_out(Job *job, Reach *hot, Reach *cold)
             if (!reach_on(cold, census->victims, 1)) {
                 return;
             }
-            gain -= heat_worth(job, census_heat(cold->bucket)) + price;
+            gain -= job->margin * heat_worth(job, census_heat(cold->bucket)) + price;
             bytes = MIN(bytes, cold->left);
         }
         if (gain <= 0) {
@@ -226,7 +234,10 @@ static void lay_out(Job *job, Reach *hot, Reach *cold)
     }
 }
 
-/* Whether a granule in @bucket is within @reach, whose direction is @step; uses up its share of the last bucket. */
+/*
+ * Whether a granule in @bucket is within @reach, whose direction is @step; uses up its share of the last
+ * bucket.
+ */
 static bool within(Reach *reach, unsigned bucket, int step, uint64_t bytes)
 {
     if (bucket != reach->bucket) {
@@ -239,7 +250,10 @@ static bool within(Reach *reach, unsigned bucket, int step, uint64_t bytes)
     return true;
 }
 
-/* Whether the granule's estimate alone rules it out: judging makes candidates no hotter and victims no colder than that. */
+/*
+ * Whether the granule's estimate alone rules it out: judging makes candidates no hotter and victims no
+ * colder than that.
+ */
 static bool out_of_reach(const Rules *rules, const Heat *heat, const Reach *hot, const Reach *cold)
 {
     uint8_t tier = heat_tier(heat);
@@ -272,7 +286,8 @@ static void gather(Job *job, const PolicyConfig *config, const HeatModel *model,
             role = census_judge(&rules, heat, &candidate.heat);
             if (role == ROLE_CANDIDATE && within(&hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
                 g_array_append_val(planner->candidates, candidate);
-            } else if (role == ROLE_VICTIM && within(&cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
+            } else if (role == ROLE_VICTIM &&
+                       within(&cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
                 g_array_append_val(planner->victims, candidate);
             }
         }
@@ -308,8 +323,8 @@ typedef struct Stall {
 } Stall;
 
 /*
- * Take @bytes from the stall. Returns how many bytes must be moved for that, and adds to @price what is lost by it; returns
- * G_MAXUINT64 when there is not so much.
+ * Take @bytes from the stall. Returns how many bytes must be moved for that, and adds to @price what is
+ * lost by it; returns G_MAXUINT64 when there is not so much.
  */
 static uint64_t stall_buy(const Job *job, Stall *stall, uint64_t bytes, double *price)
 {
@@ -320,6 +335,7 @@ static uint64_t stall_buy(const Job *job, Stall *stall, uint64_t bytes, double *
     bytes -= part;
     while (bytes) {
         const Candidate *victim;
+        double loss;
 
         if (stall->left == 0) {
             if (stall->next == victims->len) {
@@ -331,7 +347,8 @@ static uint64_t stall_buy(const Job *job, Stall *stall, uint64_t bytes, double *
         }
         victim = &g_array_index(victims, Candidate, stall->next - 1);
         part = MIN(bytes, stall->left);
-        *price += (heat_worth(job, victim->heat) + copy_price(job, job->maps[victim->map])) * part / CENSUS_PAGE;
+        loss = job->margin * heat_worth(job, victim->heat);
+        *price += (loss + copy_price(job, job->maps[victim->map])) * part / CENSUS_PAGE;
         stall->left -= part;
         bytes -= part;
     }
@@ -358,8 +375,9 @@ static void sell_excess(Job *job, Stall *stall)
 }
 
 /*
- * Pair candidates with room while each gains more than it costs. Returns how many victims that takes, and leaves in the
- * planner's candidates only those to be promoted. When one does not pay, no cooler one of the same size does.
+ * Pair candidates with room while each gains more than it costs. Returns how many victims that takes, and
+ * leaves in the planner's candidates only those to be promoted. When one does not pay, no cooler one of the
+ * same size does.
  */
 static size_t pair(Job *job)
 {
@@ -434,7 +452,10 @@ static void choose_moves(Job *job, const PolicyConfig *config, const HeatModel *
     write_moves(job, pair(job));
 }
 
-/* Tell what the census shows, and take the typical rate for the prior of granules never seen, whose size is the largest map's. */
+/*
+ * Tell what the census shows, and take the typical rate for the prior of granules never seen, whose size is
+ * the largest map's.
+ */
 static void publish(const Job *job, PlannerState *state, HeatModel *model, uint64_t budget_bytes)
 {
     const HeatMap *largest = NULL;
@@ -459,11 +480,11 @@ static void publish(const Job *job, PlannerState *state, HeatModel *model, uint6
     }
 }
 
-void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *config, HeatModel *model, HeatMap *const *maps,
-                 size_t n_maps, double margin, uint64_t now_ns, PolicyPlan *plan)
+void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *config, HeatModel *model,
+                 HeatMap *const *maps, size_t n_maps, double margin, uint64_t now_ns, PolicyPlan *plan)
 {
     const PolicyCosts *costs = &config->costs;
-    Job job = {.planner = planner, .maps = maps, .n_maps = n_maps};
+    Job job = {.planner = planner, .maps = maps, .n_maps = n_maps, .margin = margin};
     uint64_t fast_bytes, allowance;
 
     g_array_set_size(planner->candidates, 0);
@@ -474,7 +495,8 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
     census_take(&planner->census, config, model, maps, n_maps);
     fast_bytes = planner->census.fast_bytes;
     if (config->n_tiers > 1) {
-        job.saved_ns = MAX((double)costs->latency_ns[1] - costs->latency_ns[0], 0) * MAX(config->touch_accesses, 1);
+        job.saved_ns =
+            MAX((double)costs->latency_ns[1] - costs->latency_ns[0], 0) * MAX(config->touch_accesses, 1);
         job.worth = job.saved_ns * (config->heat_life_ns / 1e9);
         job.price_4k = margin * costs->move_4k_ns;
         job.price_2m = margin * costs->move_2m_ns * CENSUS_PAGE / (2 << 20);

@@ -4,21 +4,22 @@
  *
  * Theory of operation
  *
- * A move to tier 0 saves, in each second, the granule's accesses times the difference of the tiers' latencies, and is expected to do so
- * for heat_life. It is planned where that exceeds the cost of the copy; where tier 0 has no room within the budget, only where it
- * exceeds what the coldest granules there lose by leaving and the cost of their copies too. All of it times a margin, 1 in
- * calm (brake.h). Hysteresis needs no rule of its own: swapping equals never pays.
+ * A move to tier 0 saves, in each second, the granule's accesses (its rate, times touch_accesses) times the
+ * difference of the tiers' latencies, and is expected to do so for heat_life. It is planned where that exceeds
+ * the cost of the copy; where tier 0 has no room within the budget, only where it exceeds what the coldest
+ * granules there lose by leaving and the cost of their copies too. All of it times a margin, 1 in calm
+ * (brake.h). Hysteresis needs no rule of its own: swapping equals never pays.
  *
- * Rates are uncertain (heat.h). A candidate is judged by the lower end of what its rate may be, a victim by the upper end: a shred of
- * evidence evicts nothing that is known to be hot. A granule that was moved less than ten seconds ago is moved back
- * only if the case is twice as strong.
+ * Rates are uncertain (heat.h). A candidate is judged by the lower end of what its rate may be, a victim by
+ * the upper end: a shred of evidence evicts nothing that is known to be hot. A granule that was moved less
+ * than ten seconds ago is moved back only if the case is twice as strong.
  *
- * One pass over the map counts bytes by heat (a census); the census says down to which heat candidates, and up to
- * which heat victims, can be part of this plan; a second pass gathers just those, and they are sorted and paired. Granules of
- * several sizes are compared by heat per 4 KiB, and room is sold by the byte.
+ * One pass over the map counts bytes by heat (a census); the census says down to which heat candidates, and
+ * up to which heat victims, can be part of this plan; a second pass gathers just those, and they are sorted
+ * and paired. Granules of several sizes are compared by heat per 4 KiB, and room is sold by the byte.
  *
- * Of more than two tiers, tier 0 is filled from all others, and victims go to tier 1; what lies further down stays there
- * until it is hot enough for tier 0.
+ * Of more than two tiers, tier 0 is filled from all others, and victims go to tier 1; what lies further
+ * down stays there until it is hot enough for tier 0.
  */
 #ifndef VHOST_TIER_CORE_PLANNER_H
 #define VHOST_TIER_CORE_PLANNER_H
@@ -52,11 +53,11 @@ Planner *planner_new(void);
 void planner_free(Planner *planner);
 
 /*
- * Plan at @now_ns, for which @model must have been advanced, asking @margin times the costs. Updates @state and the model's
- * prior. @plan's moves are the planner's until the next call.
+ * Plan at @now_ns, for which @model must have been advanced, asking @margin times the costs. Updates @state
+ * and the model's prior. @plan's moves are the planner's until the next call.
  */
-void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *config, HeatModel *model, HeatMap *const *maps,
-                 size_t n_maps, double margin, uint64_t now_ns, PolicyPlan *plan);
+void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *config, HeatModel *model,
+                 HeatMap *const *maps, size_t n_maps, double margin, uint64_t now_ns, PolicyPlan *plan);
 
 /* Count what the caller reports of the last plan. */
 void planner_reported(PlannerState *state, uint64_t bytes);

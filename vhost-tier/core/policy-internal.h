@@ -35,7 +35,10 @@ HeatMap *policy_find_map(const Policy *policy, uint32_t id);
 void policy_save_state(const Policy *policy, PolicyState *state);
 /* Fails, and changes nothing, when @state can't be used. */
 bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp);
-/* Replace the @n granules from @first by the records at @granules, not necessarily aligned. Fails as above. */
-bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *granules, GError **errp);
+/*
+ * Replace the @n granules from @first by the records at @granules, not necessarily aligned. Fails as above.
+ */
+bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *granules,
+                      GError **errp);
 
 #endif /* VHOST_TIER_CORE_POLICY_INTERNAL_H */

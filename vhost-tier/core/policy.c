@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The door of the core: checks what it is given, records it where a trace is being made, and hands it on to heat map and planner.
+ * The door of the core: checks what it is given, records it where a trace is being made, and hands it on to
+ * heat map and planner.
  */
 #include "policy-internal.h"
 
@@ -20,7 +21,8 @@ static bool in_range(const char *field, uint64_t value, uint64_t least, uint64_t
         return true;
     }
     g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
-                "policy: %s is %" G_GUINT64_FORMAT "; it must lie between %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT,
+                "policy: %s is %" G_GUINT64_FORMAT "; it must lie between %" G_GUINT64_FORMAT
+                " and %" G_GUINT64_FORMAT,
                 field, value, least, most);
     return false;
 }
@@ -100,7 +102,8 @@ bool policy_region_add(Policy *policy, uint32_t id, uint64_t size, uint32_t gran
 
     if (policy_find_map(policy, id)) {
         g_set_error(errp, POLICY_ERROR, POLICY_ERROR_EXISTS,
-                    "region %u: there is one of this number already; remove it first or use another number", id);
+                    "region %u: there is one of this number already; remove it first or use another number",
+                    id);
         return false;
     }
     map = heat_map_new(id, size, granule_bytes, errp);
@@ -131,7 +134,10 @@ void policy_region_del(Policy *policy, uint32_t id)
     }
 }
 
-/* The map of @region, with @n cut to the granules that there are from @first; NULL when there is nothing to do. */
+/*
+ * The map of @region, with @n cut to the granules that there are from @first; NULL when there is nothing to
+ * do.
+ */
 static HeatMap *find_range(const Policy *policy, uint32_t region, size_t first, size_t *n)
 {
     HeatMap *map = policy_find_map(policy, region);
@@ -159,18 +165,19 @@ void policy_evidence_bits(Policy *policy, PolicySource source, uint32_t region, 
         return;
     }
     if (policy->trace) {
-        TraceRange record = {.source = source, .region = region, .first = first, .n = n, .interval_ns = interval_ns,
-                             .now_ns = now_ns};
+        TraceRange record = {.source = source, .region = region, .first = first, .n = n,
+                             .interval_ns = interval_ns, .now_ns = now_ns};
 
-        trace_write(policy->trace, TRACE_BITS, &record, sizeof(record), accessed, (n + 63) / 64 * sizeof(*accessed));
+        trace_write(policy->trace, TRACE_BITS, &record, sizeof(record), accessed,
+                    (n + 63) / 64 * sizeof(*accessed));
     }
     advance(policy, now_ns);
     heat_add_bits(&policy->model, map, first, n, accessed, interval_ns);
     policy->state.evidence[source] += n;
 }
 
-void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n, double per_s,
-                          uint64_t exposure_ns, uint64_t now_ns)
+void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
+                          double per_s, uint64_t exposure_ns, uint64_t now_ns)
 {
     HeatMap *map = find_range(policy, region, first, &n);
 
@@ -231,7 +238,8 @@ static void count_move(Policy *policy, const HeatMap *map, const Heat *heat, Hea
     HeatLast opposite = direction == HEAT_PROMOTED ? HEAT_DEMOTED : HEAT_PROMOTED;
     bool undoes = heat->last == opposite && heat_moved_age(&policy->model, heat) <= BRAKE_WINDOW_EPOCHS;
 
-    *(direction == HEAT_PROMOTED ? &policy->state.promoted_bytes : &policy->state.demoted_bytes) += map->granule_bytes;
+    *(direction == HEAT_PROMOTED ? &policy->state.promoted_bytes : &policy->state.demoted_bytes) +=
+        map->granule_bytes;
     policy->state.undone_bytes += undoes ? map->granule_bytes : 0;
     brake_count(&policy->state.brake, policy->model.epoch, map->granule_bytes, undoes);
 }
@@ -309,7 +317,8 @@ bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint6
     heat = &map->granules[granule];
     *out = (PolicyGranule){.rate_per_s = log2_value(heat_rate(model, heat)), .tier = heat_tier(heat)};
     if (heat_seen(heat)) {
-        out->confidence_s = log2_value(heat_exposure(model, heat) - heat_decay(model, MIN(later, HEAT_SEEN_AGE_MAX)));
+        out->confidence_s =
+            log2_value(heat_exposure(model, heat) - heat_decay(model, MIN(later, HEAT_SEEN_AGE_MAX)));
         out->seen_ns = (model->epoch - MIN(heat_seen_age(model, heat), model->epoch)) * HEAT_EPOCH_NS;
     }
     if (heat->last == HEAT_PROMOTED || heat->last == HEAT_DEMOTED) {
@@ -319,7 +328,10 @@ bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint6
     return true;
 }
 
-/* Of the most doubtful, the doubt's share; halved where the rate lies as far off the threshold as it is doubtful, and so on. */
+/*
+ * Of the most doubtful, the doubt's share; halved where the rate lies as far off the threshold as it is
+ * doubtful, and so on.
+ */
 static uint8_t uncertainty(const HeatModel *model, const Heat *heat, Log2 threshold)
 {
     const double most = 2 * LOG2_ONE;
@@ -336,7 +348,8 @@ static uint8_t uncertainty(const HeatModel *model, const Heat *heat, Log2 thresh
     return 1 + 253 * (doubt / most) / (1 + distance * distance);
 }
 
-void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns, uint8_t *score)
+void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns,
+                        uint8_t *score)
 {
     size_t known = n;
     const HeatMap *map = find_range(policy, region, first, &known);
@@ -347,7 +360,8 @@ void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, siz
     if (!map) {
         return;
     }
-    threshold = threshold_per_s > 0 ? log2_of(threshold_per_s * map->granule_bytes / CENSUS_PAGE) : policy->model.prior;
+    threshold = threshold_per_s > 0 ? log2_of(threshold_per_s * map->granule_bytes / CENSUS_PAGE)
+                                    : policy->model.prior;
     for (size_t i = 0; i < known; i++) {
         score[i] = uncertainty(&policy->model, &map->granules[first + i], threshold);
     }
@@ -372,8 +386,9 @@ bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp)
 {
     uint64_t epoch = state->now_ns / HEAT_EPOCH_NS;
 
-    if (state->swept > epoch || ABS((double)state->prior) > 64 * LOG2_ONE || !planner_state_valid(&state->planner) ||
-        state->planner.plan_ns > state->now_ns || !brake_valid(&state->brake) || state->brake.epoch > epoch) {
+    if (state->swept > epoch || ABS((double)state->prior) > 64 * LOG2_ONE ||
+        !planner_state_valid(&state->planner) || state->planner.plan_ns > state->now_ns ||
+        !brake_valid(&state->brake) || state->brake.epoch > epoch) {
         g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID, "a policy's saved state has values out of range");
         return false;
     }
@@ -384,15 +399,17 @@ bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp)
     return true;
 }
 
-bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *granules, GError **errp)
+bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *granules,
+                      GError **errp)
 {
     HeatMap *map = policy_find_map(policy, region);
     const char *from = granules;
 
     if (!map || first > map->n || n > map->n - first) {
         g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
-                    "saved heat of %" G_GUINT64_FORMAT " granules from %" G_GUINT64_FORMAT " of region %u: no such granules", n,
-                    first, region);
+                    "saved heat of %" G_GUINT64_FORMAT " granules from %" G_GUINT64_FORMAT
+                    " of region %u: no such granules",
+                    n, first, region);
         return false;
     }
     for (uint64_t i = 0; i < n; i++) {
@@ -403,8 +420,8 @@ bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t 
         tier = heat_tier(&heat);
         if (!heat_tier_valid(tier)) {
             g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
-                        "saved heat of granule %" G_GUINT64_FORMAT " of region %u: there is no tier %u", first + i, region,
-                        tier);
+                        "saved heat of granule %" G_GUINT64_FORMAT " of region %u: there is no tier %u",
+                        first + i, region, tier);
             return false;
         }
         heat_place(map, first + i, tier);

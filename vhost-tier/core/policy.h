@@ -2,9 +2,10 @@
 /*
  * The policy of one VM: evidence in, plan out. This is the pure core's one door.
  *
- * Nothing behind it makes a system call, reads a clock, keeps global state or draws an unseeded random number: time is
- * passed in, and the same calls in the same order give the same plans, bit for bit. That is what lets a recorded trace
- * (trace.h) replay, and the simulator measure the very code that the daemon runs. Not thread-safe: one VM, one thread.
+ * Nothing behind it makes a system call, reads a clock, keeps global state or draws an unseeded random
+ * number: time is passed in, and the same calls in the same order give the same plans, bit for bit. That is
+ * what lets a recorded trace (trace.h) replay, and the simulator measure the very code that the daemon
+ * runs. Not thread-safe: one VM, one thread.
  *
  * Units: bytes, nanoseconds of a monotonic clock, accesses per second and granule. A region is known by the
  * number that policy_region_add() was given; granules by their index in it (byte offset / granule size).
@@ -45,8 +46,8 @@ typedef struct PolicyConfig {
     uint64_t heat_half_life_ns;     /* confidence in old evidence halves in this time */
     uint64_t heat_life_ns;          /* how long heat is expected to last: what a move may pay back in */
     uint32_t n_tiers;               /* 1..POLICY_MAX_TIERS */
-    uint32_t touch_accesses;        /* accesses that miss the caches behind one touch of a 4 KiB page: an access bit tells of the
-                                       touch alone. 0: one */
+    uint32_t touch_accesses;        /* accesses that miss the caches behind one touch of a 4 KiB page: an access
+                                       bit tells of the touch alone. 0: one */
     PolicyCosts costs;
 } PolicyConfig;
 
@@ -56,8 +57,8 @@ typedef struct PolicyMove {
     uint8_t from;
     uint8_t to;
     uint16_t reserved;
-    float gain_per_s;               /* nanoseconds of access time saved per second, on the safe side of the estimate;
-                                       negative for a victim */
+    float gain_per_s;               /* nanoseconds of access time saved per second, on the safe side of the
+                                       estimate; negative for a victim */
 } PolicyMove;
 
 typedef enum PolicyOutcome {
@@ -68,8 +69,8 @@ typedef enum PolicyOutcome {
 } PolicyOutcome;
 
 typedef struct PolicyPlan {
-    const PolicyMove *moves;        /* demotions that make room first, then promotions, hottest first; policy owns it, until
-                                       the next policy_plan() */
+    const PolicyMove *moves;        /* demotions that make room first, then promotions, hottest first; policy owns
+                                       it, until the next policy_plan() */
     size_t n_moves;
     bool throttled;                 /* max_bytes_per_s cut it short */
     bool thrashing;                 /* the brake is on */
@@ -85,9 +86,10 @@ typedef struct PolicyStats {
     double undone_share;            /* of the bytes moved in the last 10 s, what undid an earlier move */
     double hit_ratio;               /* estimated share of accesses that hit tier 0; NaN before any evidence */
     double ideal_hit_ratio;         /* the same if the hottest granules filled the budget */
-    double margin;                  /* gain over cost that is asked now; 1 in calm, widened by the thrash brake */
-    double threshold_per_s;         /* per 4 KiB: the rate at which a page is worth its place in tier 0, which is that at which the
-                                       hot set just fills the budget, or else what pays for a move */
+    double margin;                  /* gain over cost that is asked now; 1 in calm, more with the brake on */
+    double threshold_per_s;         /* per 4 KiB: the rate at which a page is worth its place in tier 0, which is
+                                       that at which the hot set just fills the budget, or else what pays for a
+                                       move */
 } PolicyStats;
 
 /* One granule, for 'explain' and tests. */
@@ -112,33 +114,40 @@ typedef enum PolicyError {
     POLICY_ERROR_NO_MEMORY,
 } PolicyError;
 
-/* Returns a new policy, to be freed with policy_free(). @config is copied and must pass policy_config_check(). */
+/*
+ * Returns a new policy, to be freed with policy_free(). @config is copied and must pass
+ * policy_config_check().
+ */
 Policy *policy_new(const PolicyConfig *config);
 void policy_free(Policy *policy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Policy, policy_free)
 
-/* Whether @config can be used; otherwise false, with an error that names the field, its value and what is allowed. */
+/*
+ * Whether @config can be used; otherwise false, with an error that names the field, its value and what is
+ * allowed.
+ */
 bool policy_config_check(const PolicyConfig *config, GError **errp);
 /* Replace the configuration. @config must pass policy_config_check(). */
 void policy_configure(Policy *policy, const PolicyConfig *config);
 
 /*
- * Add a region of @size bytes in granules of @granule_bytes (4096 or 2 MiB, dividing @size), all POLICY_TIER_UNKNOWN.
- * Fails, with an error, when @id is taken, sizes do not fit, or memory for the map (8 bytes a granule) is not to be had.
+ * Add a region of @size bytes in granules of @granule_bytes (4096 or 2 MiB, dividing @size), all
+ * POLICY_TIER_UNKNOWN. Fails, with an error, when @id is taken, sizes do not fit, or memory for the map (8
+ * bytes a granule) is not to be had.
  */
 bool policy_region_add(Policy *policy, uint32_t id, uint64_t size, uint32_t granule_bytes, GError **errp);
 void policy_region_del(Policy *policy, uint32_t id);
 
 /*
- * Evidence of access bits: granules first..first+n-1 were watched for @interval_ns until @now_ns; bit i of @accessed (least
- * significant first) tells whether granule first+i was accessed at least once. An access bit saturates: this is what the estimate
- * models.
+ * Evidence of access bits: granules first..first+n-1 were watched for @interval_ns until @now_ns; bit i of
+ * @accessed (least significant first) tells whether granule first+i was accessed at least once. An access
+ * bit saturates: this is what the estimate models.
  */
 void policy_evidence_bits(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
                           const uint64_t *accessed, uint64_t interval_ns, uint64_t now_ns);
 /*
- * Evidence of a rate: the granules first..first+n-1 were accessed @per_s times a second each, on average, as seen over
- * @exposure_ns of observation of each of them (less where only some of them were sampled).
+ * Evidence of a rate: the granules first..first+n-1 were accessed @per_s times a second each, on average,
+ * as seen over @exposure_ns of observation of each of them (less where only some of them were sampled).
  */
 void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
                           double per_s, uint64_t exposure_ns, uint64_t now_ns);
@@ -147,13 +156,13 @@ void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, 
 void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers);
 
 /*
- * Plan: which moves, now, are each worth more than they cost, within the budget and the limit of bytes per second since the
- * last plan. The caller carries them out and reports each with policy_moved(), also in observe mode (then as not moved, or not
- * at all). The plan lives until the next call.
+ * Plan: which moves, now, are each worth more than they cost, within the budget and the limit of bytes per
+ * second since the last plan. The caller carries them out and reports each with policy_moved(), also in
+ * observe mode (then as not moved, or not at all). The plan lives until the next call.
  *
- * Of more than two tiers, tier 0 is filled from all others, and victims go to tier 1. A plan holds 512 MiB at most, and adapts to what
- * the caller gets done. A caller that stops early is safe; one whose demotions fail leaves out as many bytes of promotions
- * at the plan's end, lest the budget be overrun.
+ * Of more than two tiers, tier 0 is filled from all others, and victims go to tier 1. A plan holds 512 MiB
+ * at most, and adapts to what the caller gets done. A caller that stops early is safe; one whose demotions
+ * fail leaves out as many bytes of promotions at the plan's end, lest the budget be overrun.
  */
 const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns);
 void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome, uint64_t now_ns);
@@ -162,13 +171,17 @@ void policy_stats(const Policy *policy, PolicyStats *stats);
 /* Copies what is known of one granule; false when there is no such region or granule. */
 bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns, PolicyGranule *out);
 /*
- * Which granules evidence would help most: fills @score (0..255, one for each of the @n granules from @first) with how
- * uncertain the placement decision is: 255 never seen, high when the rate is near the threshold or confidence has decayed.
- * Sources with a budget (rwp) look there first.
+ * Which granules evidence would help most: fills @score (0..255, one for each of the @n granules from
+ * @first) with how uncertain the placement decision is: 255 never seen, high when the rate is near the
+ * threshold or confidence has decayed. Sources with a budget (rwp) look there first.
  */
-void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns, uint8_t *score);
+void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns,
+                        uint8_t *score);
 
-/* From now on record every call that changes @policy, and the plans that come of it; NULL ends that. Writer is not owned. */
+/*
+ * From now on record every call that changes @policy, and the plans that come of it; NULL ends that. Writer
+ * is not owned.
+ */
 void policy_record(Policy *policy, TraceWriter *writer);
 
 #endif /* VHOST_TIER_CORE_POLICY_H */

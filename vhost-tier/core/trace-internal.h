@@ -14,7 +14,8 @@ typedef struct TraceState {
 } TraceState;
 
 /* Write a record of @head and @tail, or, where that would pass the limit, end the trace. */
-void trace_write(TraceWriter *writer, TraceType type, const void *head, size_t head_len, const void *tail, size_t tail_len);
+void trace_write(TraceWriter *writer, TraceType type, const void *head, size_t head_len, const void *tail,
+                 size_t tail_len);
 /* Write all that @policy is. */
 void trace_write_snapshot(TraceWriter *writer, const Policy *policy);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Replaying traces. A trace comes from anywhere: all that is read of it comes through reader_take(), which checks that it is there.
+ * Replaying traces. A trace comes from anywhere: all that is read of it comes through reader_take(), which
+ * checks that it is there.
  */
 #include <string.h>
 
@@ -22,7 +23,10 @@ typedef struct Replay {
     GByteArray *copy;                   /* of an array that must be aligned */
 } Replay;
 
-/* The next @n items of @size bytes, of which there may be fewer, as told by an error that names @what; or NULL. Not aligned. */
+/*
+ * The next @n items of @size bytes, of which there may be fewer, as told by an error that names @what; or
+ * NULL. Not aligned.
+ */
 static const void *reader_take(Reader *reader, const char *what, uint64_t n, size_t size, GError **errp)
 {
     const char *data = reader->buf + reader->at;
@@ -30,7 +34,8 @@ static const void *reader_take(Reader *reader, const char *what, uint64_t n, siz
 
     if (n > left / size) {
         g_set_error(errp, TRACE_ERROR, TRACE_ERROR_MALFORMED,
-                    "trace, offset %" G_GUINT64_FORMAT ": %s of %" G_GUINT64_FORMAT " times %zu bytes expected, %zu bytes left",
+                    "trace, offset %" G_GUINT64_FORMAT ": %s of %" G_GUINT64_FORMAT
+                    " times %zu bytes expected, %zu bytes left",
                     reader->offset + reader->at, what, n, size, left);
         return NULL;
     }
@@ -50,7 +55,8 @@ static bool reader_get(Reader *reader, const char *what, void *out, size_t size,
 
 static bool malformed(const Reader *reader, GError **errp, const char *what, uint64_t value)
 {
-    g_set_error(errp, TRACE_ERROR, TRACE_ERROR_MALFORMED, "trace, offset %" G_GUINT64_FORMAT ": %s (%" G_GUINT64_FORMAT ")",
+    g_set_error(errp, TRACE_ERROR, TRACE_ERROR_MALFORMED,
+                "trace, offset %" G_GUINT64_FORMAT ": %s (%" G_GUINT64_FORMAT ")",
                 reader->offset + reader->at, what, value);
     return false;
 }
@@ -78,7 +84,8 @@ static bool do_config(Replay *replay, Reader *reader, GError **errp)
 {
     PolicyConfig config;
 
-    if (!reader_get(reader, "a configuration", &config, sizeof(config), errp) || !policy_config_check(&config, errp)) {
+    if (!reader_get(reader, "a configuration", &config, sizeof(config), errp) ||
+        !policy_config_check(&config, errp)) {
         return false;
     }
     policy_configure(replay->policy, &config);
@@ -96,9 +103,10 @@ static bool do_region_add(Replay *replay, Reader *reader, GError **errp)
     granules = region.granule_bytes ? region.size / region.granule_bytes : 0;
     if (granules > replay->max_granules - replay->granules) {
         g_set_error(errp, TRACE_ERROR, TRACE_ERROR_TOO_LARGE,
-                    "trace, region %u: with its %" G_GUINT64_FORMAT " granules the maps exceed the limit of %" G_GUINT64_FORMAT
-                    " granules (8 bytes each); raise the limit if the trace is to be trusted", region.id, granules,
-                    replay->max_granules);
+                    "trace, region %u: with its %" G_GUINT64_FORMAT
+                    " granules the maps exceed the limit of %" G_GUINT64_FORMAT
+                    " granules (8 bytes each); raise the limit if the trace is to be trusted",
+                    region.id, granules, replay->max_granules);
         return false;
     }
     if (!policy_region_add(replay->policy, region.id, region.size, region.granule_bytes, errp)) {
@@ -203,8 +211,8 @@ static bool do_moved(Replay *replay, Reader *reader, GError **errp)
 
 static char *describe_move(const PolicyMove *move)
 {
-    return g_strdup_printf("region %u granule %u from tier %u to %u, gain %.9g ns/s", move->region, move->granule, move->from,
-                           move->to, (double)move->gain_per_s);
+    return g_strdup_printf("region %u granule %u from tier %u to %u, gain %.9g ns/s", move->region,
+                           move->granule, move->from, move->to, (double)move->gain_per_s);
 }
 
 /* How the replayed plan differs from the recorded one, whose moves are at @moves; NULL when it does not. */
@@ -251,8 +259,8 @@ static bool do_plan(Replay *replay, Reader *reader, GError **errp)
     result->moves += plan->n_moves;
     difference = compare_plan(plan, &recorded, moves);
     if (difference && !result->difference) {
-        result->difference = g_strdup_printf("plan %" G_GUINT64_FORMAT " (offset %" G_GUINT64_FORMAT "): %s", result->plans,
-                                             reader->offset, difference);
+        result->difference = g_strdup_printf("plan %" G_GUINT64_FORMAT " (offset %" G_GUINT64_FORMAT "): %s",
+                                             result->plans, reader->offset, difference);
     }
     return true;
 }
@@ -291,16 +299,18 @@ static bool do_record(Replay *replay, Reader *reader, GError **errp)
         return malformed(reader, errp, "no such type of record", record.type);
     }
     if ((record.type == TRACE_STATE) != (replay->policy == NULL)) {
-        return malformed(reader, errp, "the policy's state must be the first record, and no other; this is of type",
+        return malformed(reader, errp,
+                         "the policy's state must be the first record, and no other; this is of type",
                          record.type);
     }
     if (!record_handlers[record.type](replay, &payload, errp)) {
-        g_prefix_error(errp, "record %" G_GUINT64_FORMAT " at offset %" G_GUINT64_FORMAT ": ", replay->result->records,
-                       offset);
+        g_prefix_error(errp, "record %" G_GUINT64_FORMAT " at offset %" G_GUINT64_FORMAT ": ",
+                       replay->result->records, offset);
         return false;
     }
     if (payload.at != payload.len) {
-        return malformed(&payload, errp, "a record is longer than its type; bytes left", payload.len - payload.at);
+        return malformed(&payload, errp, "a record is longer than its type; bytes left",
+                         payload.len - payload.at);
     }
     replay->result->records++;
     return true;
@@ -317,7 +327,8 @@ static bool do_header(Reader *reader, GError **errp)
         return malformed(reader, errp, "this is no vhost-tier trace; it begins with", header.magic);
     }
     if (header.version != TRACE_VERSION) {
-        return malformed(reader, errp, "a trace of another version; only version 1 can be read", header.version);
+        return malformed(reader, errp, "a trace of another version; only version 1 can be read",
+                         header.version);
     }
     return true;
 }

@@ -8,7 +8,10 @@
 
 #define HEAT_CHUNK 4096u                /* granules in a heat record */
 
-/* Structures are written as they lie in memory: no padding, and the byte order of the only machines that we run on. */
+/*
+ * Structures are written as they lie in memory: no padding, and the byte order of the only machines that we
+ * run on.
+ */
 G_STATIC_ASSERT(G_BYTE_ORDER == G_LITTLE_ENDIAN);
 G_STATIC_ASSERT(sizeof(PolicyConfig) == 5 * 8 + 4 * POLICY_MAX_TIERS + 8);
 G_STATIC_ASSERT(sizeof(PolicyMove) == 16);
@@ -76,7 +79,8 @@ TraceEnd trace_writer_end(const TraceWriter *writer)
     return writer->end;
 }
 
-void trace_write(TraceWriter *writer, TraceType type, const void *head, size_t head_len, const void *tail, size_t tail_len)
+void trace_write(TraceWriter *writer, TraceType type, const void *head, size_t head_len, const void *tail,
+                 size_t tail_len)
 {
     TraceRecord record = {.type = type};
     uint64_t length = (uint64_t)head_len + tail_len;
@@ -109,14 +113,16 @@ static bool all_zero(const Heat *granules, size_t n)
 
 static void write_map(TraceWriter *writer, const HeatMap *map)
 {
-    TraceRegion region = {.id = map->id, .granule_bytes = map->granule_bytes, .size = map->n * map->granule_bytes};
+    TraceRegion region = {.id = map->id, .granule_bytes = map->granule_bytes,
+                          .size = map->n * map->granule_bytes};
 
     trace_write(writer, TRACE_REGION_ADD, &region, sizeof(region), NULL, 0);
     for (size_t first = 0; first < map->n && writer->end == TRACE_OPEN; first += HEAT_CHUNK) {
         TraceRange range = {.region = map->id, .first = first, .n = MIN(HEAT_CHUNK, map->n - first)};
 
         if (!all_zero(&map->granules[first], range.n)) {
-            trace_write(writer, TRACE_HEAT, &range, sizeof(range), &map->granules[first], range.n * sizeof(Heat));
+            trace_write(writer, TRACE_HEAT, &range, sizeof(range), &map->granules[first],
+                        range.n * sizeof(Heat));
         }
     }
 }

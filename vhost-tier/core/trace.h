@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Traces: every call that changes a policy, with its arguments, and each plan that came of it. A trace replays to the same plans, bit
- * for bit; that is how a decision made on one host is explained on another, and how the simulator gets real input.
+ * Traces: every call that changes a policy, with its arguments, and each plan that came of it. A trace
+ * replays to the same plans, bit for bit; that is how a decision made on one host is explained on another,
+ * and how the simulator gets real input.
  *
- * Format (version 1, little-endian): the header, then records of {u32 type, u32 length of what follows, payload}. A payload is one of
- * the structures below, followed where it says so by an array. The first record is the state of the policy when recording began, with
- * the configuration; region and heat records follow that rebuild its maps. A trace that ended at its limit ends after a
- * whole record.
+ * Format (version 1, little-endian): the header, then records of {u32 type, u32 length of what follows,
+ * payload}. A payload is one of the structures below, followed where it says so by an array. The first
+ * record is the state of the policy when recording began, with the configuration; region and heat records
+ * follow that rebuild its maps. A trace that ended at its limit ends after a whole record.
  *
  * A reader trusts nothing of it: a trace may come from anywhere.
  */
@@ -88,7 +89,10 @@ typedef enum TraceEnd {
     TRACE_FAILED,                       /* TraceWrite returned false; the last record may be torn */
 } TraceEnd;
 
-/* A writer of at most @limit_bytes, to be given to policy_record() and freed after it was taken from there. Writes the header. */
+/*
+ * A writer of at most @limit_bytes, to be given to policy_record() and freed after it was taken from there.
+ * Writes the header.
+ */
 TraceWriter *trace_writer_new(TraceWrite write, void *opaque, uint64_t limit_bytes);
 void trace_writer_free(TraceWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TraceWriter, trace_writer_free)
@@ -104,16 +108,16 @@ typedef struct TraceReplay {
     uint64_t plans;
     uint64_t moves;                     /* in all plans, as replayed */
     uint64_t start_ns, end_ns;          /* time that it covers */
-    char *difference;                   /* NULL: all plans are the recorded ones; else where the first differs, and how */
+    char *difference; /* NULL: all plans are the recorded ones; else where the first differs, and how */
 } TraceReplay;
 
 void trace_replay_clear(TraceReplay *replay);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TraceReplay, trace_replay_clear)
 
 /*
- * Run the trace of @len bytes at @buf on a new policy and compare the plans; goes on after a difference. Returns false, with an
- * error that names the offset, on a trace that is malformed or whose maps have more than @max_granules (8 bytes each);
- * @replay then tells how far it came. To be cleared in either case.
+ * Run the trace of @len bytes at @buf on a new policy and compare the plans; goes on after a difference.
+ * Returns false, with an error that names the offset, on a trace that is malformed or whose maps have more
+ * than @max_granules (8 bytes each); @replay then tells how far it came. To be cleared in either case.
  */
 bool trace_replay(const void *buf, size_t len, uint64_t max_granules, TraceReplay *replay, GError **errp);
 
