@@ -1,0 +1,695 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The real daemon, as a process of its own, with the current user's rights: this process plays QEMU, and the operator. No
+ * NUMA, KVM or privilege is needed: with one tier the daemon observes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fake-qemu.h"
+
+#define RAM_BYTES (8 << 20)
+
+static const char *daemon_path;
+
+typedef struct Fixture {
+    char *dir, *config, *log;
+    char *socket_a, *socket_b;
+    GPid pid;
+    int control;
+} Fixture;
+
+/* --- the operator --- */
+
+static char *control_line(int control)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+    char c;
+
+    while (recv(control, &c, 1, 0) == 1 && c != '\n') {
+        g_string_append_c(line, c);
+    }
+    return g_string_free(g_steal_pointer(&line), FALSE);
+}
+
+/* Send a request line; returns the answer. */
+static JsonObject *control_raw(int control, const char *request)
+{
+    g_autofree char *text = g_strconcat(request, "\n", NULL);
+    g_autofree char *line = NULL;
+    g_autoptr(JsonNode) node = NULL;
+    g_autoptr(GError) err = NULL;
+
+    g_assert_cmpint(send(control, text, strlen(text), MSG_NOSIGNAL), ==, (ssize_t)strlen(text));
+    line = control_line(control);
+    node = json_from_string(line, &err);
+    g_assert_no_error(err);
+    g_assert_nonnull(node);
+    return json_object_ref(json_node_get_object(node));
+}
+
+static JsonObject *query_vm(Fixture *f, const char *name)
+{
+    g_autofree char *request = g_strdup_printf("{\"execute\":\"query-vm\",\"arguments\":{\"name\":\"%s\"}}", name);
+    g_autoptr(JsonObject) answer = control_raw(f->control, request);
+
+    g_assert_true(json_object_has_member(answer, "return"));
+    return json_object_ref(json_object_get_object_member(answer, "return"));
+}
+
+/* Wait until a VM's boolean @key is @value. */
+static void await_flag(Fixture *f, const char *name, const char *key, bool value)
+{
+    for (int i = 0; i < 100; i++) {
+        g_autoptr(JsonObject) vm = query_vm(f, name);
+
+        if (json_object_get_boolean_member(vm, key) == value) {
+            return;
+        }
+        g_usleep(50000);
+    }
+    g_error("VM '%s': '%s' did not become %d", name, key, value);
+}
+
+static void assert_error(Fixture *f, const char *request, const char *class, const char *says)
+{
+    g_autoptr(JsonObject) answer = control_raw(f->control, request);
+    JsonObject *error;
+
+    g_assert_true(json_object_has_member(answer, "error"));
+    error = json_object_get_object_member(answer, "error");
+    g_assert_cmpstr(json_object_get_string_member(error, "class"), ==, class);
+    if (!strstr(json_object_get_string_member(error, "desc"), says)) {
+        g_error("'%s' does not say '%s'", json_object_get_string_member(error, "desc"), says);
+    }
+}
+
+/* --- the daemon --- */
+
+static char *log_text(Fixture *f)
+{
+    char *text = NULL;
+
+    g_assert_true(g_file_get_contents(f->log, &text, NULL, NULL));
+    return text;
+}
+
+static void assert_log_says(Fixture *f, const char *text)
+{
+    for (int i = 0; i < 60; i++) {
+        g_autofree char *log = log_text(f);
+
+        if (strstr(log, text)) {
+            return;
+        }
+        g_usleep(50000);
+    }
+    {
+        g_autofree char *log = log_text(f);
+
+        g_error("the log does not say '%s':\n%s", text, log);
+    }
+}
+
+static void start(Fixture *f)
+{
+    g_autofree char *vm_a = g_strdup_printf("--vm=name=a,socket=%s", f->socket_a);
+    g_autofree char *vm_b = g_strdup_printf("--vm=name=b,socket=%s", f->socket_b);
+    g_autofree char *control = g_build_filename(f->dir, "control.sock", NULL);
+    g_autofree char *greeting = NULL;
+    const char *argv[] = {
+        daemon_path, "--runtime-dir", f->dir, "--config", f->config, "--log-level", "info", vm_a, vm_b, NULL,
+    };
+
+    f->pid = fork();
+    if (f->pid == 0) {
+        const int log = open(f->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);       /* a test that fails leaves no daemon behind */
+        dup2(log, 2);
+        execv(daemon_path, (char **)argv);
+        _exit(127);
+    }
+    f->control = fake_qemu_connect(control);
+    if (f->control < 0) {
+        g_autofree char *log = log_text(f);
+
+        g_error("the daemon does not serve:\n%s", log);
+    }
+    greeting = control_line(f->control);
+    g_assert_nonnull(strstr(greeting, "\"vhost-tier\""));
+}
+
+static int stop(Fixture *f, int signal)
+{
+    int status;
+
+    if (f->pid == 0) {
+        return 0;
+    }
+    close(f->control);
+    kill(f->pid, signal);
+    g_assert_cmpint(waitpid(f->pid, &status, 0), ==, f->pid);
+    f->pid = 0;
+    return status;
+}
+
+static void set_up(Fixture *f, gconstpointer data)
+{
+    g_autofree char *config = NULL;
+
+    f->dir = g_dir_make_tmp("vhost-tier-XXXXXX", NULL);
+    f->log = g_build_filename(f->dir, "log", NULL);
+    f->config = g_build_filename(f->dir, "conf", NULL);
+    f->socket_a = g_build_filename(f->dir, "a.sock", NULL);
+    f->socket_b = g_build_filename(f->dir, "b.sock", NULL);
+    config = g_strdup_printf("[host]\nepoch-ms=100\ntrace-dir=%s/traces\nmax-vm-size=64M\n[sources]\nenable=wp\n", f->dir);
+    g_assert_true(g_file_set_contents(f->config, config, -1, NULL));
+    start(f);
+}
+
+static void remove_dir(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+
+        if (g_unlink(child) < 0) {
+            remove_dir(child);
+        }
+    }
+    g_rmdir(path);
+}
+
+static void tear_down(Fixture *f, gconstpointer data)
+{
+    const int status = stop(f, SIGTERM);
+
+    if (status != 0) {
+        g_autofree char *log = log_text(f);
+
+        g_error("the daemon ended with status 0x%x:\n%s", (unsigned)status, log);
+    }
+    remove_dir(f->dir);
+    g_free(f->dir);
+    g_free(f->log);
+    g_free(f->config);
+    g_free(f->socket_a);
+    g_free(f->socket_b);
+}
+
+/* A backend of VM 'a' with its RAM. */
+static int connected(Fixture *f, const FakeRam *ram)
+{
+    const TierMsgConfig config = fake_qemu_config();
+    const TierMsgRegionAdd region = fake_qemu_region(ram);
+    const int sock = fake_qemu_connect(f->socket_a);
+    char text[TIER_TEXT_LEN];
+
+    g_assert_cmpint(sock, >=, 0);
+    fake_qemu_hello(sock);
+    g_assert_cmpuint(fake_qemu_send_config(sock, &config, text), ==, 0);
+    if (fake_qemu_send_region(sock, &region, ram, text) != 0) {
+        g_error("the region was refused: %s", text);
+    }
+    return sock;
+}
+
+/* Descriptors that the daemon has open. */
+static unsigned daemon_fds(Fixture *f)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)f->pid);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    unsigned n = 0;
+
+    g_assert_nonnull(dir);
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    return n;
+}
+
+static void await_fds(Fixture *f, unsigned expected)
+{
+    for (int i = 0; i < 100 && daemon_fds(f) != expected; i++) {
+        g_usleep(50000);
+    }
+    g_assert_cmpuint(daemon_fds(f), ==, expected);
+}
+
+/* --- tests --- */
+
+static void a_vm_is_observed_and_its_residency_told(Fixture *f, gconstpointer data)
+{
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    const int sock = connected(f, &ram);
+    gint64 resident = 0;
+
+    for (int i = 0; i < 100 && resident != RAM_BYTES; i++) {
+        g_autoptr(JsonObject) vm = query_vm(f, "a");
+        JsonObject *tier = json_array_get_object_element(json_object_get_array_member(vm, "tiers"), 0);
+        JsonArray *regions = json_object_get_array_member(vm, "regions");
+
+        g_assert_true(json_object_get_boolean_member(vm, "connected"));
+        g_assert_cmpint(json_object_get_int_member(vm, "pid"), ==, getpid());
+        g_assert_cmpstr(json_object_get_string_member(vm, "mode"), ==, "observe");
+        g_assert_nonnull(strstr(json_object_get_string_member(vm, "state_reason"), "one tier"));
+        g_assert_cmpint(json_object_get_int_member(vm, "fast_size"), ==, 8 << 20);
+        g_assert_cmpuint(json_array_get_length(regions), ==, 1);
+        g_assert_cmpint(json_object_get_int_member(json_array_get_object_element(regions, 0), "size"), ==, RAM_BYTES);
+        resident = json_object_get_int_member(tier, "resident_bytes");
+        g_usleep(50000);
+    }
+    g_assert_cmpint(resident, ==, RAM_BYTES);
+    close(sock);
+    await_flag(f, "a", "connected", false);
+    fake_ram_free(&ram);
+}
+
+static void stats_come_each_epoch_and_a_new_state_once(Fixture *f, gconstpointer data)
+{
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    const int sock = connected(f, &ram);
+    const TierMsgFreeze freeze = { 0 };
+    unsigned stats = 0, states = 0;
+
+    fake_qemu_send(sock, TIER_MSG_FREEZE, &freeze, sizeof(freeze), NULL, 0);
+    while (stats < 5) {
+        union {
+            TierMsgStats stats;
+            TierMsgState state;
+        } msg = { 0 };
+
+        if (fake_qemu_receive(sock, false, &msg, sizeof(msg)) == TIER_MSG_STATS) {
+            stats++;
+            g_assert_cmpuint(msg.stats.moves_asked, ==, 0);
+        } else {
+            states++;
+            g_assert_cmpuint(msg.state.state & TIER_STATE_FROZEN, !=, 0);
+            g_assert_nonnull(strstr(msg.state.text, "live migration"));
+        }
+    }
+    g_assert_cmpuint(states, ==, 1);
+    close(sock);
+    fake_ram_free(&ram);
+}
+
+static void what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins(Fixture *f, gconstpointer data)
+{
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    const int sock = connected(f, &ram);
+    TierMsgConfig config = { 0 };
+    g_autoptr(JsonObject) answer = control_raw(f->control,
+        "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"fast-size\":4194304,\"weight\":7,\"mode\":\"off\"},\"id\":3}");
+    JsonObject *vm = json_object_get_object_member(answer, "return");
+
+    g_assert_cmpint(json_object_get_int_member(answer, "id"), ==, 3);
+    g_assert_cmpint(json_object_get_int_member(vm, "fast_size"), ==, 4 << 20);
+    g_assert_cmpint(json_object_get_int_member(vm, "weight"), ==, 7);
+    g_assert_cmpstr(json_object_get_string_member(vm, "mode"), ==, "off");
+    while (fake_qemu_receive(sock, false, &config, sizeof(config)) != TIER_MSG_CONFIG) {
+        continue;
+    }
+    g_assert_cmpuint(config.fast_size, ==, 4 << 20);
+    g_assert_cmpuint(config.fast_min, ==, 1 << 20);
+    g_assert_cmpuint(config.weight, ==, 7);
+    g_assert_cmpuint(config.mode, ==, TIER_MODE_OFF);
+
+    config = fake_qemu_config();
+    config.weight = 300;
+    g_assert_cmpuint(fake_qemu_send_config(sock, &config, NULL), ==, 0);
+    {
+        g_autoptr(JsonObject) now = query_vm(f, "a");
+
+        g_assert_cmpint(json_object_get_int_member(now, "weight"), ==, 300);
+        g_assert_cmpint(json_object_get_int_member(now, "fast_size"), ==, 8 << 20);
+    }
+    close(sock);
+    fake_ram_free(&ram);
+}
+
+static void freezing_is_seen_and_ends(Fixture *f, gconstpointer data)
+{
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    const int sock = connected(f, &ram);
+    const TierMsgFreeze freeze = { .flags = TIER_FREEZE_DISARM };
+
+    fake_qemu_send(sock, TIER_MSG_FREEZE, &freeze, sizeof(freeze), NULL, 0);
+    g_assert_cmpuint(fake_qemu_status(sock, TIER_MSG_FREEZE, NULL), ==, 0);
+    {
+        g_autoptr(JsonObject) vm = query_vm(f, "a");
+        JsonArray *state = json_object_get_array_member(vm, "state");
+        bool frozen = false;
+
+        for (guint i = 0; i < json_array_get_length(state); i++) {
+            frozen = frozen || !strcmp(json_array_get_string_element(state, i), "frozen");
+        }
+        g_assert_true(frozen);
+    }
+    fake_qemu_send(sock, TIER_MSG_THAW, NULL, 0, NULL, 0);
+    g_assert_cmpuint(fake_qemu_status(sock, TIER_MSG_THAW, NULL), ==, 0);
+    {
+        g_autoptr(JsonObject) vm = query_vm(f, "a");
+
+        g_assert_null(strstr(json_object_get_string_member(vm, "state_reason"), "pause"));
+    }
+    close(sock);
+    fake_ram_free(&ram);
+}
+
+static void regions_that_are_not_the_peers_are_refused_and_the_vm_goes_on(Fixture *f, gconstpointer data)
+{
+    FakeRam ram = fake_ram_new(RAM_BYTES), other = fake_ram_new(RAM_BYTES);
+    const int sock = connected(f, &ram);
+    TierMsgRegionAdd region = fake_qemu_region(&ram);
+    const TierMsgRegionDel del = { .id = 1 };
+    char text[TIER_TEXT_LEN];
+    unsigned fds;
+
+    await_flag(f, "a", "connected", true);
+    fds = daemon_fds(f);
+    g_assert_cmpuint(fake_qemu_send_region(sock, &region, &ram, text), ==, EEXIST);
+    g_assert_nonnull(strstr(text, "there is a region 1 already"));
+    region.id = 2;
+    g_assert_cmpuint(fake_qemu_send_region(sock, &region, &ram, text), ==, EEXIST);
+    g_assert_nonnull(strstr(text, "overlaps"));
+    region.hva = (uintptr_t)other.hva;
+    g_assert_cmpuint(fake_qemu_send_region(sock, &region, &ram, text), ==, EFAULT);
+    g_assert_nonnull(strstr(text, "another file is mapped there"));
+    g_assert_cmpuint(daemon_fds(f), ==, fds);
+    g_assert_cmpuint(fake_qemu_send_region(sock, &region, &other, text), ==, 0);
+
+    fake_qemu_send(sock, TIER_MSG_REGION_DEL, &del, sizeof(del), NULL, 0);
+    g_assert_cmpuint(fake_qemu_status(sock, TIER_MSG_REGION_DEL, text), ==, 0);
+    fake_qemu_send(sock, TIER_MSG_REGION_DEL, &del, sizeof(del), NULL, 0);
+    g_assert_cmpuint(fake_qemu_status(sock, TIER_MSG_REGION_DEL, text), ==, ENOENT);
+    assert_log_says(f, "REGION_ADD refused");
+    close(sock);
+    fake_ram_free(&ram);
+    fake_ram_free(&other);
+}
+
+static void a_vm_larger_than_allowed_is_refused(Fixture *f, gconstpointer data)
+{
+    FakeRam ram = { .size = 128 << 20 };
+    const TierMsgConfig config = fake_qemu_config();
+    const int sock = fake_qemu_connect(f->socket_a);
+    char text[TIER_TEXT_LEN];
+    TierMsgRegionAdd region;
+
+    ram.memfd = memfd_create("big", MFD_CLOEXEC);
+    g_assert_cmpint(ftruncate(ram.memfd, (off_t)ram.size), ==, 0);
+    ram.hva = mmap(NULL, ram.size, PROT_READ | PROT_WRITE, MAP_SHARED, ram.memfd, 0);
+    ram.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    region = fake_qemu_region(&ram);
+    fake_qemu_hello(sock);
+    g_assert_cmpuint(fake_qemu_send_config(sock, &config, NULL), ==, 0);
+    g_assert_cmpuint(fake_qemu_send_region(sock, &region, &ram, text), ==, E2BIG);
+    g_assert_nonnull(strstr(text, "max-vm-size"));
+    close(sock);
+    fake_ram_free(&ram);
+}
+
+static void tiers_that_the_host_has_not_are_refused(Fixture *f, gconstpointer data)
+{
+    TierMsgConfig config = fake_qemu_config();
+    const int sock = fake_qemu_connect(f->socket_a);
+    char text[TIER_TEXT_LEN];
+
+    fake_qemu_hello(sock);
+    config.n_tiers = 2;
+    config.tier_nodes[1][15] = 1ull << 63;
+    g_assert_cmpuint(fake_qemu_send_config(sock, &config, text), ==, EINVAL);
+    g_assert_nonnull(strstr(text, "do not fit this host"));
+    close(sock);
+}
+
+static void a_malformed_message_ends_only_its_connection(Fixture *f, gconstpointer data)
+{
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    const unsigned fds = daemon_fds(f);
+    const int good = connected(f, &ram);
+    const int bad = fake_qemu_connect(f->socket_b);
+    uint8_t garbage[64];
+    char byte;
+
+    memset(garbage, 0xa5, sizeof(garbage));
+    g_assert_cmpint(send(bad, garbage, sizeof(garbage), MSG_NOSIGNAL), ==, sizeof(garbage));
+    while (recv(bad, &byte, 1, 0) == 1) {
+        continue;                       /* a status with the reason, then the end */
+    }
+    assert_log_says(f, "VM 'b': the channel to process");
+    assert_log_says(f, "malformed message: reserved bits are set in the header");
+    await_flag(f, "b", "connected", false);
+    await_flag(f, "a", "connected", true);
+    close(bad);
+    close(good);
+    await_fds(f, fds);
+    fake_ram_free(&ram);
+}
+
+static void descriptors_that_do_not_belong_are_closed(Fixture *f, gconstpointer data)
+{
+    const unsigned before = daemon_fds(f);
+    const TierMsgHello hello = { .version = TIER_CHANNEL_VERSION };
+    const int sock = fake_qemu_connect(f->socket_a);
+    const int fds[] = { sock, sock, sock, sock, sock, sock };
+    char byte;
+
+    fake_qemu_send(sock, TIER_MSG_HELLO, &hello, sizeof(hello), fds, G_N_ELEMENTS(fds));
+    while (recv(sock, &byte, 1, 0) == 1) {
+        continue;
+    }
+    close(sock);
+    await_fds(f, before);
+    assert_log_says(f, "malformed message");
+}
+
+static void a_second_process_is_refused(Fixture *f, gconstpointer data)
+{
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    const int sock = connected(f, &ram);
+    g_autofree char *expected = g_strdup_printf("process %d already has the socket of VM 'a'", (int)getpid());
+    int status;
+    pid_t pid;
+
+    pid = fork();
+    if (pid == 0) {
+        const int second = fake_qemu_connect(f->socket_a);
+        TierMsgStatus answer = { 0 };
+
+        fake_qemu_receive(second, true, &answer, sizeof(answer));
+        _exit(answer.error == EBUSY && strstr(answer.text, "already has the socket") ? 0 : 1);
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_cmpint(status, ==, 0);
+    assert_log_says(f, expected);
+    await_flag(f, "a", "connected", true);
+    close(sock);
+    fake_ram_free(&ram);
+}
+
+static void a_peer_that_never_reads_loses_its_connection_only(Fixture *f, gconstpointer data)
+{
+    const int sock = fake_qemu_connect(f->socket_a);
+    const TierMsgConfig config = fake_qemu_config();
+    struct { TierMsgHeader header; TierMsgConfig config; } message = {
+        { TIER_MSG_CONFIG, TIER_CHANNEL_VERSION, sizeof(config), 0 }, config,
+    };
+    int sent = 0;
+
+    fake_qemu_hello(sock);
+    while (sent < 100000 && send(sock, &message, sizeof(message), MSG_NOSIGNAL) == sizeof(message)) {
+        sent++;
+    }
+    g_assert_cmpint(sent, <, 100000);
+    assert_log_says(f, "QEMU does not read what is sent to it");
+    await_flag(f, "a", "connected", false);
+    close(sock);
+}
+
+static void a_killed_qemu_leaves_nothing_behind(Fixture *f, gconstpointer data)
+{
+    const unsigned before = daemon_fds(f);
+    int status;
+    const pid_t pid = fork();
+
+    if (pid == 0) {
+        FakeRam ram = fake_ram_new(RAM_BYTES);
+
+        connected(f, &ram);
+        pause();
+    }
+    await_flag(f, "a", "connected", true);
+    kill(pid, SIGKILL);
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    await_flag(f, "a", "connected", false);
+    await_fds(f, before);
+}
+
+static void a_daemon_that_was_killed_takes_its_sockets_back(Fixture *f, gconstpointer data)
+{
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    int sock = connected(f, &ram);
+    char byte;
+
+    {
+        g_autoptr(JsonObject) added = control_raw(f->control,
+            "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"added\"}}");
+
+        g_assert_true(json_object_has_member(added, "return"));
+    }
+    g_assert_cmpint(WTERMSIG(stop(f, SIGKILL)), ==, SIGKILL);
+    while (recv(sock, &byte, 1, 0) == 1) {
+        continue;
+    }
+    close(sock);
+    g_assert_true(g_file_test(f->socket_a, G_FILE_TEST_EXISTS));
+
+    start(f);
+    sock = connected(f, &ram);
+    await_flag(f, "a", "connected", true);
+    await_flag(f, "added", "connected", false);
+    close(sock);
+    fake_ram_free(&ram);
+}
+
+static void the_end_removes_every_socket(Fixture *f, gconstpointer data)
+{
+    g_autofree char *control = g_build_filename(f->dir, "control.sock", NULL);
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    const int sock = connected(f, &ram);
+    char byte;
+
+    g_assert_cmpint(stop(f, SIGTERM), ==, 0);
+    while (recv(sock, &byte, 1, 0) == 1) {
+        continue;
+    }
+    g_assert_false(g_file_test(f->socket_a, G_FILE_TEST_EXISTS));
+    g_assert_false(g_file_test(f->socket_b, G_FILE_TEST_EXISTS));
+    g_assert_false(g_file_test(control, G_FILE_TEST_EXISTS));
+    close(sock);
+    fake_ram_free(&ram);
+}
+
+static void vms_come_and_go_by_the_control_socket(Fixture *f, gconstpointer data)
+{
+    const unsigned before = daemon_fds(f);
+    g_autoptr(JsonObject) answer = control_raw(f->control,
+        "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"web 1\"}}");
+    const char *path = json_object_get_string_member(json_object_get_object_member(answer, "return"), "socket");
+    int sock;
+
+    g_assert_true(g_str_has_prefix(path, f->dir));
+    assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"web 1\"}}", "Exists", "'web 1' already");
+    sock = fake_qemu_connect(path);
+    fake_qemu_hello(sock);
+    {
+        g_autoptr(JsonObject) deleted = control_raw(f->control,
+            "{\"execute\":\"vm-del\",\"arguments\":{\"name\":\"web 1\"}}");
+
+        g_assert_true(json_object_has_member(deleted, "return"));
+    }
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    assert_error(f, "{\"execute\":\"query-vm\",\"arguments\":{\"name\":\"web 1\"}}", "NotFound", "tierctl list");
+    close(sock);
+    await_fds(f, before);
+}
+
+static void wrong_requests_are_told_what_is_right(Fixture *f, gconstpointer data)
+{
+    assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"../x\"}}", "InvalidArgument", "without '/'");
+    assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"x\",\"uid\":4294967295}}", "InvalidArgument", "uid");
+    assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\"}}", "InvalidArgument", "nothing to set");
+    assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"mode\":\"fast\"}}", "InvalidArgument",
+                 "on, observe, off");
+    assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"weight\":0}}", "InvalidArgument", "1 to 1000");
+    assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"fast-size\":1,\"fast-min\":2}}",
+                 "InvalidArgument", "fast-min 2 would be larger than fast-size 1");
+    assert_error(f, "{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":\"/etc/x\"}}", "InvalidArgument",
+                 "trace-dir");
+    assert_error(f, "{\"execute\":\"trace-stop\",\"arguments\":{\"name\":\"a\"}}", "GenericError", "no trace");
+}
+
+static void a_trace_is_recorded_where_traces_belong(Fixture *f, gconstpointer data)
+{
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    const int sock = connected(f, &ram);
+    g_autofree char *file = g_build_filename(f->dir, "traces", "t1", NULL);
+    g_autofree char *up = g_strdup_printf("{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":"
+                                          "\"%s/traces/../t1\"}}", f->dir);
+    g_autofree char *request = g_strdup_printf("{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":"
+                                               "\"%s\"}}", file);
+    g_autoptr(JsonObject) started = control_raw(f->control, request);
+    GStatBuf st;
+
+    g_assert_true(json_object_has_member(started, "return"));
+    assert_error(f, up, "InvalidArgument", "traces are made in");
+    assert_error(f, request, "Exists", "cannot make the trace");
+    g_usleep(400000);
+    {
+        g_autoptr(JsonObject) stopped = control_raw(f->control,
+            "{\"execute\":\"trace-stop\",\"arguments\":{\"name\":\"a\"}}");
+        JsonObject *result = json_object_get_object_member(stopped, "return");
+
+        g_assert_cmpstr(json_object_get_string_member(result, "file"), ==, file);
+        g_assert_cmpint(g_stat(file, &st), ==, 0);
+        g_assert_cmpint(st.st_mode & 0777, ==, 0600);
+        g_assert_cmpint(json_object_get_int_member(result, "bytes"), ==, st.st_size);
+        g_assert_cmpint(json_object_get_int_member(result, "records"), >, 0);
+    }
+    close(sock);
+    fake_ram_free(&ram);
+}
+
+static void a_second_daemon_finds_the_place_taken(Fixture *f, gconstpointer data)
+{
+    const char *argv[] = { daemon_path, "--runtime-dir", f->dir, "--config", f->config, NULL };
+    g_autofree char *text = NULL;
+    g_autoptr(GError) err = NULL;
+    int status;
+
+    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &text, &status, &err));
+    g_assert_false(g_spawn_check_wait_status(status, NULL));
+    g_assert_nonnull(strstr(text, "another process listens there already"));
+    await_flag(f, "a", "connected", false);
+}
+
+#define ADD(func) g_test_add("/daemon/" #func, Fixture, NULL, set_up, func, tear_down)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    daemon_path = g_getenv("VHOST_TIER_DAEMON");
+    g_assert_nonnull(daemon_path);
+    ADD(a_vm_is_observed_and_its_residency_told);
+    ADD(stats_come_each_epoch_and_a_new_state_once);
+    ADD(what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins);
+    ADD(freezing_is_seen_and_ends);
+    ADD(regions_that_are_not_the_peers_are_refused_and_the_vm_goes_on);
+    ADD(a_vm_larger_than_allowed_is_refused);
+    ADD(tiers_that_the_host_has_not_are_refused);
+    ADD(a_malformed_message_ends_only_its_connection);
+    ADD(descriptors_that_do_not_belong_are_closed);
+    ADD(a_second_process_is_refused);
+    ADD(a_peer_that_never_reads_loses_its_connection_only);
+    ADD(a_killed_qemu_leaves_nothing_behind);
+    ADD(a_daemon_that_was_killed_takes_its_sockets_back);
+    ADD(the_end_removes_every_socket);
+    ADD(vms_come_and_go_by_the_control_socket);
+    ADD(wrong_requests_are_told_what_is_right);
+    ADD(a_trace_is_recorded_where_traces_belong);
+    ADD(a_second_daemon_finds_the_place_taken);
+    return g_test_run();
+}
