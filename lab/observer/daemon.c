@@ -28,8 +28,8 @@ static Client *wait_client(Process *process, const char *path, GError **errp)
             return client;
         }
         if (g_get_monotonic_time() > until) {
-            g_propagate_prefixed_error(errp, g_steal_pointer(&error), "the daemon does not answer %d s after its start: ",
-                                       WAIT_S);
+            g_propagate_prefixed_error(errp, g_steal_pointer(&error),
+                                       "the daemon does not answer %d s after its start: ", WAIT_S);
             return NULL;
         }
         g_usleep(50 * 1000);
@@ -77,7 +77,8 @@ static JsonNode *call(Daemon *daemon, const char *command, const char *mode, GEr
     if (mode) {
         json_object_set_string_member(arguments, "mode", mode);
     }
-    return process_check(daemon->process, errp) ? client_call(daemon->client, command, arguments, errp) : NULL;
+    return process_check(daemon->process, errp) ? client_call(daemon->client, command, arguments, errp)
+                                                : NULL;
 }
 
 JsonNode *daemon_query(Daemon *daemon, GError **errp)

@@ -20,7 +20,9 @@ typedef struct Daemon {
     char *vm_socket;            /* for QEMU's chardev */
 } Daemon;
 
-/* Start @program with its sockets and its log in @folder, on CPU @cpu (-1: any), and wait until it answers. */
+/*
+ * Start @program with its sockets and its log in @folder, on CPU @cpu (-1: any), and wait until it answers.
+ */
 Daemon *daemon_start(const char *program, const char *folder, int cpu, GError **errp);
 void daemon_free(Daemon *daemon);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Daemon, daemon_free)

@@ -18,20 +18,21 @@
 static GStrv command_line(const GuestParams *params)
 {
     g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
-    g_autofree char *ram = g_strdup_printf("%s,id=ram,size=%" G_GUINT64_FORMAT, params->backend, params->ram_bytes);
+    g_autofree char *ram =
+        g_strdup_printf("%s,id=ram,size=%" G_GUINT64_FORMAT, params->backend, params->ram_bytes);
     g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT "B", params->ram_bytes);
     g_autofree char *serial = g_strdup_printf("file,id=serial,path=%s/guest.serial", params->folder);
 
     g_strv_builder_add_many(argv, params->qemu, "-accel", params->accel, "-cpu",
-                            g_str_has_prefix(params->accel, "kvm") ? "host" : "max", "-nodefaults", "-display", "none",
-                            "-no-reboot", "-machine", "q35,hpet=off,smm=off,memory-backend=ram", "-smp", "1", "-m", size,
-                            NULL);
+                            g_str_has_prefix(params->accel, "kvm") ? "host" : "max", "-nodefaults",
+                            "-display", "none", "-no-reboot", "-machine",
+                            "q35,hpet=off,smm=off,memory-backend=ram", "-smp", "1", "-m", size, NULL);
     if (params->chardev) {
         g_strv_builder_add_many(argv, "-chardev", params->chardev, NULL);
     }
     g_strv_builder_add_many(argv, "-object", ram, "-chardev", serial, "-serial", "chardev:serial", "-chardev",
-                            "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control", "-kernel", params->workload,
-                            "-append", params->pattern, NULL);
+                            "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control", "-kernel",
+                            params->workload, "-append", params->pattern, NULL);
     return g_strv_builder_end(argv);
 }
 
@@ -48,23 +49,28 @@ static bool find_ram(Guest *guest, GError **errp)
     for (char **l = lines; *l; l++) {
         uint64_t start, end;
 
-        if (strstr(*l, "/memfd:") && sscanf(*l, "%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x", &start, &end) == 2 &&
+        if (strstr(*l, "/memfd:") &&
+            sscanf(*l, "%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x", &start, &end) == 2 &&
             end - start == guest->ram_bytes) {
             guest->hva = start;
             return true;
         }
     }
-    g_set_error(errp, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
-                "QEMU (pid %d) has no mapping of a memfd that is as large as the guest's RAM (%" G_GUINT64_FORMAT " bytes)",
-                guest->process->pid, guest->ram_bytes);
+    g_set_error(
+        errp, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+        "QEMU (pid %d) has no mapping of a memfd that is as large as the guest's RAM (%" G_GUINT64_FORMAT
+        " bytes)",
+        guest->process->pid, guest->ram_bytes);
     return false;
 }
 
 static bool check_range(const Guest *guest, uint64_t gpa, size_t bytes, GError **errp)
 {
     if (gpa > guest->ram_bytes || bytes > guest->ram_bytes - gpa) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "%zu bytes at 0x%" G_GINT64_MODIFIER "x are not in the "
-                    "guest's RAM", bytes, gpa);
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "%zu bytes at 0x%" G_GINT64_MODIFIER "x are not in the "
+                    "guest's RAM",
+                    bytes, gpa);
         return false;
     }
     return true;
@@ -112,7 +118,8 @@ static bool wait_ready(Guest *guest, const char *folder, GError **errp)
     GuestHeader *h = &guest->header;
 
     for (;;) {
-        if (!process_check(guest->process, errp) || !guest_read(guest, GUEST_HEADER_ADDR, h, sizeof(*h), errp)) {
+        if (!process_check(guest->process, errp) ||
+            !guest_read(guest, GUEST_HEADER_ADDR, h, sizeof(*h), errp)) {
             return false;
         }
         if (h->magic == GUEST_MAGIC && h->state != GUEST_STARTING) {
@@ -120,16 +127,18 @@ static bool wait_ready(Guest *guest, const char *folder, GError **errp)
         }
         if (g_get_monotonic_time() > until) {
             g_set_error(errp, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                        "the guest was not at work %d s after its start; see %s/guest.serial", READY_S, folder);
+                        "the guest was not at work %d s after its start; see %s/guest.serial", READY_S,
+                        folder);
             return false;
         }
         g_usleep(50 * 1000);
     }
     if (h->version != GUEST_VERSION || h->pages > GUEST_MAX_PAGES || h->burst == 0 ||
         GUEST_BASE_ADDR + (uint64_t)h->pages * GUEST_PAGE_BYTES > guest->ram_bytes) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                    "the guest's header is of version %u with %u pages and %u accesses a visit: built from another source?",
-                    h->version, h->pages, h->burst);
+        g_set_error(
+            errp, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+            "the guest's header is of version %u with %u pages and %u accesses a visit: built from another source?",
+            h->version, h->pages, h->burst);
         return false;
     }
     return true;

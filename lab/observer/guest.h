@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The workload guest under our QEMU: starting it, and looking into its RAM from outside. Its RAM is read through QEMU's memory
- * (process_vm_readv), never by mapping the memfd: that would be one more mapping of pages that are to be moved.
+ * The workload guest under our QEMU: starting it, and looking into its RAM from outside. Its RAM is read
+ * through QEMU's memory (process_vm_readv), never by mapping the memfd: that would be one more mapping of
+ * pages that are to be moved.
  */
 #ifndef LAB_OBSERVER_GUEST_H
 #define LAB_OBSERVER_GUEST_H
@@ -39,7 +40,10 @@ Guest *guest_start(const GuestParams *params, GError **errp);
 void guest_free(Guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
 
-/* Read, or write, @bytes at guest-physical address @gpa; false when QEMU has ended or the range is not in its RAM. */
+/*
+ * Read, or write, @bytes at guest-physical address @gpa; false when QEMU has ended or the range is not in its
+ * RAM.
+ */
 bool guest_read(const Guest *guest, uint64_t gpa, void *to, size_t bytes, GError **errp);
 bool guest_write(const Guest *guest, uint64_t gpa, const void *from, size_t bytes, GError **errp);
 

@@ -22,34 +22,46 @@ struct Hog {
 };
 
 /*
- * Bytes of @node that can be had without the kernel making room: what is free beyond the sum of its zones' watermarks up to
- * which kswapd works in tiering mode ("promo" where the kernel tells it, else "high").
+ * The last of the numbers in "protection: (0, 904, 904)": what a zone keeps from those who could have been
+ * served by a higher one.
+ */
+static uint64_t protection(const char *text)
+{
+    const char *last = strrchr(text, ' ');
+
+    return last ? g_ascii_strtoull(last[1] == '(' ? last + 2 : last + 1, NULL, 10) : 0;
+}
+
+/*
+ * Bytes of @node that a process can have without the kernel making room: in each zone, what is free beyond
+ * what the zone protects and the watermark up to which kswapd works in tiering mode ("promo" where the kernel
+ * tells it, else "high").
  */
 static bool available(unsigned node, uint64_t *bytes, GError **errp)
 {
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
-    uint64_t value, high = 0, free_pages = 0, watermark_pages = 0;
+    uint64_t free_pages = 0, watermark = 0;
     unsigned in_node = MAX_NODES;
 
     if (!g_file_get_contents("/proc/zoneinfo", &text, NULL, errp)) {
         return false;
     }
+    *bytes = 0;
     lines = g_strsplit(text, "\n", -1);
     for (char **l = lines; *l; l++) {
         if (sscanf(*l, "Node %u, zone", &in_node) == 1 || in_node != node) {
             continue;
         }
-        if (sscanf(*l, " pages free %" G_GUINT64_FORMAT, &value) == 1) {
-            free_pages += value;
-        } else if (sscanf(*l, " high %" G_GUINT64_FORMAT, &value) == 1) {
-            high = value;
-            watermark_pages += value;
-        } else if (sscanf(*l, " promo %" G_GUINT64_FORMAT, &value) == 1 && value > high) {
-            watermark_pages += value - high;
+        sscanf(*l, " pages free %" G_GUINT64_FORMAT, &free_pages);
+        sscanf(*l, " high %" G_GUINT64_FORMAT, &watermark);
+        sscanf(*l, " promo %" G_GUINT64_FORMAT, &watermark);
+        if (strstr(*l, "protection:")) {        /* comes after those */
+            uint64_t kept = watermark + protection(*l);
+
+            *bytes += free_pages > kept ? (free_pages - kept) * PAGE : 0;
         }
     }
-    *bytes = free_pages > watermark_pages ? (free_pages - watermark_pages) * PAGE : 0;
     return true;
 }
 
@@ -62,8 +74,10 @@ static void *chunk_new(unsigned node, GError **errp)
     nodes[node / (8 * sizeof(*nodes))] = 1ul << node % (8 * sizeof(*nodes));
     if (chunk == MAP_FAILED || mbind(chunk, CHUNK_BYTES, MPOL_BIND, nodes, MAX_NODES, 0) < 0 ||
         mlock(chunk, CHUNK_BYTES) < 0) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED, "locking memory on node %u: %s (root, or 'ulimit -l unlimited', "
-                    "is needed)", node, g_strerror(errno));
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED,
+                    "locking memory on node %u: %s (root, or 'ulimit -l unlimited', "
+                    "is needed)",
+                    node, g_strerror(errno));
         if (chunk != MAP_FAILED) {
             munmap(chunk, CHUNK_BYTES);
         }

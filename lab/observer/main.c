@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tier-observer: runs the lab's guest and tells what is true of its placement, from outside of what places it. To be run as
- * root on a host with DRAM as node 0 and slow memory as node 1 (lab/run).
+ * tier-observer: runs the lab's guest and tells what is true of its placement, from outside of what places
+ * it. To be run as root on a host with DRAM as node 0 and slow memory as node 1 (lab/run).
  */
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -12,22 +12,26 @@
 #include "report.h"
 #include "run.h"
 
-static char *option_json, *option_qemu, *option_workload, *option_daemon, *option_pattern, *option_accel, *option_folder,
-    *option_only;
+static char *option_json, *option_qemu, *option_workload, *option_daemon, *option_pattern, *option_accel,
+    *option_folder, *option_only;
 static int option_seconds = 40, option_before = 5, option_footprint = 28;
 
 static const GOptionEntry options[] = {
     {"json", 0, 0, G_OPTION_ARG_FILENAME, &option_json, "Write the result there, too", "FILE"},
-    {"seconds", 0, 0, G_OPTION_ARG_INT, &option_seconds, "Length of a run after tiering is on, 6 to 3600 (40)", "N"},
+    {"seconds", 0, 0, G_OPTION_ARG_INT, &option_seconds,
+     "Length of a run after tiering is on, 6 to 3600 (40)", "N"},
     {"before", 0, 0, G_OPTION_ARG_INT, &option_before, "and before, 1 to 600 (5)", "N"},
-    {"pattern", 0, 0, G_OPTION_ARG_STRING, &option_pattern, "The guest's workload, lab/README.md (pattern=gups-hot)", "TEXT"},
+    {"pattern", 0, 0, G_OPTION_ARG_STRING, &option_pattern,
+     "The guest's workload, lab/README.md (pattern=gups-hot)", "TEXT"},
     {"footprint", 0, 0, G_OPTION_ARG_INT, &option_footprint, "MiB that it works on, 1 to 512 (28)", "N"},
-    {"only", 0, 0, G_OPTION_ARG_STRING, &option_only, "Make one run: none, numa_balancing or vhost-tier", "RUN"},
+    {"only", 0, 0, G_OPTION_ARG_STRING, &option_only, "Make one run: none, numa_balancing or vhost-tier",
+     "RUN"},
     {"qemu", 0, 0, G_OPTION_ARG_FILENAME, &option_qemu, "QEMU (qemu-system-x86_64)", "PROGRAM"},
     {"workload", 0, 0, G_OPTION_ARG_FILENAME, &option_workload, "The guest (/lab/bin/workload.elf)", "FILE"},
     {"daemon", 0, 0, G_OPTION_ARG_FILENAME, &option_daemon, "The daemon (vhost-tier)", "PROGRAM"},
     {"accel", 0, 0, G_OPTION_ARG_STRING, &option_accel, "kvm (the default) or tcg", "NAME"},
-    {"folder", 0, 0, G_OPTION_ARG_FILENAME, &option_folder, "For sockets and logs (/run/tier-observer)", "DIR"},
+    {"folder", 0, 0, G_OPTION_ARG_FILENAME, &option_folder, "For sockets and logs (/run/tier-observer)",
+     "DIR"},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -72,11 +76,12 @@ static bool demo(const RunParams *params, GError **errp)
 static bool check_options(int argc, char **argv, GError **errp)
 {
     if (argc != 2 || !g_str_equal(argv[1], "demo")) {
-        g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "what is to be done? 'demo' is all there is");
+        g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "what is to be done? 'demo' is all there is");
         return false;
     }
-    if (option_seconds < 6 || option_seconds > 3600 || option_before < 1 || option_before > 600 || option_footprint < 1 ||
-        option_footprint > 512) {
+    if (option_seconds < 6 || option_seconds > 3600 || option_before < 1 || option_before > 600 ||
+        option_footprint < 1 || option_footprint > 512) {
         g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                     "a number is out of range; --help tells what is allowed");
         return false;
@@ -91,8 +96,9 @@ int main(int argc, char **argv)
     RunParams params;
 
     setlocale(LC_ALL, "");
-    g_option_context_set_summary(context, "Run a guest three times - untiered, with the kernel's NUMA balancing, with vhost-tier -\n"
-                                 "and tell the true hit ratio of DRAM, from the guest's own counts and the kernel's word.");
+    g_option_context_set_summary(
+        context, "Run a guest three times - untiered, with the kernel's NUMA balancing, with vhost-tier -\n"
+                 "and tell the true hit ratio of DRAM, from the guest's own counts and the kernel's word.");
     g_option_context_add_main_entries(context, options, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error) || !check_options(argc, argv, &error)) {
         g_printerr("tier-observer: %s\n", error->message);

@@ -28,7 +28,8 @@ bool placement_query(pid_t pid, uint64_t address, size_t n, int8_t *nodes, GErro
             return false;
         }
         for (size_t i = 0; i < count; i++) {
-            nodes[first + i] = status[i] >= 0 && status[i] <= G_MAXINT8 ? (int8_t)status[i] : PLACEMENT_ABSENT;
+            nodes[first + i] =
+                status[i] >= 0 && status[i] <= G_MAXINT8 ? (int8_t)status[i] : PLACEMENT_ABSENT;
         }
     }
     return true;
@@ -46,7 +47,8 @@ static void move_batch(pid_t pid, void **pages, size_t count, int node)
 }
 
 /* One pass over pages that are to go to @node and lie elsewhere; returns how many those were. */
-static size_t pass(pid_t pid, uint64_t address, size_t n, const int8_t *wanted, const int8_t *now, int8_t node)
+static size_t pass(pid_t pid, uint64_t address, size_t n, const int8_t *wanted, const int8_t *now,
+                   int8_t node)
 {
     void *pages[BATCH];
     size_t count = 0, all = 0;
@@ -79,9 +81,11 @@ bool placement_apply(pid_t pid, uint64_t address, size_t n, const int8_t *wanted
         }
     }
     if (left * 100 > n) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED,
-                    "%zu of %zu pages of process %d would not move between nodes 0 and 1: is the target node full, or the "
-                    "process's cpuset narrower?", left, n, pid);
+        g_set_error(
+            errp, G_IO_ERROR, G_IO_ERROR_FAILED,
+            "%zu of %zu pages of process %d would not move between nodes 0 and 1: is the target node full, or the "
+            "process's cpuset narrower?",
+            left, n, pid);
         return false;
     }
     return true;

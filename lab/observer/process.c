@@ -44,10 +44,9 @@ Process *process_start(const char *name, char **argv, int cpu, int fd, const cha
         g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot write %s: %s", log, g_strerror(errno));
         return NULL;
     }
-    started = g_spawn_async_with_pipes_and_fds(NULL, (const char *const *)argv, NULL,
-                                               G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH, in_child,
-                                               GINT_TO_POINTER(cpu + 1), -1, out, out, sources, targets, fd >= 0, &pid,
-                                               NULL, NULL, NULL, errp);
+    started = g_spawn_async_with_pipes_and_fds(
+        NULL, (const char *const *)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH, in_child,
+        GINT_TO_POINTER(cpu + 1), -1, out, out, sources, targets, fd >= 0, &pid, NULL, NULL, NULL, errp);
     close(out);
     if (!started) {
         g_prefix_error(errp, "cannot start %s: ", name);
@@ -95,11 +94,11 @@ bool process_check(Process *process, GError **errp)
     if (!process->pid) {
         g_set_error(errp, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s has ended", process->name);
     } else if (WIFEXITED(status)) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s ended with exit code %d; its last words: %s", process->name,
-                    WEXITSTATUS(status), tail);
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s ended with exit code %d; its last words: %s",
+                    process->name, WEXITSTATUS(status), tail);
     } else {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s was ended by signal %d (%s); its last words: %s", process->name,
-                    WTERMSIG(status), strsignal(WTERMSIG(status)), tail);
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s was ended by signal %d (%s); its last words: %s",
+                    process->name, WTERMSIG(status), strsignal(WTERMSIG(status)), tail);
     }
     process->pid = 0;
     return false;

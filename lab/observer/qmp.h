@@ -10,15 +10,24 @@
 
 typedef struct Qmp Qmp;
 
-/* Speak QMP on the connected stream socket @fd (taken): takes the greeting and leaves the negotiation. NULL with an error. */
+/*
+ * Speak QMP on the connected stream socket @fd (taken): takes the greeting and leaves the negotiation. NULL
+ * with an error.
+ */
 Qmp *qmp_new(int fd, GError **errp);
 void qmp_free(Qmp *qmp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qmp, qmp_free)
 
-/* Carry out @command with @arguments (JSON text, or NULL); returns what QEMU returned, freed with json_node_unref(). */
+/*
+ * Carry out @command with @arguments (JSON text, or NULL); returns what QEMU returned, freed with
+ * json_node_unref().
+ */
 JsonNode *qmp_call(Qmp *qmp, const char *command, const char *arguments, GError **errp);
 
-/* The next event of that @name, come or to come within @timeout_ms, as the whole message; NULL with an error when none came. */
+/*
+ * The next event of that @name, come or to come within @timeout_ms, as the whole message; NULL with an error
+ * when none came.
+ */
 JsonNode *qmp_event(Qmp *qmp, const char *name, unsigned timeout_ms, GError **errp);
 
 #endif /* LAB_OBSERVER_QMP_H */

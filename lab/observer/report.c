@@ -23,13 +23,15 @@ void report_print(const RunParams *params, const Report *report)
 
     printf("\nThe same guest (%s, %.0f MiB), at most %.2f MiB of DRAM:\n", params->pattern,
            (double)params->footprint_bytes / MIB, (double)run_budget(params) / MIB);
-    printf("%-18s %19s %25s %9s %10s %10s\n", "", "true hit ratio", "M accesses/s", "to none", "DRAM MiB", "moved MiB");
+    printf("%-18s %19s %25s %9s %10s %10s\n", "", "true hit ratio", "M accesses/s", "to none", "DRAM MiB",
+           "moved MiB");
     printf("%-18s %9s %9s %12s %12s\n", "", "before", "after", "before", "after");
     print_side("nobody", &report->none, &report->none);
     print_side("numa_balancing=2", &report->numa_balancing, &report->none);
     print_side("vhost-tier", r, &report->none);
-    printf("\nhit ratio %.3f -> %.3f (oracle %.3f, estimated %.3f), accesses/s %.2f M -> %.2f M, ", r->hit_before, r->hit_after,
-           r->oracle, r->estimated, r->accesses_before / 1e6, r->accesses_after / 1e6);
+    printf("\nhit ratio %.3f -> %.3f (oracle %.3f, estimated %.3f), accesses/s %.2f M -> %.2f M, ",
+           r->hit_before, r->hit_after, r->oracle, r->estimated, r->accesses_before / 1e6,
+           r->accesses_after / 1e6);
     if (isnan(r->seconds_to_90)) {
         printf("no way was made, ");
     } else {

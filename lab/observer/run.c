@@ -21,7 +21,7 @@
 #define TOP_BYTES    (4u << 20)     /* of RAM above the working area: the firmware's tables are there */
 #define HOG_PERIOD_US 200000
 #define RESERVE_KIB  "4096"
-#define GUEST_CPU    1              /* the guest has a CPU for itself; what watches and moves shares the other */
+#define GUEST_CPU 1 /* the guest has a CPU for itself; what watches and moves shares the other */
 #define OTHER_CPU    0
 
 typedef struct Run {
@@ -81,8 +81,10 @@ static bool place(const Run *run, GError **errp)
     }
     if (fast > run_budget(run->params)) {
         g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED,
-                    "the guest begins with %" G_GUINT64_FORMAT " bytes on node 0, its budget is %" G_GUINT64_FORMAT " bytes: it has more pages "
-                    "outside of its working area than RUN_OTHER_BYTES allows", fast, run_budget(run->params));
+                    "the guest begins with %" G_GUINT64_FORMAT
+                    " bytes on node 0, its budget is %" G_GUINT64_FORMAT " bytes: it has more pages "
+                    "outside of its working area than RUN_OTHER_BYTES allows",
+                    fast, run_budget(run->params));
         return false;
     }
     return true;
@@ -111,8 +113,8 @@ static bool start(Run *run, const char *backend, const char *chardev, GError **e
 
 static void print_heading(const char *what)
 {
-    printf("\n%s\n%6s %10s %10s %9s %9s %12s %10s\n", what, "time", "fast MiB", "slow MiB", "hit true", "estimated",
-           "M accesses/s", "moved MiB");
+    printf("\n%s\n%6s %10s %10s %9s %9s %12s %10s\n", what, "time", "fast MiB", "slow MiB", "hit true",
+           "estimated", "M accesses/s", "moved MiB");
     fflush(stdout);
 }
 
@@ -124,8 +126,8 @@ static void print_row(const Run *run, const TruthInterval *i)
         g_snprintf(estimated, sizeof(estimated), "%.3f", i->estimated);
     }
     printf("%5.0fs %10.2f %10.2f %9.3f %9s %12.2f %10.2f\n", i->to_s, (double)i->node_bytes[0] / MIB,
-           (double)i->node_bytes[1] / MIB, truth_hit_ratio(i), estimated, truth_accesses_per_s(run->watch->truth, i) / 1e6,
-           (double)i->moved_bytes / MIB);
+           (double)i->node_bytes[1] / MIB, truth_hit_ratio(i), estimated,
+           truth_accesses_per_s(run->watch->truth, i) / 1e6, (double)i->moved_bytes / MIB);
     fflush(stdout);
 }
 
@@ -206,7 +208,8 @@ static void conclude(const Run *run, guint switched_on, RunResult *result)
 {
     guint end = truth_length(run->watch->truth), steady = end - MAX((end - switched_on) / 3, 1), arrived;
     TruthInterval before = truth_sum(run->watch->truth, 0, switched_on);
-    TruthInterval since = truth_sum(run->watch->truth, switched_on, end), after = truth_sum(run->watch->truth, steady, end);
+    TruthInterval since = truth_sum(run->watch->truth, switched_on, end),
+                  after = truth_sum(run->watch->truth, steady, end);
 
     result->hit_before = truth_hit_ratio(&before);
     result->hit_after = truth_hit_ratio(&after);
@@ -232,8 +235,8 @@ bool run_none(const RunParams *params, RunResult *result, GError **errp)
     g_auto(Run) run = {.params = params};
 
     print_heading("nobody tiers");
-    if (!start(&run, "memory-backend-memfd,share=on", NULL, errp) || !(run.watch = watch_new(run.guest, errp)) ||
-        !observe(&run, 2 * MAX(params->before_s, 1), errp)) {
+    if (!start(&run, "memory-backend-memfd,share=on", NULL, errp) ||
+        !(run.watch = watch_new(run.guest, errp)) || !observe(&run, 2 * MAX(params->before_s, 1), errp)) {
         return false;
     }
     conclude(&run, MAX(params->before_s, 1), result);
@@ -269,7 +272,8 @@ bool run_numa_balancing(const RunParams *params, RunResult *result, GError **err
         !(run.watch = watch_new(run.guest, errp)) || !observe(&run, MAX(params->before_s, 1), errp)) {
         return false;
     }
-    printf("-- %.0f MiB of node 0 are occupied; numa_balancing=2 from here\n", (double)hog_bytes(run.hog) / MIB);
+    printf("-- %.0f MiB of node 0 are occupied; numa_balancing=2 from here\n",
+           (double)hog_bytes(run.hog) / MIB);
     fflush(stdout);
     truth_mark(run.watch->truth);
     demotion = setting_new("/sys/kernel/mm/numa/demotion_enabled", "1", errp);
@@ -295,7 +299,8 @@ bool run_vhost_tier(const RunParams *params, RunResult *result, GError **errp)
         return false;
     }
     chardev = g_strdup_printf("socket,id=tier,path=%s,reconnect-ms=500", run.daemon->vm_socket);
-    backend = g_strdup_printf("memory-backend-tier,mode=off,chardev=tier,fast-size=%" G_GUINT64_FORMAT, run_budget(params));
+    backend = g_strdup_printf("memory-backend-tier,mode=off,chardev=tier,fast-size=%" G_GUINT64_FORMAT,
+                              run_budget(params));
     if (!start(&run, backend, chardev, errp) || !daemon_wait_vm(run.daemon, errp) ||
         !(run.watch = watch_new(run.guest, errp)) || !observe(&run, MAX(params->before_s, 1), errp)) {
         return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One run of the comparison: the same guest from the same placement with the same DRAM, tiered by nobody, by the kernel's NUMA
- * balancing, or by vhost-tier; and what became of it.
+ * One run of the comparison: the same guest from the same placement with the same DRAM, tiered by nobody, by
+ * the kernel's NUMA balancing, or by vhost-tier; and what became of it.
  */
 #ifndef LAB_OBSERVER_RUN_H
 #define LAB_OBSERVER_RUN_H
@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 /*
- * What all runs have in common. The guest's working area is 'footprint_bytes'; it may hold 'budget_bytes' of node 0, which is
- * RUN_FAST_SHARE of the footprint and RUN_OTHER_BYTES for what it has besides (firmware, its code, its table of counts: about
- * 250 pages). Every run begins with every fifth page of the working area, and all pages besides, on node 0, the rest on node 1.
+ * What all runs have in common. The guest's working area is 'footprint_bytes'; it may hold 'budget_bytes' of
+ * node 0, which is RUN_FAST_SHARE of the footprint and RUN_OTHER_BYTES for what it has besides (firmware, its
+ * code, its table of counts: about 250 pages). Every run begins with every fifth page of the working area,
+ * and all pages besides, on node 0, the rest on node 1.
  */
 typedef struct RunParams {
     const char *qemu, *workload, *daemon;   /* programs */
@@ -30,7 +31,10 @@ typedef struct RunParams {
 
 uint64_t run_budget(const RunParams *params);
 
-/* NaN: not known. Hit ratios are true ones unless they say 'estimated'; "after" is the last third of the time. */
+/*
+ * NaN: not known. Hit ratios are true ones unless they say 'estimated'; "after" is the last third of the
+ * time.
+ */
 typedef struct RunResult {
     double hit_before, hit_after;
     double oracle;              /* best static placement of the budget, over the time after tiering was switched on */

@@ -23,7 +23,8 @@ static bool write_value(const char *path, const char *value, GError **errp)
     bool done = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
 
     if (!done) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED, "writing '%s' to %s: %s", value, path, g_strerror(errno));
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED, "writing '%s' to %s: %s", value, path,
+                    g_strerror(errno));
     }
     if (fd >= 0) {
         close(fd);

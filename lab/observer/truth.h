@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is true of a guest's placement: its own exact count of visits to each page, times where the kernel says that page lies.
- * Pure: watch.h takes the samples.
+ * What is true of a guest's placement: its own exact count of visits to each page, times where the kernel
+ * says that page lies. Pure: watch.h takes the samples.
  *
  * Between two samples, the share of visits that hit the fast tier is
  *
  *     sum over pages (visits * share of the time that the page lay on node 0) / sum over pages (visits)
  *
- * where a page that lay on node 0 in one sample only counts half. It is over the guest's working area; the bytes per node
- * are of all its RAM. A move is a page on another node than in the sample before; it is undone when the page is back within 10 s.
+ * where a page that lay on node 0 in one sample only counts half. It is over the guest's working area; the
+ * bytes per node are of all its RAM. A move is a page on another node than in the sample before; it is undone
+ * when the page is back within 10 s.
  */
 #ifndef LAB_OBSERVER_TRUTH_H
 #define LAB_OBSERVER_TRUTH_H
@@ -33,19 +34,26 @@ typedef struct TruthInterval {
 typedef struct Truth Truth;
 
 /*
- * Begin with the first sample, at time 0: @counts of the @pages pages of the working area (GUEST_BASE_ADDR and up), which takes @burst
- * accesses a visit, and @nodes (placement.h) of the @ram_pages pages of all RAM. Both are copied. Freed with truth_free().
+ * Begin with the first sample, at time 0: @counts of the @pages pages of the working area (GUEST_BASE_ADDR
+ * and up), which takes @burst accesses a visit, and @nodes (placement.h) of the @ram_pages pages of all RAM.
+ * Both are copied. Freed with truth_free().
  */
 Truth *truth_new(size_t ram_pages, size_t pages, unsigned burst, const uint32_t *counts, const int8_t *nodes);
 void truth_free(Truth *truth);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Truth, truth_free)
 
-/* Add a sample, taken at @at_s, and with it an interval since the last one. Returns that (owned by @truth, until the next). */
+/*
+ * Add a sample, taken at @at_s, and with it an interval since the last one. Returns that (owned by @truth,
+ * until the next).
+ */
 TruthInterval *truth_add(Truth *truth, double at_s, const uint32_t *counts, const int8_t *nodes);
 
 /* How many intervals there are so far. */
 guint truth_length(const Truth *truth);
-/* Intervals first..end-1 as one: visits, hits and bytes moved added up, 'estimated' averaged over those that have one. */
+/*
+ * Intervals first..end-1 as one: visits, hits and bytes moved added up, 'estimated' averaged over those that
+ * have one.
+ */
 TruthInterval truth_sum(const Truth *truth, guint first, guint end);
 
 /* Of @interval: share of visits that hit node 0; the guest's accesses a second. */
@@ -54,7 +62,10 @@ double truth_accesses_per_s(const Truth *truth, const TruthInterval *interval);
 
 /* From now on count for truth_oracle(). */
 void truth_mark(Truth *truth);
-/* The best hit ratio since truth_mark() that any @bytes of the working area, placed once and for all, could have had. */
+/*
+ * The best hit ratio since truth_mark() that any @bytes of the working area, placed once and for all, could
+ * have had.
+ */
 double truth_oracle(const Truth *truth, uint64_t bytes);
 
 #endif /* LAB_OBSERVER_TRUTH_H */

@@ -29,7 +29,8 @@ Watch *watch_new(const Guest *guest, GError **errp)
     watch = g_new0(Watch, 1);
     watch->guest = guest;
     watch->start_us = g_get_monotonic_time();
-    watch->truth = truth_new(guest->ram_bytes / GUEST_PAGE_BYTES, guest->header.pages, guest->header.burst, counts, nodes);
+    watch->truth = truth_new(guest->ram_bytes / GUEST_PAGE_BYTES, guest->header.pages, guest->header.burst,
+                             counts, nodes);
     return watch;
 }
 
@@ -47,5 +48,6 @@ TruthInterval *watch_sample(Watch *watch, GError **errp)
     if (!take(watch->guest, &counts, &nodes, errp)) {
         return NULL;
     }
-    return truth_add(watch->truth, (double)(g_get_monotonic_time() - watch->start_us) / G_USEC_PER_SEC, counts, nodes);
+    return truth_add(watch->truth, (double)(g_get_monotonic_time() - watch->start_us) / G_USEC_PER_SEC,
+                     counts, nodes);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The observer's parts: the true hit ratio from drawn samples; reading and placing this very process's memory; processes that
- * end; QEMU's control channel against a peer of the test's.
+ * The observer's parts: the true hit ratio from drawn samples; reading and placing this very process's
+ * memory; processes that end; QEMU's control channel against a peer of the test's.
  */
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -189,7 +189,8 @@ static void refuses_addresses_outside_of_the_guests_ram(void)
 
 static void tells_how_a_process_ended_and_its_last_words(void)
 {
-    g_autofree char *folder = g_dir_make_tmp("observer-XXXXXX", NULL), *log = g_build_filename(folder, "log", NULL);
+    g_autofree char *folder = g_dir_make_tmp("observer-XXXXXX", NULL),
+                    *log = g_build_filename(folder, "log", NULL);
     char *argv[] = {(char *)"sh", (char *)"-c", (char *)"echo out of luck >&2; exit 7", NULL};
     g_autoptr(GError) error = NULL;
     g_autoptr(Process) process = process_start("thing", argv, -1, -1, log, &error);
@@ -285,7 +286,8 @@ static void takes_no_memory_where_the_budget_is_larger_than_what_is_free(void)
 
 static void puts_a_setting_back(void)
 {
-    g_autofree char *folder = g_dir_make_tmp("observer-XXXXXX", NULL), *path = g_build_filename(folder, "knob", NULL);
+    g_autofree char *folder = g_dir_make_tmp("observer-XXXXXX", NULL),
+                    *path = g_build_filename(folder, "knob", NULL);
     g_autofree char *during = NULL, *after = NULL;
     g_autoptr(GError) error = NULL;
     Setting *setting;

@@ -52,7 +52,8 @@ static gboolean answer(FakeControl *fake, int fd, const char *line)
                 send_pieces(fd, r->raw);
                 return FALSE;
             }
-            text = g_strdup_printf("{\"%s\": %s, \"id\": %" G_GINT64_FORMAT "}\n", r->refuse ? "error" : "return", r->answer,
+            text = g_strdup_printf("{\"%s\": %s, \"id\": %" G_GINT64_FORMAT "}\n",
+                                   r->refuse ? "error" : "return", r->answer,
                                    json_object_get_int_member(request, "id"));
             send_pieces(fd, text);
             return TRUE;
@@ -66,7 +67,8 @@ static void serve(FakeControl *fake, int fd)
     g_autoptr(GString) line = g_string_new(NULL);
     char c;
 
-    send_pieces(fd, fake->greeting ? fake->greeting : "{\"vhost-tier\": {\"version\": \"0.1.0\", \"pid\": 1}}\n");
+    send_pieces(fd,
+                fake->greeting ? fake->greeting : "{\"vhost-tier\": {\"version\": \"0.1.0\", \"pid\": 1}}\n");
     while (read(fd, &c, 1) == 1) {
         g_string_append_c(line, c);
         if (c == '\n') {

@@ -16,7 +16,10 @@ typedef struct FakeReply {
 
 typedef struct FakeControl FakeControl;
 
-/* Serve on a socket in a new folder, greeting with @greeting (NULL: as the daemon does). @replies must live on. */
+/*
+ * Serve on a socket in a new folder, greeting with @greeting (NULL: as the daemon does). @replies must live
+ * on.
+ */
 FakeControl *fake_control_new(const char *greeting, const FakeReply *replies);
 /* Its socket's path; owned by it. */
 const char *fake_control_socket(FakeControl *fake);

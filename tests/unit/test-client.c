@@ -17,8 +17,15 @@ static void reads_sizes_with_and_without_units(void)
         const char *text;
         uint64_t bytes;
     } cases[] = {
-        {"0", 0}, {"4096", 4096}, {"1K", 1024}, {"512M", 512ull << 20}, {"1.5G", 1536ull << 20}, {"2t", 2ull << 40},
-        {"4GiB", 4ull << 30}, {"16MB", 16ull << 20}, {"18446744073709551615", UINT64_MAX},
+        {"0", 0},
+        {"4096", 4096},
+        {"1K", 1024},
+        {"512M", 512ull << 20},
+        {"1.5G", 1536ull << 20},
+        {"2t", 2ull << 40},
+        {"4GiB", 4ull << 30},
+        {"16MB", 16ull << 20},
+        {"18446744073709551615", UINT64_MAX},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -31,8 +38,21 @@ static void reads_sizes_with_and_without_units(void)
 
 static void refuses_what_is_no_size(void)
 {
-    static const char *const cases[] = {"", "G", "-1", "1X", "1.5", "1.G", ".5G", "1 G", "0x10", "1Gi", "18446744073709551616",
-                                        "16777216T", "99999999999999999999999999T", "1GG", " 1"};
+    static const char *const cases[] = {"",
+                                        "G",
+                                        "-1",
+                                        "1X",
+                                        "1.5",
+                                        "1.G",
+                                        ".5G",
+                                        "1 G",
+                                        "0x10",
+                                        "1Gi",
+                                        "18446744073709551616",
+                                        "16777216T",
+                                        "99999999999999999999999999T",
+                                        "1GG",
+                                        " 1"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
@@ -49,7 +69,12 @@ static void writes_sizes_short(void)
         uint64_t bytes;
         const char *text;
     } cases[] = {
-        {0, "0 B"}, {1023, "1023 B"}, {1024, "1.0 KiB"}, {5734, "5.6 KiB"}, {28u << 20, "28 MiB"}, {1048575, "1.0 MiB"},
+        {0, "0 B"},
+        {1023, "1023 B"},
+        {1024, "1.0 KiB"},
+        {5734, "5.6 KiB"},
+        {28u << 20, "28 MiB"},
+        {1048575, "1.0 MiB"},
         {UINT64_MAX, "16777216 TiB"},
     };
 
@@ -89,13 +114,17 @@ static void tells_the_daemons_error_classes_apart(void)
         const char *class;
         ClientError code;
     } cases[] = {
-        {"CommandNotFound", CLIENT_ERROR_COMMAND_NOT_FOUND}, {"InvalidArgument", CLIENT_ERROR_INVALID_ARGUMENT},
-        {"NotFound", CLIENT_ERROR_NOT_FOUND}, {"Exists", CLIENT_ERROR_EXISTS},
-        {"GenericError", CLIENT_ERROR_GENERIC}, {"NeverHeardOf", CLIENT_ERROR_GENERIC},
+        {"CommandNotFound", CLIENT_ERROR_COMMAND_NOT_FOUND},
+        {"InvalidArgument", CLIENT_ERROR_INVALID_ARGUMENT},
+        {"NotFound", CLIENT_ERROR_NOT_FOUND},
+        {"Exists", CLIENT_ERROR_EXISTS},
+        {"GenericError", CLIENT_ERROR_GENERIC},
+        {"NeverHeardOf", CLIENT_ERROR_GENERIC},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *text = g_strdup_printf("{\"class\": \"%s\", \"desc\": \"so it is\"}", cases[i].class);
+        g_autofree char *text =
+            g_strdup_printf("{\"class\": \"%s\", \"desc\": \"so it is\"}", cases[i].class);
         const FakeReply replies[] = {{"x", .answer = text, .refuse = TRUE}, {0}};
         g_autoptr(FakeControl) fake = fake_control_new(NULL, replies);
         g_autoptr(GError) error = NULL;
@@ -130,7 +159,8 @@ static void refuses_a_path_that_no_socket_can_have(void)
 static void refuses_who_does_not_greet_as_vhost_tier(void)
 {
     static const char *const greetings[] = {
-        "SSH-2.0-OpenSSH\n", "{}\n", "[]\n", "{\"vhost-tier\": 1}\n", "\n", "{\"QMP\": {}}\n", "{\"vhost-tier\": {}\n", "\xff\n",
+        "SSH-2.0-OpenSSH\n",     "{}\n",   "[]\n", "{\"vhost-tier\": 1}\n", "\n", "{\"QMP\": {}}\n",
+        "{\"vhost-tier\": {}\n", "\xff\n",
     };
     static const FakeReply replies[] = {{0}};
 
@@ -153,10 +183,17 @@ static void refuses_answers_that_break_the_protocol(void)
     const struct {
         const char *raw, *reason;
     } cases[] = {
-        {"", "hung up"}, {"{\"return\": {}", "hung up"}, {too_long, "longer than 64 KiB"}, {too_deep, "nested too deeply"},
-        {"hello\n", "vhost-tier does"}, {"[1]\n", "no JSON object"}, {"{\"return\": {}, \"id\": 2}\n", "not asked"},
-        {"{\"return\": {}}\n", "not asked"}, {"{\"return\": {}, \"id\": \"1\"}\n", "not asked"},
-        {"{\"id\": 1}\n", "neither 'return' nor 'error'"}, {"{\"return\": \"\xc3\x28\", \"id\": 1}\n", "no UTF-8"},
+        {"", "hung up"},
+        {"{\"return\": {}", "hung up"},
+        {too_long, "longer than 64 KiB"},
+        {too_deep, "nested too deeply"},
+        {"hello\n", "vhost-tier does"},
+        {"[1]\n", "no JSON object"},
+        {"{\"return\": {}, \"id\": 2}\n", "not asked"},
+        {"{\"return\": {}}\n", "not asked"},
+        {"{\"return\": {}, \"id\": \"1\"}\n", "not asked"},
+        {"{\"id\": 1}\n", "neither 'return' nor 'error'"},
+        {"{\"return\": \"\xc3\x28\", \"id\": 1}\n", "no UTF-8"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -200,7 +237,8 @@ static void gives_up_on_a_daemon_that_does_not_answer(void)
 static void reads_fields_of_the_wrong_type_as_absent(void)
 {
     g_autoptr(JsonNode) node = json_from_string(
-        "{\"n\": 5, \"d\": 0.5, \"s\": \"x\", \"neg\": -1, \"null\": null, \"a\": [1, {\"k\": \"v\"}, \"e\"], \"b\": true}", NULL);
+        "{\"n\": 5, \"d\": 0.5, \"s\": \"x\", \"neg\": -1, \"null\": null, \"a\": [1, {\"k\": \"v\"}, \"e\"], \"b\": true}",
+        NULL);
     JsonObject *o = node_object(node);
     JsonArray *a = field_array(o, "a");
 

@@ -193,7 +193,10 @@ static bool append(void *bytes, const void *data, size_t len)
     return true;
 }
 
-/* The trace of a policy that promotes one hot granule, in a file that the caller unlinks and frees the name of. */
+/*
+ * The trace of a policy that promotes one hot granule, in a file that the caller unlinks and frees the name
+ * of.
+ */
 static char *record_trace(size_t leave_out)
 {
     static const PolicyConfig config = {

@@ -46,15 +46,16 @@ static bool wait_for(Client *client, short events, gint64 until, GError **errp)
             return true;
         }
         if (n == 0) {
-            g_set_error(errp, CLIENT_ERROR, CLIENT_ERROR_TIMEOUT,
-                        "vhost-tier at %s did not answer within %d s: it is stuck or overloaded; look at its log "
-                        "('journalctl -u vhost-tier') and restart it if need be (guests run on meanwhile)",
-                        client->path, CLIENT_TIMEOUT_MS / 1000);
+            g_set_error(
+                errp, CLIENT_ERROR, CLIENT_ERROR_TIMEOUT,
+                "vhost-tier at %s did not answer within %d s: it is stuck or overloaded; look at its log "
+                "('journalctl -u vhost-tier') and restart it if need be (guests run on meanwhile)",
+                client->path, CLIENT_TIMEOUT_MS / 1000);
             return false;
         }
         if (errno != EINTR) {
-            g_set_error(errp, CLIENT_ERROR, CLIENT_ERROR_PROTOCOL, "waiting for vhost-tier at %s: %s", client->path,
-                        g_strerror(errno));
+            g_set_error(errp, CLIENT_ERROR, CLIENT_ERROR_PROTOCOL, "waiting for vhost-tier at %s: %s",
+                        client->path, g_strerror(errno));
             return false;
         }
     }
@@ -62,9 +63,10 @@ static bool wait_for(Client *client, short events, gint64 until, GError **errp)
 
 static bool broken(Client *client, const char *why, GError **errp)
 {
-    g_set_error(errp, CLIENT_ERROR, CLIENT_ERROR_PROTOCOL,
-                "what listens at %s does not answer as vhost-tier does: %s; check --socket, and that both are of one version",
-                client->path, why);
+    g_set_error(
+        errp, CLIENT_ERROR, CLIENT_ERROR_PROTOCOL,
+        "what listens at %s does not answer as vhost-tier does: %s; check --socket, and that both are of one version",
+        client->path, why);
     return false;
 }
 
@@ -206,9 +208,10 @@ static bool open_socket(Client *client, gint64 until, GError **errp)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     if (strlen(client->path) >= sizeof(address.sun_path)) {
-        g_set_error(errp, CLIENT_ERROR, CLIENT_ERROR_UNREACHABLE,
-                    "the socket's path %s is longer than the %zu bytes that a socket may have: give a shorter one",
-                    client->path, sizeof(address.sun_path) - 1);
+        g_set_error(
+            errp, CLIENT_ERROR, CLIENT_ERROR_UNREACHABLE,
+            "the socket's path %s is longer than the %zu bytes that a socket may have: give a shorter one",
+            client->path, sizeof(address.sun_path) - 1);
         return false;
     }
     memcpy(address.sun_path, client->path, strlen(client->path));

@@ -2,8 +2,8 @@
 /*
  * A small client of the daemon's control socket (docs/control.md): one connection, one request at a time.
  *
- * The daemon is not trusted either: an answer is bounded in length, nesting and time before anything looks into it, and fields are
- * read through fields.h, which takes a missing field and one of the wrong type alike.
+ * The daemon is not trusted either: an answer is bounded in length, nesting and time before anything looks
+ * into it, and fields are read through fields.h, which takes a missing field and one of the wrong type alike.
  */
 #ifndef VHOST_TIER_CLIENT_CLIENT_H
 #define VHOST_TIER_CLIENT_CLIENT_H
@@ -35,8 +35,9 @@ GQuark client_error_quark(void);
 typedef struct Client Client;
 
 /*
- * Connect to the control socket at @path (NULL: CLIENT_DEFAULT_SOCKET) and take the daemon's greeting. Returns a client, to be
- * freed with client_free(), or NULL with an error of CLIENT_ERROR that names the socket and the remedy.
+ * Connect to the control socket at @path (NULL: CLIENT_DEFAULT_SOCKET) and take the daemon's greeting.
+ * Returns a client, to be freed with client_free(), or NULL with an error of CLIENT_ERROR that names the
+ * socket and the remedy.
  */
 Client *client_connect(const char *path, GError **errp);
 void client_free(Client *client);
@@ -46,9 +47,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
 const char *client_daemon_version(const Client *client);
 
 /*
- * Have the daemon carry out @command with @arguments (not consumed; NULL: none). Returns what it returned, to be freed with
- * json_node_unref(), or NULL with an error of CLIENT_ERROR: the daemon's own class and text, or what went wrong on the way. After
- * CLIENT_ERROR_TIMEOUT and CLIENT_ERROR_PROTOCOL the connection is of no more use: free the client.
+ * Have the daemon carry out @command with @arguments (not consumed; NULL: none). Returns what it returned, to
+ * be freed with json_node_unref(), or NULL with an error of CLIENT_ERROR: the daemon's own class and text, or
+ * what went wrong on the way. After CLIENT_ERROR_TIMEOUT and CLIENT_ERROR_PROTOCOL the connection is of no
+ * more use: free the client.
  */
 JsonNode *client_call(Client *client, const char *command, JsonObject *arguments, GError **errp);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reading JSON that comes from another process: a field that is missing, null or of the wrong type reads as absent, never as
- * an assertion of the JSON library's. What is returned belongs to the object.
+ * Reading JSON that comes from another process: a field that is missing, null or of the wrong type reads as
+ * absent, never as an assertion of the JSON library's. What is returned belongs to the object.
  */
 #ifndef VHOST_TIER_CLIENT_FIELDS_H
 #define VHOST_TIER_CLIENT_FIELDS_H

@@ -11,8 +11,10 @@ static const char units[] = "KMGT";
 
 static bool refuse(const char *text, GError **errp)
 {
-    g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                "'%s' is no size: write bytes, or a number with K, M, G or T, as in 512M or 1.5G (below 16 EiB)", text);
+    g_set_error(
+        errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "'%s' is no size: write bytes, or a number with K, M, G or T, as in 512M or 1.5G (below 16 EiB)",
+        text);
     return false;
 }
 

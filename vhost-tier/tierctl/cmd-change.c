@@ -24,7 +24,8 @@ static const GOptionEntry set_options[] = {
 };
 
 static const GOptionEntry add_options[] = {
-    {"owner", 0, 0, G_OPTION_ARG_STRING, &option_owner, "Who may connect: QEMU's user (default: the daemon's)", "USER[:GROUP]"},
+    {"owner", 0, 0, G_OPTION_ARG_STRING, &option_owner,
+     "Who may connect: QEMU's user (default: the daemon's)", "USER[:GROUP]"},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -40,7 +41,8 @@ static bool add_size(JsonObject *arguments, const char *key, const char *text, G
         return false;
     }
     if (bytes > G_MAXINT64) {
-        g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s: '%s' is more than 8 EiB", key, text);
+        g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s: '%s' is more than 8 EiB", key,
+                    text);
         return false;
     }
     json_object_set_int_member(arguments, key, (gint64)bytes);
@@ -57,8 +59,8 @@ static bool add_settings(JsonObject *arguments, GError **errp)
     }
     if (option_weight) {
         if (!g_ascii_string_to_unsigned(option_weight, 10, 1, 1000, &weight, NULL)) {
-            g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--weight: '%s' is no number from 1 to 1000",
-                        option_weight);
+            g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                        "--weight: '%s' is no number from 1 to 1000", option_weight);
             return false;
         }
         json_object_set_int_member(arguments, "weight", (gint64)weight);
@@ -67,8 +69,8 @@ static bool add_settings(JsonObject *arguments, GError **errp)
         static const char *const modes[] = {"on", "observe", "off", NULL};
 
         if (!g_strv_contains(modes, option_mode)) {
-            g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--mode: '%s' is none of on, observe, off",
-                        option_mode);
+            g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                        "--mode: '%s' is none of on, observe, off", option_mode);
             return false;
         }
         json_object_set_string_member(arguments, "mode", option_mode);
@@ -105,8 +107,8 @@ static int run_set(const Tierctl *ctl, char **args)
     mode = view_string(vm, "mode");
     min = text_size(field_uint(vm, "fast_min", UINT64_MAX));
     size = text_size(field_uint(vm, "fast_size", UINT64_MAX));
-    text = g_strdup_printf("%s: mode %s, fast memory at least %s, at most %s, weight %" G_GUINT64_FORMAT "\n", name, mode,
-                           min, size, field_uint(vm, "weight", 0));
+    text = g_strdup_printf("%s: mode %s, fast memory at least %s, at most %s, weight %" G_GUINT64_FORMAT "\n",
+                           name, mode, min, size, field_uint(vm, "weight", 0));
     return print_text(text);
 }
 
@@ -128,9 +130,11 @@ static bool find_user(const char *text, gint64 *uid, gint64 *gid, GError **errp)
         *gid = user ? (gint64)user->pw_gid : -1;
         return true;
     }
-    g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "--owner: there is no user '%s'; give a user's name or number (libvirt's QEMU runs as 'libvirt-qemu' on Debian, "
-                "'qemu' on Fedora)", text);
+    g_set_error(
+        errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--owner: there is no user '%s'; give a user's name or number (libvirt's QEMU runs as 'libvirt-qemu' on Debian, "
+        "'qemu' on Fedora)",
+        text);
     return false;
 }
 
@@ -156,7 +160,8 @@ static bool add_owner(JsonObject *arguments, const char *owner, GError **errp)
     g_auto(GStrv) parts = g_strsplit(owner, ":", 2);
     gint64 uid, gid;
 
-    if (!parts[0] || !find_user(parts[0], &uid, &gid, errp) || (parts[1] && !find_group(parts[1], &gid, errp))) {
+    if (!parts[0] || !find_user(parts[0], &uid, &gid, errp) ||
+        (parts[1] && !find_group(parts[1], &gid, errp))) {
         if (errp && !*errp) {
             g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--owner: no user was given");
         }
@@ -207,7 +212,8 @@ static int run_remove(const Tierctl *ctl, char **args)
 
 const Command change_commands[] = {
     {"set", "VM", "Change a VM's share of fast memory, or its mode, while it runs.",
-     "SIZE is in bytes, or with K, M, G or T: 512M, 1.5G. What the daemon then holds is printed.", set_options, run_set},
+     "SIZE is in bytes, or with K, M, G or T: 512M, 1.5G. What the daemon then holds is printed.",
+     set_options, run_set},
     {"add", "VM", "Register a VM and print the socket that its QEMU connects to.",
      "Then start QEMU with\n"
      "  -chardev socket,id=tier,path=SOCKET,reconnect-ms=1000\n"

@@ -29,7 +29,8 @@ static int query(const Tierctl *ctl, const char *command, JsonObject *arguments,
 
 static char *format_list(JsonNode *answer)
 {
-    static const char *const headings[] = {"NAME", "MODE", ">FAST", ">SLOW", ">BUDGET", ">HIT", ">IDEAL", "STATE", NULL};
+    static const char *const headings[] = {"NAME", "MODE",   ">FAST", ">SLOW", ">BUDGET",
+                                           ">HIT", ">IDEAL", "STATE", NULL};
     g_autoptr(Table) table = table_new(headings);
     JsonArray *vms = node_array(answer);
 
@@ -101,8 +102,9 @@ static void show_settings(GString *out, JsonObject *vm)
     g_autofree char *budget = text_size(field_uint(vm, "budget", UINT64_MAX));
 
     line(out, "mode", view_string(vm, "mode"));
-    line(out, "fast memory", g_strdup_printf("%s now (at least %s, at most %s, weight %" G_GUINT64_FORMAT ")", budget, min,
-                                             size, field_uint(vm, "weight", 0)));
+    line(out, "fast memory",
+         g_strdup_printf("%s now (at least %s, at most %s, weight %" G_GUINT64_FORMAT ")", budget, min, size,
+                         field_uint(vm, "weight", 0)));
 }
 
 static void show_placement(GString *out, JsonObject *vm)
@@ -131,18 +133,23 @@ static void show_results(GString *out, JsonObject *vm)
     g_autofree char *rate = text_number(field_number(moves, "pages_per_s"));
     g_autoptr(GList) reasons = failed ? json_object_get_members(failed) : NULL;
 
-    line(out, "hit ratio", g_strdup_printf("%s estimated, %s with the hottest pages in the budget", hit, ideal));
-    line(out, "threshold", g_strconcat(text_number(field_number(vm, "threshold_per_s")), " accesses/s a granule", NULL));
+    line(out, "hit ratio",
+         g_strdup_printf("%s estimated, %s with the hottest pages in the budget", hit, ideal));
+    line(out, "threshold",
+         g_strconcat(text_number(field_number(vm, "threshold_per_s")), " accesses/s a granule", NULL));
     line(out, "margin", text_number(field_number(vm, "margin")));
-    line(out, "moved", g_strdup_printf("%s up, %s down, %s pages/s now; %s undone within 10 s (%s lately)", up, down, rate,
-                                       undone, undone_share));
+    line(out, "moved",
+         g_strdup_printf("%s up, %s down, %s pages/s now; %s undone within 10 s (%s lately)", up, down, rate,
+                         undone, undone_share));
     line(out, "pages", g_strdup_printf("%" G_GUINT64_FORMAT " asked for, %" G_GUINT64_FORMAT " moved",
                                        field_uint(moves, "asked", 0), field_uint(moves, "applied", 0)));
     for (GList *l = reasons; l; l = l->next) {
         g_autofree char *reason = text_clean(l->data);
 
         if (field_uint(failed, l->data, 0) > 0) {
-            line(out, "", g_strdup_printf("%" G_GUINT64_FORMAT " not moved: %s", field_uint(failed, l->data, 0), reason));
+            line(out, "",
+                 g_strdup_printf("%" G_GUINT64_FORMAT " not moved: %s", field_uint(failed, l->data, 0),
+                                 reason));
         }
     }
 }
@@ -218,7 +225,8 @@ static void host_tiers(GString *out, JsonObject *host)
 
     for (guint i = 0; i < elements(tiers); i++) {
         JsonObject *tier = element_object(tiers, i);
-        uint64_t latency = field_uint(tier, "latency_ns", 0), bandwidth = field_uint(tier, "bandwidth_mbps", 0);
+        uint64_t latency = field_uint(tier, "latency_ns", 0),
+                 bandwidth = field_uint(tier, "bandwidth_mbps", 0);
 
         table_take(table, g_strdup_printf("%u", i));
         table_take(table, view_string(tier, "nodes"));
@@ -296,6 +304,7 @@ const Command query_commands[] = {
      "HIT: estimated share of accesses that hit tier 0. IDEAL: the same if the hottest pages filled the budget.",
      NULL, run_list},
     {"show", "VM", "Show all that is known of one VM.", NULL, NULL, run_show},
-    {"host", NULL, "Show the host's tiers, its sources of evidence, costs, and what else moves memory.", NULL, NULL, run_host},
+    {"host", NULL, "Show the host's tiers, its sources of evidence, costs, and what else moves memory.", NULL,
+     NULL, run_host},
     {0},
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tierctl top: a live screen of all VMs. It outlives the daemon: while that is away, the screen says so and tries again.
+ * tierctl top: a live screen of all VMs. It outlives the daemon: while that is away, the screen says so and
+ * tries again.
  */
 #include <glib-unix.h>
 #include <math.h>
@@ -20,7 +21,8 @@ static double option_interval = 2;
 
 static const GOptionEntry options[] = {
     {"once", 0, 0, G_OPTION_ARG_NONE, &option_once, "Print the screen once and end", NULL},
-    {"interval", 0, 0, G_OPTION_ARG_DOUBLE, &option_interval, "Seconds between two looks, 0.1 to 3600 (default: 2)", "S"},
+    {"interval", 0, 0, G_OPTION_ARG_DOUBLE, &option_interval,
+     "Seconds between two looks, 0.1 to 3600 (default: 2)", "S"},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -52,7 +54,8 @@ static char *bar(JsonObject *vm)
 static char *format_vms(JsonArray *vms)
 {
     static const char *const headings[] = {
-        "NAME", "MODE", ">FAST", "FAST/ALL", ">SLOW", ">BUDGET", ">HIT", ">IDEAL", ">PAGES/S", ">UNDONE", "SOURCES", "STATE", NULL,
+        "NAME",   "MODE",     ">FAST",   "FAST/ALL", ">SLOW", ">BUDGET", ">HIT",
+        ">IDEAL", ">PAGES/S", ">UNDONE", "SOURCES",  "STATE", NULL,
     };
     g_autoptr(Table) table = table_new(headings);
 
@@ -121,7 +124,10 @@ static JsonNode *ask(Top *top, JsonNode **host, GError **errp)
     return vms;
 }
 
-/* One look. False when nothing can be shown any more, or the daemon was not reached and is not to be waited for. */
+/*
+ * One look. False when nothing can be shown any more, or the daemon was not reached and is not to be waited
+ * for.
+ */
 static bool look(Top *top)
 {
     g_autoptr(JsonNode) host = NULL, vms = NULL;

@@ -11,7 +11,7 @@
 #include "tierctl/output.h"
 #include "tierctl/tierctl.h"
 
-#define MAX_GRANULES (1ull << 30)      /* of a trace that is replayed: 4 TiB of 4 KiB granules, 8 GiB of maps */
+#define MAX_GRANULES (1ull << 30) /* of a trace that is replayed: 4 TiB of 4 KiB granules, 8 GiB of maps */
 
 static double option_seconds;
 
@@ -103,8 +103,9 @@ static char *replay_text(const char *file, const TraceReplay *replay)
 {
     g_autofree char *seconds = text_number((double)(replay->end_ns - replay->start_ns) / 1e9);
 
-    return g_strdup_printf("%s: %" G_GUINT64_FORMAT " records over %s s, %" G_GUINT64_FORMAT " plans with %" G_GUINT64_FORMAT
-                           " moves: %s%s\n", file, replay->records, seconds, replay->plans, replay->moves,
+    return g_strdup_printf("%s: %" G_GUINT64_FORMAT " records over %s s, %" G_GUINT64_FORMAT
+                           " plans with %" G_GUINT64_FORMAT " moves: %s%s\n",
+                           file, replay->records, seconds, replay->plans, replay->moves,
                            replay->difference ? "NOT as recorded: " : "as recorded",
                            replay->difference ? replay->difference : "");
 }
@@ -122,7 +123,8 @@ static int run_replay(const Tierctl *ctl, char **args)
     if (!file) {
         return tierctl_fail(error);
     }
-    if (!trace_replay(g_mapped_file_get_contents(file), g_mapped_file_get_length(file), MAX_GRANULES, &replay, &error)) {
+    if (!trace_replay(g_mapped_file_get_contents(file), g_mapped_file_get_length(file), MAX_GRANULES, &replay,
+                      &error)) {
         g_prefix_error(&error, "%s: ", args[0]);
         return tierctl_fail(error);
     }
@@ -139,8 +141,10 @@ static int run_replay(const Tierctl *ctl, char **args)
 const Command trace_commands[] = {
     {"record", "VM FILE", "Record what a VM's policy is told and what it plans.",
      "The daemon makes FILE, new and readable for root only, in a folder that its configuration allows (trace-dir).\n"
-     "'tierctl replay FILE' runs it again.", record_options, run_record},
+     "'tierctl replay FILE' runs it again.",
+     record_options, run_record},
     {"replay", "FILE", "Run a recorded trace through the policy again; needs no daemon.",
-     "Tells whether each plan is, byte for byte, the recorded one; if not, exits with code 1.", NULL, run_replay},
+     "Tells whether each plan is, byte for byte, the recorded one; if not, exits with code 1.", NULL,
+     run_replay},
     {0},
 };

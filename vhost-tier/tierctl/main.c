@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tierctl: the command line of vhost-tier. Here: finding the subcommand and reading its options; what each does is in cmd-*.c.
+ * tierctl: the command line of vhost-tier. Here: finding the subcommand and reading its options; what each
+ * does is in cmd-*.c.
  */
 #include <glib.h>
 #include <locale.h>
@@ -35,7 +36,9 @@ static char *list_commands(void)
             g_string_append_printf(text, "  %-18s %s\n", form, c->summary);
         }
     }
-    g_string_append(text, "\n'tierctl COMMAND --help' tells more of each. Exit codes: 0 done, 1 the request failed, 2 usage.");
+    g_string_append(
+        text,
+        "\n'tierctl COMMAND --help' tells more of each. Exit codes: 0 done, 1 the request failed, 2 usage.");
     return g_string_free(text, FALSE);
 }
 
@@ -77,8 +80,8 @@ int tierctl_usage(const char *command, const char *format, ...)
     va_start(ap, format);
     text = g_strdup_vprintf(format, ap);
     va_end(ap);
-    g_printerr("tierctl%s%s: %s; see 'tierctl %s%s--help'\n", command ? " " : "", command ? command : "", text,
-               command ? command : "", command ? " " : "");
+    g_printerr("tierctl%s%s: %s; see 'tierctl %s%s--help'\n", command ? " " : "", command ? command : "",
+               text, command ? command : "", command ? " " : "");
     return EXIT_USAGE;
 }
 
@@ -87,8 +90,8 @@ static void add_common_options(GOptionContext *context, Tierctl *ctl)
 {
     const GOptionEntry entries[] = {
         {"json", 0, 0, G_OPTION_ARG_NONE, &ctl->json, "Print what the daemon returned, as JSON", NULL},
-        {"socket", 0, 0, G_OPTION_ARG_FILENAME, &ctl->socket, "The daemon's control socket (" CLIENT_DEFAULT_SOCKET ")",
-         "PATH"},
+        {"socket", 0, 0, G_OPTION_ARG_FILENAME, &ctl->socket,
+         "The daemon's control socket (" CLIENT_DEFAULT_SOCKET ")", "PATH"},
         G_OPTION_ENTRY_NULL,
     };
 

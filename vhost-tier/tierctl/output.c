@@ -148,7 +148,8 @@ char *text_time(uint64_t ns)
     if (ns < 1000) {
         return g_strdup_printf("%u ns", (unsigned)ns);
     }
-    return ns < 1000 * 1000 ? g_strdup_printf("%.1f us", (double)ns / 1e3) : g_strdup_printf("%.1f ms", (double)ns / 1e6);
+    return ns < 1000 * 1000 ? g_strdup_printf("%.1f us", (double)ns / 1e3)
+                            : g_strdup_printf("%.1f ms", (double)ns / 1e6);
 }
 
 int print_text(const char *text)

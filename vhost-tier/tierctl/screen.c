@@ -67,7 +67,8 @@ bool screen_show(const char *text)
     lines = g_strsplit(text, "\n", -1);
     out = g_string_new(HOME);
     for (unsigned row = 0; lines[row] && row < size.ws_row; row++) {
-        g_autofree char *cut = g_utf8_substring(lines[row], 0, MIN(g_utf8_strlen(lines[row], -1), size.ws_col));
+        g_autofree char *cut =
+            g_utf8_substring(lines[row], 0, MIN(g_utf8_strlen(lines[row], -1), size.ws_col));
 
         g_string_append_printf(out, "%s%s" CLEAR_LINE, row ? "\r\n" : "", cut);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the subcommands of tierctl share: what a subcommand is, the options that all have, and how the daemon is asked.
+ * What the subcommands of tierctl share: what a subcommand is, the options that all have, and how the daemon
+ * is asked.
  */
 #ifndef VHOST_TIER_TIERCTL_TIERCTL_H
 #define VHOST_TIER_TIERCTL_TIERCTL_H

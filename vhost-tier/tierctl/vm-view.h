@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A VM as 'query-vm' tells it (docs/control.md), in the words that the tables use. All strings are clean (text_clean) and the caller's.
+ * A VM as 'query-vm' tells it (docs/control.md), in the words that the tables use. All strings are clean
+ * (text_clean) and the caller's.
  */
 #ifndef VHOST_TIER_TIERCTL_VM_VIEW_H
 #define VHOST_TIER_TIERCTL_VM_VIEW_H
