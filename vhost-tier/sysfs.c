@@ -106,14 +106,3 @@ bool sysfs_write(const char *root, const char *text, GError **errp, const char *
     }
     return true;
 }
-
-bool sysfs_exists(const char *root, const char *format, ...)
-{
-    g_autofree char *path = NULL;
-    va_list ap;
-
-    va_start(ap, format);
-    path = vpath(root, format, ap);
-    va_end(ap);
-    return access(path, F_OK) == 0;
-}

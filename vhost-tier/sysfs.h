@@ -24,6 +24,4 @@ bool sysfs_read_u64(const char *root, uint64_t *value, GError **errp, const char
 /* Write @text with one write(2), as such files demand. An error names the file, the text and the kernel's reason. */
 bool sysfs_write(const char *root, const char *text, GError **errp, const char *format, ...) G_GNUC_PRINTF(4, 5);
 
-bool sysfs_exists(const char *root, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
 #endif /* VHOST_TIER_SYSFS_H */
