@@ -124,7 +124,10 @@ typedef struct TierMsgRegionDel {
     uint32_t reserved;
 } TierMsgRegionDel;
 
-/* FREEZE: moves pause (dirty logging runs), and, where asked, every armed page is disarmed (before postcopy). */
+/*
+ * FREEZE: moves pause (dirty logging runs), and, where asked, every armed page is disarmed (before postcopy). THAW ends both; it
+ * has the same payload, with flags 0.
+ */
 #define TIER_FREEZE_DISARM (1u << 0)
 
 typedef struct TierMsgFreeze {

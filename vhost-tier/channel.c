@@ -196,7 +196,7 @@ static const Rule rules[] = {
     [TIER_MSG_REGION_DEL] = { "REGION_DEL", sizeof(TierMsgRegionDel), 0, 0, true, false, CHANNEL_CONFIGURED,
                               run_region_del },
     [TIER_MSG_FREEZE] = { "FREEZE", sizeof(TierMsgFreeze), 0, 0, true, false, CHANNEL_CONFIGURED, run_freeze },
-    [TIER_MSG_THAW] = { "THAW", 0, 0, 0, true, false, CHANNEL_CONFIGURED, run_thaw },
+    [TIER_MSG_THAW] = { "THAW", sizeof(TierMsgFreeze), 0, 0, true, false, CHANNEL_CONFIGURED, run_thaw },
     [TIER_MSG_STATS] = { "STATS", sizeof(TierMsgStats) },
     [TIER_MSG_STATE] = { "STATE", sizeof(TierMsgState) },
 };
@@ -319,6 +319,9 @@ static bool payload_check(const Channel *channel, const void *payload, GError **
     case TIER_MSG_FREEZE:
         reserved = ((const TierMsgFreeze *)payload)->reserved |
                    (((const TierMsgFreeze *)payload)->flags & ~TIER_FREEZE_DISARM);
+        break;
+    case TIER_MSG_THAW:
+        reserved = ((const TierMsgFreeze *)payload)->reserved | ((const TierMsgFreeze *)payload)->flags;
         break;
     default:
         break;

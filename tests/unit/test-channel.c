@@ -120,6 +120,7 @@ static Message message(TierRequest request)
         m.u.region_del.id = 7;
         break;
     case TIER_MSG_FREEZE:
+    case TIER_MSG_THAW:
         m.header.size = sizeof(m.u.freeze);
         break;
     default:
@@ -280,6 +281,7 @@ SPOIL(hello_reserved, m->u.hello.reserved = 1)
 SPOIL(del_reserved, m->u.region_del.reserved = 1)
 SPOIL(freeze_reserved, m->u.freeze.reserved = 1)
 SPOIL(freeze_flags, m->u.freeze.flags = 2)
+SPOIL(thaw_flags, m->u.freeze.flags = TIER_FREEZE_DISARM)
 SPOIL(nothing, (void)m)
 
 static const Bad malformed[] = {
@@ -305,6 +307,7 @@ static const Bad malformed[] = {
     { "del-reserved", TIER_MSG_REGION_DEL, del_reserved, "REGION_DEL", CHANNEL_CONFIGURED },
     { "freeze-reserved", TIER_MSG_FREEZE, freeze_reserved, "FREEZE", CHANNEL_CONFIGURED },
     { "freeze-flags", TIER_MSG_FREEZE, freeze_flags, "FREEZE", CHANNEL_CONFIGURED },
+    { "thaw-flags", TIER_MSG_THAW, thaw_flags, "THAW", CHANNEL_CONFIGURED },
 };
 
 SPOIL(hello_version, m->u.hello.version = 9)

@@ -343,7 +343,7 @@ static void freezing_is_seen_and_ends(Fixture *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
-    const TierMsgFreeze freeze = { .flags = TIER_FREEZE_DISARM };
+    const TierMsgFreeze freeze = { .flags = TIER_FREEZE_DISARM }, thaw = { 0 };
 
     fake_qemu_send(sock, TIER_MSG_FREEZE, &freeze, sizeof(freeze), NULL, 0);
     g_assert_cmpuint(fake_qemu_status(sock, TIER_MSG_FREEZE, NULL), ==, 0);
@@ -357,7 +357,7 @@ static void freezing_is_seen_and_ends(Fixture *f, gconstpointer data)
         }
         g_assert_true(frozen);
     }
-    fake_qemu_send(sock, TIER_MSG_THAW, NULL, 0, NULL, 0);
+    fake_qemu_send(sock, TIER_MSG_THAW, &thaw, sizeof(thaw), NULL, 0);
     g_assert_cmpuint(fake_qemu_status(sock, TIER_MSG_THAW, NULL), ==, 0);
     {
         g_autoptr(JsonObject) vm = query_vm(f, "a");
