@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #include "rng.h"
 
 #define SECOND 1000000000ull
-#define PAGE 4096u
+#define PAGE 4096ull
 #define REGION 7u
 #define GRANULES 96u
 

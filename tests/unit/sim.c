@@ -51,7 +51,7 @@ void sim_gups(Sim *sim, size_t n_hot, double hot_share, double accesses_per_s)
     }
     for (size_t left = n_hot; left;) {
         size_t i = rng_next(&sim->rng) % sim->n;
-        double hot = hot_share * accesses_per_s / n_hot;
+        double hot = hot_share * accesses_per_s / (double)n_hot;
 
         if (sim->rate[i] != hot) {
             sim->rate[i] = hot;
@@ -85,7 +85,7 @@ void sim_scan(Sim *sim, size_t at, size_t length, double accesses_per_s)
     for (size_t i = 0; i < sim->n; i++) {
         bool scanned = (i + sim->n - at % sim->n) % sim->n < length;
 
-        sim->rate[i] = i % 10 == 0 ? 0.8 * accesses_per_s / (sim->n / 10) : 0;
+        sim->rate[i] = i % 10 == 0 ? 8 * accesses_per_s / sim->n : 0;
         sim->rate[i] += scanned ? 0.2 * accesses_per_s / length : 0;
     }
 }

@@ -53,7 +53,7 @@ static void splits_as_worked_out(const void *data)
     arbiter_split(split->capacity_mib * MIB, claims, split->n, budgets);
     for (size_t i = 0; i < split->n; i++) {
         g_assert_cmpuint(budgets[i], <=, split->vms[i].budget_mib * MIB);
-        g_assert_cmpuint(budgets[i] + 32 * 4096, >=,
+        g_assert_cmpuint(budgets[i] + 32ull * 4096, >=,
                          split->vms[i].budget_mib * MIB); /* a page a unit of weight */
     }
 }
@@ -91,7 +91,7 @@ static void holds_its_promises_whatever_is_claimed(void)
         }
         g_assert_true(given <= capacity);
         if (ceilings <= capacity) {
-            g_assert_true(given + n * 4096 >= ceilings);
+            g_assert_true(given + (unsigned __int128)n * 4096 >= ceilings);
         }
     }
 }

@@ -10,7 +10,7 @@
 
 #define SECOND 1000000000ull
 #define REGION 1u
-#define PAGE 4096u
+#define PAGE 4096ull
 #define HUGE_PAGE (2u << 20)
 #define NOW (1000 * SECOND)
 
@@ -68,7 +68,7 @@ static char *carry_out(Policy *policy, const PolicyPlan *plan, const char *tiers
 
     for (size_t i = 0; i < n_moves; i++) {
         g_assert_cmpuint(moves[i].granule, <, strlen(tiers));
-        g_assert_cmpint(after[moves[i].granule], ==, '0' + moves[i].from);
+        g_assert_true(after[moves[i].granule] == '0' + moves[i].from);
         after[moves[i].granule] = '0' + moves[i].to;
         policy_moved(policy, &moves[i], POLICY_MOVED, now_ns);
     }

@@ -12,7 +12,7 @@
 
 #define SECOND 1000000000ull
 #define MS 1000000ull
-#define PAGE 4096u
+#define PAGE 4096ull
 #define MAX_GRANULES 65536u
 
 static const PolicyConfig config = {

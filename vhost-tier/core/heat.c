@@ -22,7 +22,7 @@ void heat_model_init(HeatModel *model, uint64_t half_life_ns)
 
 void heat_set_half_life(HeatModel *model, uint64_t half_life_ns)
 {
-    model->decay = (double)HEAT_EPOCH_NS / half_life_ns * LOG2_ONE * HEAT_DECAY_ONE + 0.5;
+    model->decay = (int64_t)(HEAT_EPOCH_NS * LOG2_ONE * HEAT_DECAY_ONE / half_life_ns);
 }
 
 HeatMap *heat_map_new(uint32_t id, uint64_t size, uint32_t granule_bytes, GError **errp)

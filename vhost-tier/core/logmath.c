@@ -86,6 +86,6 @@ void log2_tables_init(LogTables *tables)
         double accesses = series_exp2((double)LOG2_WIDTH_MIN / LOG2_ONE + i * step);
         double octaves = 1.25 * series_exp2(-0.5 * series_log2(accesses + 0.25));
 
-        tables->width[i] = MIN(octaves, 2) * LOG2_ONE + 0.5;
+        tables->width[i] = (uint16_t)(MIN(octaves, 2) * LOG2_ONE);
     }
 }

@@ -13,11 +13,13 @@
  * run on.
  */
 G_STATIC_ASSERT(G_BYTE_ORDER == G_LITTLE_ENDIAN);
-G_STATIC_ASSERT(sizeof(PolicyConfig) == 5 * 8 + 4 * POLICY_MAX_TIERS + 8);
+G_STATIC_ASSERT(sizeof(PolicyCosts) == (POLICY_MAX_TIERS + 2) * sizeof(uint32_t));
+G_STATIC_ASSERT(sizeof(PolicyConfig) == 5 * sizeof(uint64_t) + sizeof(PolicyCosts));
 G_STATIC_ASSERT(sizeof(PolicyMove) == 16);
-G_STATIC_ASSERT(sizeof(PlannerState) == 9 * 8);
-G_STATIC_ASSERT(sizeof(Brake) == (3 + 2 * BRAKE_WINDOW_EPOCHS) * 8);
-G_STATIC_ASSERT(sizeof(PolicyState) == (6 + POLICY_SOURCE__MAX) * 8 + sizeof(PlannerState) + sizeof(Brake));
+G_STATIC_ASSERT(sizeof(PlannerState) == 9 * sizeof(uint64_t));
+G_STATIC_ASSERT(sizeof(Brake) == (3 + 2 * BRAKE_WINDOW_EPOCHS) * sizeof(uint64_t));
+G_STATIC_ASSERT(sizeof(PolicyState) ==
+                (6 + POLICY_SOURCE__MAX) * sizeof(uint64_t) + sizeof(PlannerState) + sizeof(Brake));
 G_STATIC_ASSERT(sizeof(TraceState) == sizeof(PolicyConfig) + sizeof(PolicyState));
 G_STATIC_ASSERT(sizeof(TraceRange) == 48 && sizeof(TraceMoved) == 32 && sizeof(TracePlan) == 24);
 
