@@ -10,7 +10,7 @@
 
 #define SECOND 1000000000ull
 #define REGION 1u
-#define PAGE 4096ull
+#define PAGE UINT64_C(4096)
 #define HUGE_PAGE (2u << 20)
 #define NOW (1000 * SECOND)
 

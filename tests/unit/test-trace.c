@@ -12,7 +12,7 @@
 
 #define SECOND 1000000000ull
 #define MS 1000000ull
-#define PAGE 4096ull
+#define PAGE UINT64_C(4096)
 #define MAX_GRANULES 65536u
 
 static const PolicyConfig config = {

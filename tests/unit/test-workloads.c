@@ -9,7 +9,7 @@
 
 #define SECOND 1000000000ull
 #define MS 1000000ull
-#define PAGE 4096ull
+#define PAGE UINT64_C(4096)
 
 static const PolicyConfig native = {
     .heat_half_life_ns = 30 * SECOND,
