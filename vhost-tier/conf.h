@@ -42,6 +42,7 @@ typedef struct Config {
     uint64_t damon_aggr_ms;
     uint64_t damon_max_regions;
     /* [policy] */
+    uint64_t touch_accesses;
     double heat_half_life_s;
     double heat_life_s;
 

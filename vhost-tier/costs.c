@@ -24,8 +24,8 @@
 #define LINE_BYTES   128u       /* two cache lines: processors fetch them in pairs */
 #define CHASE_LINES  (CHASE_PAGES * PAGE_BYTES / LINE_BYTES)
 #define CHASE_ROUNDS 8
-#define MOVE_PAGES   32u
-#define TIME_BOX_NS  20000000ull /* for each measurement */
+#define MOVE_PAGES   64u
+#define TIME_BOX_NS  20000000ull /* for each latency */
 
 static const PolicyCosts defaults = {
     .latency_ns = {100, 250, 400, 600},
@@ -151,31 +151,37 @@ static bool move_own(char *memory, unsigned n, int node)
     return true;
 }
 
-/* What moving a page between tiers 0 and 1 takes, the mean of both ways; 0 when it can't be tried. */
+/* Move @n of our pages to @there and back: how long that took, or 0 when they did not get there. */
+static uint64_t there_and_back_ns(char *memory, unsigned n, int there, int back)
+{
+    uint64_t begin_ns = clock_ns();
+
+    return move_own(memory, n, there) && move_own(memory, n, back) ? clock_ns() - begin_ns : 0;
+}
+
+/*
+ * What moving a page between tiers 0 and 1 takes, the mean of both ways; 0 when it can't be tried. Pages are moved in large batches, so
+ * what a call takes of itself (it drains the lists of all CPUs) is not a page's: taken is the difference between a batch and
+ * a single page.
+ */
 static uint32_t measure_move(const Topology *topology)
 {
     int fast, slow;
     char *memory, *other;
-    unsigned n = 1;
-    uint64_t page_ns = 0;
+    uint64_t one_ns = 0, all_ns = 0;
 
     if (topology->n_tiers < 2) {
         return 0;
     }
     other = map_on_tier(topology, 1, 1, &slow);
     memory = map_on_tier(topology, 0, MOVE_PAGES, &fast);
-    if (memory) {
+    if (memory && other) {
         mbind(memory, MOVE_PAGES * PAGE_BYTES, MPOL_DEFAULT, NULL, 0, 0);
-    }
-    for (int round = 0; memory && other && round < 2; round++) {
-        uint64_t begin_ns = clock_ns();
-
-        if (!move_own(memory, n, slow) || !move_own(memory, n, fast)) {
-            page_ns = 0;
-            break;
+        /* The first call of all is slower than any later one. */
+        if (there_and_back_ns(memory, 1, slow, fast)) {
+            one_ns = there_and_back_ns(memory, 1, slow, fast);
+            all_ns = there_and_back_ns(memory, MOVE_PAGES, slow, fast);
         }
-        page_ns = (clock_ns() - begin_ns) / (2 * n);
-        n = CLAMP(TIME_BOX_NS / 2 / MAX(page_ns, 1), 1, MOVE_PAGES);
     }
     if (memory) {
         munmap(memory, MOVE_PAGES * PAGE_BYTES);
@@ -183,7 +189,7 @@ static uint32_t measure_move(const Topology *topology)
     if (other) {
         munmap(other, PAGE_BYTES);
     }
-    return MIN(page_ns, UINT32_MAX);
+    return all_ns > one_ns && one_ns ? MIN((all_ns - one_ns) / (2 * (MOVE_PAGES - 1)), UINT32_MAX) : 0;
 }
 
 void costs_measure(const Topology *topology, Costs *costs)

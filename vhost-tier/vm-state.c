@@ -68,6 +68,7 @@ static void policy_config_of(const Vm *vm, PolicyConfig *config)
         .heat_half_life_ns = (uint64_t)(conf->heat_half_life_s * 1e9),
         .heat_life_ns = (uint64_t)(conf->heat_life_s * 1e9),
         .n_tiers = vm->topology->n_tiers,
+        .touch_accesses = (uint32_t)conf->touch_accesses,
     };
     facts_costs_of(vm->facts, vm->topology, &config->costs);
 }
