@@ -259,7 +259,9 @@ bool tier_wire_send(TierWire *wire, TierRequest request, const void *payload,
     msg = g_malloc0(sizeof(*msg) + sizeof(header) + size);
     msg->size = sizeof(header) + size;
     msg->n_fds = n_fds;
-    memcpy(msg->fds, fds, n_fds * sizeof(*fds));
+    for (unsigned i = 0; i < n_fds; i++) {
+        msg->fds[i] = fds[i];
+    }
     memcpy(msg->data, &header, sizeof(header));
     memcpy(msg->data + sizeof(header), payload, size);
     g_queue_push_tail(&wire->out, msg);
