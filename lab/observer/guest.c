@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <gio/gio.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -47,12 +46,12 @@ static bool find_ram(Guest *guest, GError **errp)
     }
     lines = g_strsplit(text, "\n", -1);
     for (char **l = lines; *l; l++) {
-        uint64_t start, end;
+        char *dash;
+        uint64_t begin = g_ascii_strtoull(*l, &dash, 16);
 
-        if (strstr(*l, "/memfd:") &&
-            sscanf(*l, "%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x", &start, &end) == 2 &&
-            end - start == guest->ram_bytes) {
-            guest->hva = start;
+        if (strstr(*l, "/memfd:") && *dash == '-' &&
+            g_ascii_strtoull(dash + 1, NULL, 16) - begin == guest->ram_bytes) {
+            guest->hva = begin;
             return true;
         }
     }

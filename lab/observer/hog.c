@@ -8,7 +8,6 @@
 #include <gio/gio.h>
 #include <numaif.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -32,6 +31,19 @@ static uint64_t protection(const char *text)
     return last ? g_ascii_strtoull(last[1] == '(' ? last + 2 : last + 1, NULL, 10) : 0;
 }
 
+/* The number behind @key, where the line begins with that; else false, and *@value stays. */
+static bool read_number(const char *line, const char *key, uint64_t *value)
+{
+    while (*line == ' ') {
+        line++;
+    }
+    if (!g_str_has_prefix(line, key) || line[strlen(key)] != ' ') {
+        return false;
+    }
+    *value = g_ascii_strtoull(line + strlen(key), NULL, 10);
+    return true;
+}
+
 /*
  * Bytes of @node that a process can have without the kernel making room: in each zone, what is free beyond
  * what the zone protects and the watermark up to which kswapd works in tiering mode ("promo" where the kernel
@@ -42,7 +54,7 @@ static bool available(unsigned node, uint64_t *bytes, GError **errp)
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
     uint64_t free_pages = 0, watermark = 0;
-    unsigned in_node = MAX_NODES;
+    uint64_t in_node = MAX_NODES;
 
     if (!g_file_get_contents("/proc/zoneinfo", &text, NULL, errp)) {
         return false;
@@ -50,12 +62,12 @@ static bool available(unsigned node, uint64_t *bytes, GError **errp)
     *bytes = 0;
     lines = g_strsplit(text, "\n", -1);
     for (char **l = lines; *l; l++) {
-        if (sscanf(*l, "Node %u, zone", &in_node) == 1 || in_node != node) {
+        if (read_number(*l, "Node", &in_node) || in_node != node) {
             continue;
         }
-        sscanf(*l, " pages free %" G_GUINT64_FORMAT, &free_pages);
-        sscanf(*l, " high %" G_GUINT64_FORMAT, &watermark);
-        sscanf(*l, " promo %" G_GUINT64_FORMAT, &watermark);
+        read_number(*l, "pages free", &free_pages);
+        read_number(*l, "high", &watermark);
+        read_number(*l, "promo", &watermark);
         if (strstr(*l, "protection:")) {        /* comes after those */
             uint64_t kept = watermark + protection(*l);
 
@@ -100,22 +112,47 @@ Hog *hog_new(unsigned node)
     return hog;
 }
 
-bool hog_hold(Hog *hog, uint64_t held_bytes, uint64_t budget_bytes, GError **errp)
+/* How much more is available than @wanted_bytes; negative: less. */
+static bool measure(const Hog *hog, uint64_t wanted_bytes, int64_t *surplus, GError **errp)
 {
     uint64_t bytes;
-    int64_t surplus;
 
     if (!available(hog->node, &bytes, errp)) {
         return false;
     }
-    surplus = (int64_t)bytes - (int64_t)(budget_bytes > held_bytes ? budget_bytes - held_bytes : 0);
-    for (; surplus >= (int64_t)CHUNK_BYTES; surplus -= CHUNK_BYTES) {
+    *surplus = (int64_t)bytes - (int64_t)wanted_bytes;
+    return true;
+}
+
+static bool take(Hog *hog, int64_t bytes, GError **errp)
+{
+    for (; bytes >= (int64_t)CHUNK_BYTES; bytes -= CHUNK_BYTES) {
         void *chunk = chunk_new(hog->node, errp);
 
         if (!chunk) {
             return false;
         }
         g_ptr_array_add(hog->chunks, chunk);
+    }
+    return true;
+}
+
+bool hog_hold(Hog *hog, uint64_t held_bytes, uint64_t budget_bytes, GError **errp)
+{
+    uint64_t wanted = budget_bytes > held_bytes ? budget_bytes - held_bytes : 0;
+    int64_t surplus;
+
+    for (;;) {
+        if (!measure(hog, wanted, &surplus, errp)) {
+            return false;
+        }
+        if (surplus < (int64_t)CHUNK_BYTES) {
+            break;
+        }
+        /* Half at a time: taking memory takes some besides, for page tables and the allocator's own lists. */
+        if (!take(hog, MAX(surplus / 2, (int64_t)CHUNK_BYTES), errp)) {
+            return false;
+        }
     }
     for (; surplus <= -(int64_t)CHUNK_BYTES && hog->chunks->len > 0; surplus += CHUNK_BYTES) {
         g_ptr_array_set_size(hog->chunks, (int)hog->chunks->len - 1);

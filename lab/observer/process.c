@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -127,7 +126,7 @@ int process_stop(Process *process, int signal)
 static uint64_t stat_cpu_ns(const char *pid, const char *prefix)
 {
     g_autofree char *path = g_build_filename("/proc", pid, "stat", NULL), *text = NULL;
-    unsigned long user = 0, system = 0;
+    g_auto(GStrv) fields = NULL;    /* behind the name, which may hold spaces: state is the first, utime the 12th */
     const char *name, *rest;
 
     if (!g_file_get_contents(path, &text, NULL, NULL)) {
@@ -135,11 +134,15 @@ static uint64_t stat_cpu_ns(const char *pid, const char *prefix)
     }
     name = strchr(text, '(');
     rest = strrchr(text, ')');
-    if (!name || !rest || !g_str_has_prefix(name + 1, prefix) ||
-        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2) {
+    if (!name || !rest || !g_str_has_prefix(name + 1, prefix) || rest[1] != ' ') {
         return 0;
     }
-    return (uint64_t)(user + system) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+    fields = g_strsplit(rest + 2, " ", -1);
+    if (g_strv_length(fields) < 13) {
+        return 0;
+    }
+    return (g_ascii_strtoull(fields[11], NULL, 10) + g_ascii_strtoull(fields[12], NULL, 10)) *
+           (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 uint64_t process_cpu_ns(GPid pid)

@@ -20,7 +20,6 @@
 #define MIB          1048576.0
 #define TOP_BYTES    (4u << 20)     /* of RAM above the working area: the firmware's tables are there */
 #define HOG_PERIOD_US 200000
-#define RESERVE_KIB  "4096"
 #define GUEST_CPU 1 /* the guest has a CPU for itself; what watches and moves shares the other */
 #define OTHER_CPU    0
 
@@ -247,15 +246,10 @@ bool run_none(const RunParams *params, RunResult *result, GError **errp)
 /* Occupy node 0 but for the guest's budget. */
 static bool occupy(Run *run, GError **errp)
 {
-    uint64_t before;
-
     run->hog = hog_new(0);
-    do {
-        before = hog_bytes(run->hog);
-        if (!keep_hog(run, errp)) {
-            return false;
-        }
-    } while (hog_bytes(run->hog) > before);
+    if (!keep_hog(run, errp)) {
+        return false;
+    }
     /* Filling the node may have made the kernel look for room: put back what it took of the guest's. */
     return place(run, errp);
 }
@@ -263,12 +257,16 @@ static bool occupy(Run *run, GError **errp)
 bool run_numa_balancing(const RunParams *params, RunResult *result, GError **errp)
 {
     g_auto(Run) run = {.params = params};
-    g_autoptr(Setting) reserve = NULL, balancing = NULL, demotion = NULL;
+    g_autoptr(Setting) reserve = NULL, lists = NULL, balancing = NULL, demotion = NULL;
 
     print_heading("numa_balancing=2, demotion_enabled=1");
-    /* The kernel's reserve, and with it the steps in which it demotes, are made as small as this host is. */
-    reserve = setting_new("/proc/sys/vm/min_free_kbytes", RESERVE_KIB, errp);
-    if (!reserve || !start(&run, "memory-backend-memfd,share=on", NULL, errp) || !occupy(&run, errp) ||
+    /*
+     * The kernel's reserve, and with it the steps in which it demotes, is made as small as this host is, and so are
+     * the lists of free pages that each CPU keeps for itself: what is in those is on no account, but can be had.
+     */
+    reserve = setting_new("/proc/sys/vm/min_free_kbytes", "4096", errp);
+    lists = reserve ? setting_new("/proc/sys/vm/percpu_pagelist_high_fraction", "1000", errp) : NULL;
+    if (!lists || !start(&run, "memory-backend-memfd,share=on", NULL, errp) || !occupy(&run, errp) ||
         !(run.watch = watch_new(run.guest, errp)) || !observe(&run, MAX(params->before_s, 1), errp)) {
         return false;
     }

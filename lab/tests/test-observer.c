@@ -216,6 +216,17 @@ static void stops_a_process_by_the_signal_asked_for(void)
     g_assert_false(process_check(process, NULL));
 }
 
+static void tells_the_cpu_time_that_a_process_used(void)
+{
+    gint64 until = g_get_monotonic_time() + G_USEC_PER_SEC / 20;
+
+    while (g_get_monotonic_time() < until) {
+    }
+    g_assert_cmpuint(process_cpu_ns(getpid()), >=, 10000000);
+    g_assert_cmpuint(process_cpu_ns(getpid()), <, 60000000000);
+    g_assert_cmpuint(process_cpu_ns(G_MAXINT), ==, 0);
+}
+
 static void tells_of_a_program_that_there_is_not(void)
 {
     char *argv[] = {(char *)"/nonexistent/program", NULL};
@@ -322,6 +333,7 @@ int main(int argc, char **argv)
     ADD(refuses_addresses_outside_of_the_guests_ram);
     ADD(tells_how_a_process_ended_and_its_last_words);
     ADD(stops_a_process_by_the_signal_asked_for);
+    ADD(tells_the_cpu_time_that_a_process_used);
     ADD(tells_of_a_program_that_there_is_not);
     ADD(keeps_events_that_come_before_an_answer);
     ADD(takes_no_memory_where_the_budget_is_larger_than_what_is_free);

@@ -53,9 +53,10 @@ static char *bar(JsonObject *vm)
 
 static char *format_vms(JsonArray *vms)
 {
+    /* What matters most comes first: a narrow terminal cuts the rest. */
     static const char *const headings[] = {
-        "NAME",   "MODE",     ">FAST",   "FAST/ALL", ">SLOW", ">BUDGET", ">HIT",
-        ">IDEAL", ">PAGES/S", ">UNDONE", "SOURCES",  "STATE", NULL,
+        "NAME",   "STATE",    ">FAST",   "FAST/ALL", ">SLOW",   ">HIT", ">IDEAL", ">BUDGET",
+        ">PAGES/S", ">UNDONE", "MODE", "SOURCES", NULL,
     };
     g_autoptr(Table) table = table_new(headings);
 
@@ -63,17 +64,17 @@ static char *format_vms(JsonArray *vms)
         JsonObject *vm = element_object(vms, i), *moves = field_object(vm, "moves");
 
         table_take(table, view_string(vm, "name"));
-        table_take(table, view_string(vm, "mode"));
+        table_take(table, vm_state(vm));
         table_take(table, text_size(vm_resident(vm, 0)));
         table_take(table, bar(vm));
         table_take(table, text_size(vm_resident_below(vm, 0)));
-        table_take(table, text_size(field_uint(vm, "budget", UINT64_MAX)));
         table_take(table, text_share(field_number(vm, "hit_ratio")));
         table_take(table, text_share(field_number(vm, "ideal_hit_ratio")));
+        table_take(table, text_size(field_uint(vm, "budget", UINT64_MAX)));
         table_take(table, text_number(field_number(moves, "pages_per_s")));
         table_take(table, text_share(field_number(moves, "undone_share")));
+        table_take(table, view_string(vm, "mode"));
         table_take(table, vm_sources(vm));
-        table_take(table, vm_state(vm));
     }
     return table_format(table);
 }
@@ -96,7 +97,7 @@ static char *format_head(JsonObject *host, guint n_vms)
         g_autofree char *available = text_size(field_uint(tier, "free_bytes", UINT64_MAX));
         g_autofree char *nodes = view_string(tier, "nodes");
 
-        g_string_append_printf(out, "  tier %u (node %s): %s, %s free", i, nodes, total, available);
+        g_string_append_printf(out, "\ntier %u (node %s): %s, %s free", i, nodes, total, available);
     }
     for (guint i = 0; i < elements(field_array(host, "interference")); i++) {
         g_autofree char *what = view_string(element_object(field_array(host, "interference"), i), "what");
