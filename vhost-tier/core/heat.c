@@ -138,7 +138,7 @@ static inline void miss(const HeatModel *model, Heat *heat, Log2 interval)
 static inline void hit(const HeatModel *model, Heat *heat, Log2 interval)
 {
     const LogTables *tables = &model->tables;
-    bool believable = heat->again || !heat_seen(heat);
+    bool believable = heat->again || heat_rate(model, heat) + heat_exposure(model, heat) < HEAT_FEW_ACCESSES;
     Log2 rate, before, accesses, after;
 
     recall(model, heat, interval + (believable ? HEAT_MAX_INTERVALS_AGAIN : HEAT_MAX_INTERVALS), &rate,

@@ -11,13 +11,13 @@
  *   adds the accesses that it stands for at the rate known so far (log2_hits()), since a bit saturates. A
  *   counted rate r over w seconds adds r * w to a and w to b.
  * - The past must not outweigh the present, or a page that turned hot would be believed too late. So what
- *   was known counts, at the next observation, for at most HEAT_MAX_ACCESSES accesses; against a set bit
- *   for at most HEAT_MAX_INTERVALS of its own intervals; and against one that follows a set bit for
- *   HEAT_MAX_INTERVALS_AGAIN: now and then a cold page is hit by chance, hardly ever twice running. A short
- *   interval without a hit says little, and costs nothing of what was known.
+ *   was known counts, at the next observation, for at most HEAT_MAX_ACCESSES accesses; against a set bit for
+ *   at most HEAT_MAX_INTERVALS of its own intervals; and only for HEAT_MAX_INTERVALS_AGAIN where the bit
+ *   before was set too, or fewer than HEAT_FEW_ACCESSES were known: now and then a cold page is hit by
+ *   chance, hardly ever twice running. A short interval without a hit says little, and costs nothing of what was known.
  * - Exposure halves each half-life that passes (the rate stays: it is only less sure).
  * - A granule never seen is taken for a typical one (the median rate, from the planner), known from half an
- *   access, and against a set bit or a counted rate for HEAT_MAX_INTERVALS_AGAIN at most.
+ *   access, and against a counted rate for HEAT_MAX_INTERVALS_AGAIN at most.
  *
  * How sure a rate is follows from a alone (log2_width()): the planner takes the lower end for what it would
  * promote, the upper end for what it would evict.
@@ -42,6 +42,7 @@
 #define HEAT_DECAY_ONE 256
 
 #define HEAT_MAX_ACCESSES (2 * LOG2_ONE)        /* log2: 4 accesses */
+#define HEAT_FEW_ACCESSES (-3 * LOG2_ONE / 4)   /* log2: 0.6 accesses */
 #define HEAT_MAX_INTERVALS (4 * LOG2_ONE)       /* log2: 16 intervals */
 #define HEAT_MAX_INTERVALS_AGAIN (LOG2_ONE / 2) /* log2: 1.4 intervals */
 
