@@ -18,8 +18,8 @@
  *   FREEZE, THAW                       ------->  status; around live migration
  *   REGION_DEL                         ------->  status; from then on the daemon does not touch the range
  *
- * Every request of QEMU's but HELLO is answered by TierMsgStatus with the request's number and TIER_MSG_REPLY; the daemon answers in
- * order. What the daemon sends of its own accord (STATS, STATE, CONFIG) is not answered. QEMU never waits for an answer: it reads
+ * Every request of QEMU's but HELLO is answered by TierMsgStatus with the request's number and TIER_MSG_REPLY, and so is a HELLO that is
+ * refused; the daemon answers in order. What the daemon sends of its own accord (STATS, STATE, CONFIG) is not answered. QEMU never waits for an answer: it reads
  * when there is something, and a daemon that is slow or gone costs the guest nothing. A refused message is answered with an
  * errno and a text; a malformed one (framing, version, size, reserved bits, descriptors) ends the connection.
  *
@@ -92,7 +92,10 @@ typedef enum TierHugepages {
     TIER_HUGEPAGES_HUGETLB = 2,
 } TierHugepages;
 
-/* CONFIG. From QEMU: what the user set. From the daemon: what is in force, after 'tierctl set'. */
+/*
+ * CONFIG. From QEMU: what the user set. From the daemon: what is in force, after 'tierctl set'; QEMU takes over ceiling, floor,
+ * weight and mode, which must fit the backend (else it disconnects). Tiers and huge pages are QEMU's to say.
+ */
 typedef struct TierMsgConfig {
     uint64_t fast_size;             /* bytes: ceiling of what this backend may hold in tier 0 */
     uint64_t fast_min;              /* bytes: floor; <= fast_size */
@@ -126,7 +129,8 @@ typedef struct TierMsgRegionDel {
 
 /*
  * FREEZE: moves pause (dirty logging runs), and, where asked, every armed page is disarmed (before postcopy). THAW ends both; it
- * has the same payload, with flags 0.
+ * has the same payload, with flags 0. FREEZE may come before REGION_ADD (at a migration's destination). Right after it QEMU may
+ * unregister the range from the userfaultfd itself (a background snapshot needs one of its own): register it anew at THAW.
  */
 #define TIER_FREEZE_DISARM (1u << 0)
 
