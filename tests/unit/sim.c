@@ -103,7 +103,7 @@ static void watch(Sim *sim, size_t first, uint64_t interval_ns)
     policy_evidence_bits(sim->policy, POLICY_SOURCE_RWP, SIM_REGION, first, n, &bits, interval_ns, sim->now_ns);
 }
 
-static void carry_out(Sim *sim)
+void sim_plan(Sim *sim)
 {
     const PolicyPlan *plan = policy_plan(sim->policy, sim->now_ns);
     uint64_t recent = sim->now_ns - 10 * SECOND;
@@ -139,7 +139,7 @@ void sim_run(Sim *sim, double seconds, unsigned rounds, double sampled, const ui
         at = intervals_ns[at + 1] ? at + 1 : 0;
         sim->now_ns += SECOND / rounds;
         if ((round + 1) % rounds == 0) {
-            carry_out(sim);
+            sim_plan(sim);
         }
     }
 }

@@ -50,6 +50,9 @@ void sim_scan(Sim *sim, size_t at, size_t length, double accesses_per_s);
  */
 void sim_run(Sim *sim, double seconds, unsigned rounds, double sampled, const uint64_t *intervals_ns);
 
+/* Plan at sim->now_ns and carry it out in full. */
+void sim_plan(Sim *sim);
+
 /* The true share of accesses to tier 0; and the most that any placement within the budget could have. */
 double sim_hit_ratio(const Sim *sim);
 double sim_oracle(const Sim *sim);

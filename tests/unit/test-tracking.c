@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sampler and policy together, on a guest in miniature whose pages are armed: each tells, for one fault, when it is
+ * next touched. Where the sampler looks is up to the policy's uncertainty, and what the policy learns is up to that.
+ */
+#include <glib.h>
+#include <math.h>
+
+#include "sim.h"
+#include "sources/sampler.h"
+
+#define SECOND UINT64_C(1000000000)
+#define TICK_NS (2 * SECOND / 1000)
+#define BLOCK SAMPLER_BLOCK_GRANULES
+#define WORTH_MIN 20.0              /* as the source has it */
+
+/* What the lab measures, with a fault of 50 us. */
+static const PolicyConfig lab = {
+    .heat_half_life_ns = 30 * SECOND,
+    .heat_life_ns = 60 * SECOND,
+    .n_tiers = 2,
+    .touch_accesses = 16,
+    .costs = {.latency_ns = {50, 650}, .move_4k_ns = 500000, .move_2m_ns = 250000000},
+};
+
+typedef struct Tracked {
+    Sim *sim;
+    Sampler *sampler;
+    SamplerBudget budget;
+    double *touch_ns;               /* when an armed page is touched next */
+} Tracked;
+
+static void tracked_init(Tracked *tracked, Sim *sim, double share)
+{
+    tracked->sim = sim;
+    tracked->touch_ns = g_new0(double, sim->n);
+    sampler_budget_init(&tracked->budget, share, 50000, sim->now_ns);
+    tracked->sampler = sampler_new(sim->n, 1, &tracked->budget, 1);
+}
+
+static void tracked_clear(Tracked *tracked)
+{
+    sampler_free(tracked->sampler);
+    g_free(tracked->touch_ns);
+}
+
+static void draw_touch(Tracked *tracked, size_t page)
+{
+    double wait_s = -log(1 - rng_uniform(&tracked->sim->rng)) / tracked->sim->rate[page];
+
+    tracked->touch_ns[page] = (double)tracked->sim->now_ns + wait_s * SECOND;
+}
+
+static void look(Tracked *tracked, size_t block)
+{
+    Sim *sim = tracked->sim;
+    uint64_t since_ns, watched = sampler_watched(tracked->sampler, block, &since_ns), touched = 0;
+
+    for (size_t i = 0; i < BLOCK; i++) {
+        bool seen = watched >> i & 1 && tracked->touch_ns[block * BLOCK + i] <= sim->now_ns;
+
+        touched |= (uint64_t)seen << i;
+    }
+    for (size_t i = 0; i < BLOCK; i++) {
+        uint64_t bit = touched >> i & 1;
+
+        if (watched >> i & 1) {
+            policy_evidence_bits(sim->policy, POLICY_SOURCE_RWP, SIM_REGION, block * BLOCK + i, 1, &bit,
+                                 sim->now_ns - since_ns, sim->now_ns);
+        }
+    }
+    sampler_looked(tracked->sampler, block, touched, sim->now_ns);
+}
+
+static void score(void *opaque, size_t block, uint8_t *scores)
+{
+    const Sim *sim = opaque;
+
+    policy_uncertainty(sim->policy, SIM_REGION, block * BLOCK, BLOCK, sim->now_ns, scores);
+}
+
+static void arm(Tracked *tracked)
+{
+    double worth;
+    uint64_t unused;
+    size_t block;
+
+    while (tracked->budget.tokens_ns > 0) {
+        block = sampler_pick(tracked->sampler, score, tracked->sim, tracked->sim->now_ns, &worth);
+        if (block == SAMPLER_NONE || worth < WORTH_MIN) {
+            return;
+        }
+        if (sampler_watched(tracked->sampler, block, &unused)) {
+            look(tracked, block);
+        }
+        for (size_t i = 0; i < BLOCK; i++) {
+            draw_touch(tracked, block * BLOCK + i);
+        }
+        sampler_armed(tracked->sampler, block, tracked->sim->now_ns);
+    }
+}
+
+static void run(Tracked *tracked, uint64_t seconds)
+{
+    Sim *sim = tracked->sim;
+
+    for (uint64_t tick = 1; tick <= seconds * SECOND / TICK_NS; tick++) {
+        size_t block;
+
+        sim->now_ns += TICK_NS;
+        sampler_budget_refill(&tracked->budget, sim->now_ns);
+        while ((block = sampler_due(tracked->sampler, sim->now_ns)) != SAMPLER_NONE) {
+            look(tracked, block);
+        }
+        arm(tracked);
+        if (tick % (SECOND / TICK_NS) == 0) {
+            sim_plan(sim);
+        }
+    }
+}
+
+static double share_of_oracle(const Sim *sim)
+{
+    return sim_hit_ratio(sim) / sim_oracle(sim);
+}
+
+static void finds_and_follows_a_hot_set_at_five_percent(void)
+{
+    g_autoptr(Sim) sim = sim_new(&lab, 7168, 0.2, 91);
+    Tracked tracked;
+
+    sim_gups(sim, 512, 0.9, 120000);
+    tracked_init(&tracked, sim, 0.05);
+    run(&tracked, 15);
+    g_test_message("after 15 s: %.3f of the oracle", share_of_oracle(sim));
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.9);
+    run(&tracked, 15);
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
+    sim_reset_counts(sim);
+    run(&tracked, 30);
+    g_test_message("after 60 s: %.3f; in the last 30 s %" G_GUINT64_FORMAT " pages moved, %" G_GUINT64_FORMAT " undone",
+                   share_of_oracle(sim), sim->moved_bytes / 4096, sim->undone_bytes / 4096);
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
+    g_assert_cmpuint(sim->undone_bytes * 20, <=, sim->moved_bytes);
+    sim_gups(sim, 512, 0.9, 120000);
+    for (size_t i = 0; i < sim->n; i++) {
+        draw_touch(&tracked, i);
+    }
+    run(&tracked, 30);
+    g_test_message("30 s after a jump: %.3f", share_of_oracle(sim));
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.9);
+    tracked_clear(&tracked);
+}
+
+static void finds_a_hot_set_at_one_percent_too(void)
+{
+    g_autoptr(Sim) sim = sim_new(&lab, 7168, 0.2, 92);
+    Tracked tracked;
+
+    sim_gups(sim, 512, 0.9, 120000);
+    tracked_init(&tracked, sim, 0.01);
+    run(&tracked, 60);
+    g_test_message("after 60 s: %.3f of the oracle", share_of_oracle(sim));
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.9);
+    tracked_clear(&tracked);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/tracking/finds_and_follows_a_hot_set_at_five_percent", finds_and_follows_a_hot_set_at_five_percent);
+    g_test_add_func("/tracking/finds_a_hot_set_at_one_percent_too", finds_a_hot_set_at_one_percent_too);
+    return g_test_run();
+}
