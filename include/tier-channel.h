@@ -94,7 +94,7 @@ typedef enum TierHugepages {
 
 /*
  * CONFIG. From QEMU: what the user set. From the daemon: what is in force, after 'tierctl set'; QEMU takes over ceiling, floor,
- * weight and mode, which must fit the backend (else it disconnects). Tiers and huge pages are QEMU's to say.
+ * weight and mode, with sizes cut to the backend's and to whole pages. Tiers and huge pages are QEMU's to say.
  */
 typedef struct TierMsgConfig {
     uint64_t fast_size;             /* bytes: ceiling of what this backend may hold in tier 0 */

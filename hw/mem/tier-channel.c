@@ -329,14 +329,20 @@ static bool on_answer(TierChannel *channel, const TierMsgHeader *header,
 
 /* What the daemon sends of its own accord */
 
-/* The operator changed settings ('tierctl set'): they are ours from now on. */
+/*
+ * The operator changed settings ('tierctl set'): they are ours from now on. He
+ * sets sizes for the VM, of which this may be but a part: they are fitted.
+ */
 static bool on_config(TierChannel *channel, const TierMsgConfig *config,
                       Error **errp)
 {
     MemoryBackendTier *tier = channel->tier;
+    uint64_t page_size = memory_backend_tier_page_size(tier);
+    uint64_t fast_size = MIN(config->fast_size, MEMORY_BACKEND(tier)->size);
+    uint64_t fast_min = MIN(config->fast_min, fast_size);
     TierSettings settings = {
-        .fast_size = config->fast_size,
-        .fast_min = config->fast_min,
+        .fast_size = QEMU_ALIGN_DOWN(fast_size, page_size),
+        .fast_min = QEMU_ALIGN_DOWN(fast_min, page_size),
         .weight = config->weight,
         .mode = (MemoryTierMode)config->mode,
     };

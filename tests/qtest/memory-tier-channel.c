@@ -399,6 +399,33 @@ static void takes_over_what_the_operator_set(void)
     stop_qemu(qts, peer);
 }
 
+static void fits_what_the_operator_set(void)
+{
+    Peer *peer;
+    QTestState *qts = start_connected(&peer, "");
+    TierMsgConfig config = good_config();
+    QDict *backend;
+
+    config.fast_size = UINT64_MAX;
+    config.fast_min = 2 * MIB + 1;
+    config.mode = TIER_MODE_ON;         /* with one tier */
+    peer_send_msg(peer, TIER_MSG_CONFIG, 0, &config, sizeof(config));
+    for (int i = 0; i < 500; i++) {
+        backend = query_backend(qts);
+        if (qdict_get_int(backend, "weight") == 50) {
+            break;
+        }
+        qobject_unref(backend);
+        g_usleep(10000);
+        g_assert_cmpint(i, <, 499);
+    }
+    g_assert_cmpint(qdict_get_int(backend, "fast-size"), ==, 64 * MIB);
+    g_assert_cmpint(qdict_get_int(backend, "fast-min"), ==, 2 * MIB);
+    g_assert_cmpstr(qdict_get_str(backend, "mode"), ==, "observe");
+    qobject_unref(backend);
+    stop_qemu(qts, peer);
+}
+
 static void shows_what_the_daemon_tells(void)
 {
     Peer *peer;
@@ -493,6 +520,7 @@ void add_channel_tests(void)
     ADD(tells_what_memory_tier_set_changed);
     ADD(shows_why_the_daemon_refused);
     ADD(takes_over_what_the_operator_set);
+    ADD(fits_what_the_operator_set);
     ADD(shows_what_the_daemon_tells);
     ADD(a_flood_of_states_is_a_trickle_of_events);
 #undef ADD
