@@ -42,8 +42,7 @@ static void backend_close(Backend *backend, const char *why)
         return;
     }
     backend->closing = true;
-    vm_complain(backend->vm, "VM '%s': the channel to process %d ends: %s", backend->vm->name,
-                (int)backend->peer.pid, why);
+    vm_log(backend->vm, G_LOG_LEVEL_WARNING, "the channel to process %d ends: %s", (int)backend->peer.pid, why);
 }
 
 /* Write what waits; true when the connection still lives. */
@@ -151,8 +150,8 @@ static bool on_hello(void *opaque, const TierMsgHello *msg, GError **errp)
     channel_text_copy(answer.vm, sizeof(answer.vm), backend->vm->name);
     channel_text_copy(answer.backend, sizeof(answer.backend), VHOST_TIER_VERSION);
     queue_message(backend, TIER_MSG_HELLO, TIER_MSG_REPLY, &answer, sizeof(answer));
-    g_message("VM '%s': process %d connects: backend '%s' of '%s'", backend->vm->name, (int)backend->peer.pid,
-              msg->backend, msg->vm);
+    vm_log(backend->vm, G_LOG_LEVEL_MESSAGE, "process %d connects: backend '%s' of '%s'", (int)backend->peer.pid,
+           msg->backend, msg->vm);
     return true;
 }
 
@@ -326,8 +325,8 @@ static bool receive(Backend *backend)
         }
         return true;
     case CHANNEL_REFUSED:
-        vm_complain(backend->vm, "VM '%s': process %d: %s refused: %s", backend->vm->name,
-                    (int)backend->peer.pid, channel_request_name(backend->channel.request), err->message);
+        vm_log(backend->vm, G_LOG_LEVEL_WARNING, "process %d: %s refused: %s", (int)backend->peer.pid,
+               channel_request_name(backend->channel.request), err->message);
         queue_status(backend, backend->channel.request, err);
         return true;
     case CHANNEL_MALFORMED:
@@ -393,7 +392,7 @@ Backend *backend_new(Vm *vm, int sock)
     channel_init(&backend->channel);
     if (!peer_identify(sock, &backend->peer, &err) || !admit(vm, &backend->peer, &err)) {
         queue_status(backend, TIER_MSG_HELLO, err);
-        vm_complain(vm, "VM '%s': connection refused: %s", vm->name, err->message);
+        vm_log(vm, G_LOG_LEVEL_WARNING, "connection refused: %s", err->message);
         backend_free(backend);
         return NULL;
     }

@@ -41,7 +41,7 @@ static JsonObject *vm_json(Vm *vm, bool regions)
 {
     g_autoptr(Snapshot) snapshot = vm_snapshot(vm);
 
-    return snapshot_json(snapshot, vm_name(vm), vm_socket(vm), regions);
+    return snapshot_json(snapshot, vm_name(vm), vm_socket(vm), regions, (uint64_t)g_get_monotonic_time() * 1000);
 }
 
 /* The VM that the call names; answers with an error, and returns NULL, where there is none. */

@@ -49,7 +49,7 @@ static bool look_piece(Vm *vm, VmRegion *region)
     g_autoptr(GError) err = NULL;
 
     if (!mover_where(region->backend->mover, &region->region, region->look_at, n, tiers, &err)) {
-        vm_complain(vm, "VM '%s': cannot tell where its pages are: %s", vm->name, err->message);
+        vm_log(vm, G_LOG_LEVEL_WARNING, "cannot tell where its pages are: %s", err->message);
         return false;
     }
     policy_place(vm->policy, region->region.id, region->look_at, n, tiers);
@@ -290,6 +290,7 @@ static void epoch(Vm *vm, uint64_t now_ns)
 {
     epoch_forget_moves(vm);
     if (vm->regions->len > 0 && vm->mode != TIER_MODE_OFF) {
+        tracking_catch_up(vm);
         look_around(vm);
         if (vm->has_budget && !vm_frozen(vm)) {
             if (vm->mode == TIER_MODE_ON) {

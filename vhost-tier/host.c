@@ -16,7 +16,8 @@
 #include "socket.h"
 #include "tier-channel.h"
 
-#define REGISTER_FILE "vms"
+#define REGISTER_FILE  "vms"
+#define SHARE_DELAY_MS 20
 
 typedef struct HostVm {
     Host *host;
@@ -34,6 +35,7 @@ struct Host {
     GHashTable *vms;            /* name -> HostVm; those that end are not in it */
     double start_s;
     unsigned n_ending;
+    guint share_timer;          /* tier 0 is about to be split anew */
     uint64_t gone_cpu_ns;       /* helpers' time of VMs that have ended */
     void (*stopped)(void *opaque);
     void *opaque;
@@ -131,11 +133,26 @@ static void share_out(Host *host)
     }
 }
 
+static gboolean on_share_timer(gpointer opaque)
+{
+    Host *host = opaque;
+
+    host->share_timer = 0;
+    share_out(host);
+    return G_SOURCE_REMOVE;
+}
+
+/* Soon, but not for each of many changes: a QEMU that changes its mind all the time costs the others nothing. */
+static void share_out_soon(Host *host)
+{
+    if (!host->share_timer) {
+        host->share_timer = g_timeout_add(SHARE_DELAY_MS, on_share_timer, host);
+    }
+}
+
 static void on_vm_changed(Vm *vm, void *opaque)
 {
-    HostVm *entry = opaque;
-
-    share_out(entry->host);
+    share_out_soon(((HostVm *)opaque)->host);
 }
 
 /* --- VMs --- */
@@ -269,7 +286,7 @@ bool host_vm_del(Host *host, const char *name, VmDone done, void *opaque, GError
         register_save(host);
     }
     vm_end(host, entry);
-    share_out(host);
+    share_out_soon(host);
     return true;
 }
 
@@ -337,6 +354,7 @@ void host_stop(Host *host, void (*done)(void *opaque), void *opaque)
 
 void host_free(Host *host)
 {
+    g_clear_handle_id(&host->share_timer, g_source_remove);
     g_hash_table_unref(host->vms);
     g_free(host->runtime_dir);
     g_free(host);

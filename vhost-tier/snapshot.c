@@ -6,6 +6,9 @@
 
 #include <math.h>
 
+/* Longer than any epoch that can be configured. */
+#define HELD_UP_S 120
+
 static void clear_source(void *data)
 {
     g_free(((SnapshotSource *)data)->problem);
@@ -166,7 +169,19 @@ static JsonArray *regions_json(const Snapshot *snapshot)
     return list;
 }
 
-JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions)
+static void set_reason(JsonObject *vm, const Snapshot *snapshot, uint64_t now_ns)
+{
+    const uint64_t age_s = (now_ns - snapshot->made_ns) / G_GUINT64_CONSTANT(1000000000);
+    g_autofree char *text = NULL;
+
+    if (snapshot->configured && age_s >= HELD_UP_S) {
+        text = g_strdup_printf("the VM's thread is held up: it last reported %" G_GUINT64_FORMAT
+                               " s ago; the kernel's log may say by what", age_s);
+    }
+    set_string(vm, "state_reason", text ? text : snapshot->state_reason);
+}
+
+JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions, uint64_t now_ns)
 {
     static const char *const modes[] = { "off", "observe", "on" };
     JsonObject *vm = json_object_new();
@@ -178,7 +193,7 @@ JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char
         json_object_set_int_member(vm, "pid", snapshot->pid);
     }
     json_object_set_array_member(vm, "state", state_json(snapshot->state));
-    set_string(vm, "state_reason", snapshot->state_reason);
+    set_reason(vm, snapshot, now_ns);
     json_object_set_string_member(vm, "mode", modes[snapshot->mode]);
     set_size(vm, "fast_size", snapshot->fast_size);
     set_size(vm, "fast_min", snapshot->fast_min);

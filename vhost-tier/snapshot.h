@@ -57,7 +57,10 @@ Snapshot *snapshot_ref(Snapshot *snapshot);
 void snapshot_unref(Snapshot *snapshot);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Snapshot, snapshot_unref)
 
-/* What 'query-vm' returns (docs/control.md); with @regions false, what 'query-vms' lists. The caller owns it. */
-JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions);
+/*
+ * What 'query-vm' returns (docs/control.md); with @regions false, what 'query-vms' lists. A connected VM whose snapshot is
+ * old is held up: @now_ns (monotonic) tells, and 'state_reason' then says so. The caller owns the result.
+ */
+JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions, uint64_t now_ns);
 
 #endif /* VHOST_TIER_SNAPSHOT_H */

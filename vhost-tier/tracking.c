@@ -4,10 +4,31 @@
  *
  * All that this kernel can do and the configuration allows run side by side, with one exception: RWP and WP exclude each other on
  * one mapping, so WP gets what RWP could not take. Why one does not run, or not everywhere, is kept for 'tierctl show'.
+ *
+ * Each region that comes or goes has DAMON start anew, for all VMs, since the host has but one list of its threads. A QEMU that
+ * adds and removes memory for ever would blind the others, so each VM has tokens for that: as many as a VM has regions at most, and
+ * then one more in a while. A region without one is watched later.
  */
 #include <string.h>
 
 #include "vm-impl.h"
+
+#define TOKENS_MAX   ((double)VM_MAX_REGIONS)
+#define TOKEN_NS     (30 * 1e9)     /* for one more */
+
+/* A token for a region to be watched; false when none is left. */
+static bool token_take(Vm *vm)
+{
+    const uint64_t now_ns = vm_now_ns();
+
+    vm->watch_tokens = MIN(vm->watch_tokens + (double)(now_ns - vm->watch_tokens_ns) / TOKEN_NS, TOKENS_MAX);
+    vm->watch_tokens_ns = now_ns;
+    if (vm->watch_tokens < 1) {
+        return false;
+    }
+    vm->watch_tokens -= 1;
+    return true;
+}
 
 static void set_problem(Tracker *tracker, const char *problem)
 {
@@ -37,6 +58,10 @@ static void tracker_add_regions(Vm *vm, size_t index)
             (tracker->class->id == POLICY_SOURCE_WP && taken_by(vm, region, POLICY_SOURCE_RWP))) {
             continue;
         }
+        if (!token_take(vm)) {
+            set_problem(tracker, "QEMU adds memory too often; what is new is watched later");
+            return;
+        }
         if (tracker->class->region_add(tracker->source, &region->region, &err)) {
             region->tracked |= 1u << index;
             tracker->due_ns = 0;
@@ -44,8 +69,8 @@ static void tracker_add_regions(Vm *vm, size_t index)
             /* Not asked again for this region: what is missing does not come later. */
             region->refused |= 1u << index;
             set_problem(tracker, err->message);
-            g_message("VM '%s': source %s does not watch region %u: %s", vm->name, tracker->class->name,
-                      region->region.id, err->message);
+            vm_log(vm, G_LOG_LEVEL_MESSAGE, "source %s does not watch region %u: %s", tracker->class->name,
+                   region->region.id, err->message);
         }
     }
 }
@@ -67,7 +92,7 @@ static void tracker_start(Vm *vm, Tracker *tracker)
     if (!tracker->source) {
         tracker->refused = true;
         set_problem(tracker, err->message);
-        g_message("VM '%s': source %s does not run: %s", vm->name, tracker->class->name, err->message);
+        vm_log(vm, G_LOG_LEVEL_MESSAGE, "source %s does not run: %s", tracker->class->name, err->message);
         return;
     }
     if (vm->trackers_paused) {
@@ -105,6 +130,15 @@ static bool wants_pause(const Vm *vm)
         }
     }
     return false;
+}
+
+void tracking_catch_up(Vm *vm)
+{
+    for (size_t i = 0; i < vm->facts->n_sources; i++) {
+        if (vm->trackers[i].source && !vm->trackers_paused) {
+            tracker_add_regions(vm, i);
+        }
+    }
 }
 
 void tracking_update(Vm *vm)

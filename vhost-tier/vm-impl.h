@@ -106,16 +106,18 @@ struct Vm {
     char *trace_file;
     char *state_reason;
     uint32_t state;
-    uint64_t complaints_since_ns;
-    unsigned complaints;        /* since then */
+    uint64_t logged_since_ns;
+    unsigned logged;            /* lines since then */
+    double watch_tokens;        /* how many regions may be watched anew: tracking.c */
+    uint64_t watch_tokens_ns;   /* as of then */
 };
 
 /* --- vm.c --- */
 uint64_t vm_now_ns(void);
 /* Have 'changed' called in the main thread; several notices may become one. */
 void vm_tell_changed(Vm *vm);
-/* A warning about a peer, at most some per minute, so that a hostile one can't fill the log. */
-void vm_complain(Vm *vm, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Log something that a peer brought about: at most some lines per minute, so that a hostile one can't fill the log. */
+void vm_log(Vm *vm, GLogLevelFlags level, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /* --- vm-state.c --- */
 /* Something that others must know has changed: work out what is in force now, tell trackers, policy, arbiter and QEMU. */
@@ -148,6 +150,8 @@ void backend_send_state(Backend *backend, uint32_t state, const char *text);
 /* --- tracking.c: the sources of a VM --- */
 /* Start, stop, pause what mode and freezing ask for, and have regions watched that are not yet. */
 void tracking_update(Vm *vm);
+/* Have regions watched that had to wait. */
+void tracking_catch_up(Vm *vm);
 void tracking_region_del(Vm *vm, VmRegion *region);
 void tracking_stop(Vm *vm);
 /* Run the sources that are due; returns when the next one is (UINT64_MAX: none). */

@@ -183,8 +183,8 @@ bool vm_region_add(Vm *vm, VmRegion *region, GError **errp)
     }
     vm->next_region++;
     g_ptr_array_add(vm->regions, region);
-    g_message("VM '%s': region %u '%s': %" G_GUINT64_FORMAT " MiB at 0x%" G_GINT64_MODIFIER "x, pages of %"
-              G_GUINT64_FORMAT " KiB", vm->name, r->id, region->name, r->size >> 20, r->hva, r->page_size >> 10);
+    vm_log(vm, G_LOG_LEVEL_MESSAGE, "region %u '%s': %" G_GUINT64_FORMAT " MiB at 0x%" G_GINT64_MODIFIER "x, pages of %"
+           G_GUINT64_FORMAT " KiB", r->id, region->name, r->size >> 20, r->hva, r->page_size >> 10);
     epoch_kick(vm);
     return true;
 }

@@ -23,7 +23,7 @@ static bool write_all(void *opaque, const void *data, size_t len)
             continue;
         }
         if (n <= 0) {
-            vm_complain(vm, "VM '%s': the trace %s ends early: %s", vm->name, vm->trace_file, g_strerror(errno));
+            vm_log(vm, G_LOG_LEVEL_WARNING, "the trace %s ends early: %s", vm->trace_file, g_strerror(errno));
             return false;
         }
         at += n;

@@ -22,7 +22,7 @@
 
 #include "core/trace.h"
 
-#define COMPLAINTS_PER_MINUTE 20
+#define LOG_LINES_PER_MINUTE 100
 
 typedef struct Request {
     Vm *vm;
@@ -229,26 +229,26 @@ static gboolean tell_stopped(gpointer data)
 
 /* --- the thread --- */
 
-void vm_complain(Vm *vm, const char *format, ...)
+void vm_log(Vm *vm, GLogLevelFlags level, const char *format, ...)
 {
     const uint64_t now_ns = vm_now_ns();
     g_autofree char *text = NULL;
     va_list ap;
 
-    if (now_ns - vm->complaints_since_ns > 60 * G_GUINT64_CONSTANT(1000000000)) {
-        if (vm->complaints > COMPLAINTS_PER_MINUTE) {
-            g_warning("VM '%s': %u more warnings were left out", vm->name, vm->complaints - COMPLAINTS_PER_MINUTE);
+    if (now_ns - vm->logged_since_ns > 60 * G_GUINT64_CONSTANT(1000000000)) {
+        if (vm->logged > LOG_LINES_PER_MINUTE) {
+            g_warning("VM '%s': %u more messages were left out", vm->name, vm->logged - LOG_LINES_PER_MINUTE);
         }
-        vm->complaints_since_ns = now_ns;
-        vm->complaints = 0;
+        vm->logged_since_ns = now_ns;
+        vm->logged = 0;
     }
-    if (++vm->complaints > COMPLAINTS_PER_MINUTE) {
+    if (++vm->logged > LOG_LINES_PER_MINUTE) {
         return;
     }
     va_start(ap, format);
     text = g_strdup_vprintf(format, ap);
     va_end(ap);
-    g_warning("%s", text);
+    g_log(G_LOG_DOMAIN, level, "VM '%s': %s", vm->name, text);
 }
 
 static gboolean on_connection(int fd, GIOCondition condition, void *opaque)
@@ -259,7 +259,7 @@ static gboolean on_connection(int fd, GIOCondition condition, void *opaque)
 
     if (sock < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-            vm_complain(vm, "VM '%s': cannot accept a connection on %s: %s", vm->name, vm->socket, g_strerror(errno));
+            vm_log(vm, G_LOG_LEVEL_WARNING, "cannot accept a connection on %s: %s", vm->socket, g_strerror(errno));
             /* Out of descriptors, say: the socket stays readable, so don't spin on it. */
             g_usleep(10000);
         }
@@ -316,6 +316,8 @@ Vm *vm_start(const char *name, const char *socket, int listen_fd, const Facts *f
     vm->listen_fd = listen_fd;
     vm->trace_fd = -1;
     vm->next_region = 1;
+    vm->watch_tokens = VM_MAX_REGIONS;
+    vm->watch_tokens_ns = vm_now_ns();
     vm->mode = TIER_MODE_OFF;
     vm->weight = 1;
     vm->epoch_ns = facts->config->epoch_ms * 1000000;
