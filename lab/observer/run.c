@@ -4,10 +4,12 @@
  */
 #include "run.h"
 
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/fields.h"
 #include "daemon.h"
@@ -202,10 +204,10 @@ static guint interval_of_90(const Run *run, guint switched_on, guint end, const 
     return end;
 }
 
-/* What came of it: intervals up to @switched_on are "before". */
-static void conclude(const Run *run, guint switched_on, RunResult *result)
+/* What came of it: intervals up to @switched_on are "before", those from @steady are "after". */
+static void conclude(const Run *run, guint switched_on, guint steady, RunResult *result)
 {
-    guint end = truth_length(run->watch->truth), steady = end - MAX((end - switched_on) / 3, 1), arrived;
+    guint end = truth_length(run->watch->truth), arrived;
     TruthInterval before = truth_sum(run->watch->truth, 0, switched_on);
     TruthInterval since = truth_sum(run->watch->truth, switched_on, end),
                   after = truth_sum(run->watch->truth, steady, end);
@@ -229,29 +231,48 @@ static void conclude(const Run *run, guint switched_on, RunResult *result)
     }
 }
 
+static guint last_third(const RunParams *params)
+{
+    return params->before_s + params->seconds - MAX(params->seconds / 3, 1);
+}
+
 bool run_none(const RunParams *params, RunResult *result, GError **errp)
 {
     g_auto(Run) run = {.params = params};
 
     print_heading("nobody tiers");
     if (!start(&run, "memory-backend-memfd,share=on", NULL, errp) ||
-        !(run.watch = watch_new(run.guest, errp)) || !observe(&run, 2 * MAX(params->before_s, 1), errp)) {
+        !(run.watch = watch_new(run.guest, errp)) || !observe(&run, 2 * params->before_s, errp)) {
         return false;
     }
-    conclude(&run, MAX(params->before_s, 1), result);
+    conclude(&run, params->before_s, params->before_s, result);
     result->cpu_share = 0;
     return true;
+}
+
+/*
+ * Have the kernel demote what is cold on node 0, as it would sooner or later: QEMU's heap, say. What of that it did
+ * later would be DRAM for the guest beyond its budget. A kernel without this file does it later.
+ */
+static void demote_cold(void)
+{
+    int fd = open("/sys/devices/system/node/node0/reclaim", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        return;
+    }
+    while (write(fd, "4M", 2) == 2) {       /* until it finds less than that */
+    }
+    close(fd);
 }
 
 /* Occupy node 0 but for the guest's budget. */
 static bool occupy(Run *run, GError **errp)
 {
     run->hog = hog_new(0);
-    if (!keep_hog(run, errp)) {
-        return false;
-    }
-    /* Filling the node may have made the kernel look for room: put back what it took of the guest's. */
-    return place(run, errp);
+    demote_cold();
+    /* Demoting took of the guest's pages, too, and filling the node may: put them back. */
+    return place(run, errp) && keep_hog(run, errp) && place(run, errp);
 }
 
 bool run_numa_balancing(const RunParams *params, RunResult *result, GError **errp)
@@ -266,20 +287,20 @@ bool run_numa_balancing(const RunParams *params, RunResult *result, GError **err
      */
     reserve = setting_new("/proc/sys/vm/min_free_kbytes", "4096", errp);
     lists = reserve ? setting_new("/proc/sys/vm/percpu_pagelist_high_fraction", "1000", errp) : NULL;
-    if (!lists || !start(&run, "memory-backend-memfd,share=on", NULL, errp) || !occupy(&run, errp) ||
-        !(run.watch = watch_new(run.guest, errp)) || !observe(&run, MAX(params->before_s, 1), errp)) {
+    demotion = lists ? setting_new("/sys/kernel/mm/numa/demotion_enabled", "1", errp) : NULL;
+    if (!demotion || !start(&run, "memory-backend-memfd,share=on", NULL, errp) || !occupy(&run, errp) ||
+        !(run.watch = watch_new(run.guest, errp)) || !observe(&run, params->before_s, errp)) {
         return false;
     }
     printf("-- %.0f MiB of node 0 are occupied; numa_balancing=2 from here\n",
            (double)hog_bytes(run.hog) / MIB);
     fflush(stdout);
     truth_mark(run.watch->truth);
-    demotion = setting_new("/sys/kernel/mm/numa/demotion_enabled", "1", errp);
-    balancing = demotion ? setting_new("/proc/sys/kernel/numa_balancing", "2", errp) : NULL;
+    balancing = setting_new("/proc/sys/kernel/numa_balancing", "2", errp);
     if (!balancing || !observe(&run, params->seconds, errp)) {
         return false;
     }
-    conclude(&run, MAX(params->before_s, 1), result);
+    conclude(&run, params->before_s, last_third(params), result);
     result->cpu_share = NAN;        /* in the kernel, on the guest's own CPU */
     return true;
 }
@@ -300,7 +321,7 @@ bool run_vhost_tier(const RunParams *params, RunResult *result, GError **errp)
     backend = g_strdup_printf("memory-backend-tier,mode=off,chardev=tier,fast-size=%" G_GUINT64_FORMAT,
                               run_budget(params));
     if (!start(&run, backend, chardev, errp) || !daemon_wait_vm(run.daemon, errp) ||
-        !(run.watch = watch_new(run.guest, errp)) || !observe(&run, MAX(params->before_s, 1), errp)) {
+        !(run.watch = watch_new(run.guest, errp)) || !observe(&run, params->before_s, errp)) {
         return false;
     }
     printf("-- mode=on from here\n");
@@ -312,7 +333,7 @@ bool run_vhost_tier(const RunParams *params, RunResult *result, GError **errp)
         return false;
     }
     cpu_ns = process_cpu_ns(run.daemon->process->pid) + process_cpu_ns(0) - cpu_ns;
-    conclude(&run, MAX(params->before_s, 1), result);
+    conclude(&run, params->before_s, last_third(params), result);
     result->cpu_share = (double)cpu_ns / 1000 / (double)(g_get_monotonic_time() - since);
     return true;
 }

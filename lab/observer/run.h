@@ -22,8 +22,8 @@ typedef struct RunParams {
     const char *accel;
     const char *folder;                     /* for sockets and logs */
     uint64_t footprint_bytes;
-    unsigned before_s;                      /* observed before tiering is switched on */
-    unsigned seconds;                       /* and after */
+    unsigned before_s;                      /* observed before tiering is switched on; at least 1 */
+    unsigned seconds;                       /* and after; at least 3 */
 } RunParams;
 
 #define RUN_FAST_SHARE  0.2
