@@ -6,211 +6,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <json-glib/json-glib.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon-process.h"
 #include "fake-qemu.h"
 
 #define RAM_BYTES (8 << 20)
 
-static const char *daemon_path;
-
-typedef struct Fixture {
-    char *dir, *config, *log;
-    char *socket_a, *socket_b;
-    GPid pid;
-    int control;
-} Fixture;
-
-/* --- the operator --- */
-
-static char *control_line(int control)
-{
-    g_autoptr(GString) line = g_string_new(NULL);
-    char c;
-
-    while (recv(control, &c, 1, 0) == 1 && c != '\n') {
-        g_string_append_c(line, c);
-    }
-    return g_string_free(g_steal_pointer(&line), FALSE);
-}
-
-/* Send a request line; returns the answer. */
-static JsonObject *control_raw(int control, const char *request)
-{
-    g_autofree char *text = g_strconcat(request, "\n", NULL);
-    g_autofree char *line = NULL;
-    g_autoptr(JsonNode) node = NULL;
-    g_autoptr(GError) err = NULL;
-
-    g_assert_cmpint(send(control, text, strlen(text), MSG_NOSIGNAL), ==, (ssize_t)strlen(text));
-    line = control_line(control);
-    node = json_from_string(line, &err);
-    g_assert_no_error(err);
-    g_assert_nonnull(node);
-    return json_object_ref(json_node_get_object(node));
-}
-
-static JsonObject *query_vm(Fixture *f, const char *name)
-{
-    g_autofree char *request = g_strdup_printf("{\"execute\":\"query-vm\",\"arguments\":{\"name\":\"%s\"}}", name);
-    g_autoptr(JsonObject) answer = control_raw(f->control, request);
-
-    g_assert_true(json_object_has_member(answer, "return"));
-    return json_object_ref(json_object_get_object_member(answer, "return"));
-}
-
-/* Wait until a VM's boolean @key is @value. */
-static void await_flag(Fixture *f, const char *name, const char *key, bool value)
-{
-    for (int i = 0; i < 100; i++) {
-        g_autoptr(JsonObject) vm = query_vm(f, name);
-
-        if (json_object_get_boolean_member(vm, key) == value) {
-            return;
-        }
-        g_usleep(50000);
-    }
-    g_error("VM '%s': '%s' did not become %d", name, key, value);
-}
-
-static void assert_error(Fixture *f, const char *request, const char *class, const char *says)
-{
-    g_autoptr(JsonObject) answer = control_raw(f->control, request);
-    JsonObject *error;
-
-    g_assert_true(json_object_has_member(answer, "error"));
-    error = json_object_get_object_member(answer, "error");
-    g_assert_cmpstr(json_object_get_string_member(error, "class"), ==, class);
-    if (!strstr(json_object_get_string_member(error, "desc"), says)) {
-        g_error("'%s' does not say '%s'", json_object_get_string_member(error, "desc"), says);
-    }
-}
-
-/* --- the daemon --- */
-
-static char *log_text(Fixture *f)
-{
-    char *text = NULL;
-
-    g_assert_true(g_file_get_contents(f->log, &text, NULL, NULL));
-    return text;
-}
-
-static void assert_log_says(Fixture *f, const char *text)
-{
-    for (int i = 0; i < 60; i++) {
-        g_autofree char *log = log_text(f);
-
-        if (strstr(log, text)) {
-            return;
-        }
-        g_usleep(50000);
-    }
-    {
-        g_autofree char *log = log_text(f);
-
-        g_error("the log does not say '%s':\n%s", text, log);
-    }
-}
-
-static void start(Fixture *f)
-{
-    g_autofree char *vm_a = g_strdup_printf("--vm=name=a,socket=%s", f->socket_a);
-    g_autofree char *vm_b = g_strdup_printf("--vm=name=b,socket=%s", f->socket_b);
-    g_autofree char *control = g_build_filename(f->dir, "control.sock", NULL);
-    g_autofree char *greeting = NULL;
-    const char *argv[] = {
-        daemon_path, "--runtime-dir", f->dir, "--config", f->config, "--log-level", "info", vm_a, vm_b, NULL,
-    };
-
-    f->pid = fork();
-    if (f->pid == 0) {
-        const int log = open(f->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-
-        prctl(PR_SET_PDEATHSIG, SIGKILL);       /* a test that fails leaves no daemon behind */
-        dup2(log, 2);
-        execv(daemon_path, (char **)argv);
-        _exit(127);
-    }
-    f->control = fake_qemu_connect(control);
-    if (f->control < 0) {
-        g_autofree char *log = log_text(f);
-
-        g_error("the daemon does not serve:\n%s", log);
-    }
-    greeting = control_line(f->control);
-    g_assert_nonnull(strstr(greeting, "\"vhost-tier\""));
-}
-
-static int stop(Fixture *f, int signal)
-{
-    int status;
-
-    if (f->pid == 0) {
-        return 0;
-    }
-    close(f->control);
-    kill(f->pid, signal);
-    g_assert_cmpint(waitpid(f->pid, &status, 0), ==, f->pid);
-    f->pid = 0;
-    return status;
-}
-
-static void set_up(Fixture *f, gconstpointer data)
-{
-    g_autofree char *config = NULL;
-
-    f->dir = g_dir_make_tmp("vhost-tier-XXXXXX", NULL);
-    f->log = g_build_filename(f->dir, "log", NULL);
-    f->config = g_build_filename(f->dir, "conf", NULL);
-    f->socket_a = g_build_filename(f->dir, "a.sock", NULL);
-    f->socket_b = g_build_filename(f->dir, "b.sock", NULL);
-    config = g_strdup_printf("[host]\nepoch-ms=100\ntrace-dir=%s/traces\nmax-vm-size=64M\n[sources]\nenable=wp\n", f->dir);
-    g_assert_true(g_file_set_contents(f->config, config, -1, NULL));
-    start(f);
-}
-
-static void remove_dir(const char *path)
-{
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *name;
-
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *child = g_build_filename(path, name, NULL);
-
-        if (g_unlink(child) < 0) {
-            remove_dir(child);
-        }
-    }
-    g_rmdir(path);
-}
-
-static void tear_down(Fixture *f, gconstpointer data)
-{
-    const int status = stop(f, SIGTERM);
-
-    if (status != 0) {
-        g_autofree char *log = log_text(f);
-
-        g_error("the daemon ended with status 0x%x:\n%s", (unsigned)status, log);
-    }
-    remove_dir(f->dir);
-    g_free(f->dir);
-    g_free(f->log);
-    g_free(f->config);
-    g_free(f->socket_a);
-    g_free(f->socket_b);
-}
-
 /* A backend of VM 'a' with its RAM. */
-static int connected(Fixture *f, const FakeRam *ram)
+static int connected(Daemon *f, const FakeRam *ram)
 {
     const TierMsgConfig config = fake_qemu_config();
     const TierMsgRegionAdd region = fake_qemu_region(ram);
@@ -226,38 +35,14 @@ static int connected(Fixture *f, const FakeRam *ram)
     return sock;
 }
 
-/* Descriptors that the daemon has open. */
-static unsigned daemon_fds(Fixture *f)
-{
-    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)f->pid);
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    unsigned n = 0;
-
-    g_assert_nonnull(dir);
-    while (g_dir_read_name(dir)) {
-        n++;
-    }
-    return n;
-}
-
-static void await_fds(Fixture *f, unsigned expected)
-{
-    for (int i = 0; i < 100 && daemon_fds(f) != expected; i++) {
-        g_usleep(50000);
-    }
-    g_assert_cmpuint(daemon_fds(f), ==, expected);
-}
-
-/* --- tests --- */
-
-static void a_vm_is_observed_and_its_residency_told(Fixture *f, gconstpointer data)
+static void a_vm_is_observed_and_its_residency_told(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
     gint64 resident = 0;
 
     for (int i = 0; i < 100 && resident != RAM_BYTES; i++) {
-        g_autoptr(JsonObject) vm = query_vm(f, "a");
+        g_autoptr(JsonObject) vm = daemon_query_vm(f, "a");
         JsonObject *tier = json_array_get_object_element(json_object_get_array_member(vm, "tiers"), 0);
         JsonArray *regions = json_object_get_array_member(vm, "regions");
 
@@ -273,11 +58,11 @@ static void a_vm_is_observed_and_its_residency_told(Fixture *f, gconstpointer da
     }
     g_assert_cmpint(resident, ==, RAM_BYTES);
     close(sock);
-    await_flag(f, "a", "connected", false);
+    daemon_await_flag(f, "a", "connected", false);
     fake_ram_free(&ram);
 }
 
-static void stats_come_each_epoch_and_a_new_state_once(Fixture *f, gconstpointer data)
+static void stats_come_each_epoch_and_a_new_state_once(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
@@ -305,12 +90,12 @@ static void stats_come_each_epoch_and_a_new_state_once(Fixture *f, gconstpointer
     fake_ram_free(&ram);
 }
 
-static void what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins(Fixture *f, gconstpointer data)
+static void what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
     TierMsgConfig config = { 0 };
-    g_autoptr(JsonObject) answer = control_raw(f->control,
+    g_autoptr(JsonObject) answer = daemon_ask(f->control,
         "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"fast-size\":4194304,\"weight\":7,\"mode\":\"off\"},\"id\":3}");
     JsonObject *vm = json_object_get_object_member(answer, "return");
 
@@ -330,7 +115,7 @@ static void what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins(Fi
     config.weight = 300;
     g_assert_cmpuint(fake_qemu_send_config(sock, &config, NULL), ==, 0);
     {
-        g_autoptr(JsonObject) now = query_vm(f, "a");
+        g_autoptr(JsonObject) now = daemon_query_vm(f, "a");
 
         g_assert_cmpint(json_object_get_int_member(now, "weight"), ==, 300);
         g_assert_cmpint(json_object_get_int_member(now, "fast_size"), ==, 8 << 20);
@@ -339,7 +124,7 @@ static void what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins(Fi
     fake_ram_free(&ram);
 }
 
-static void freezing_is_seen_and_ends(Fixture *f, gconstpointer data)
+static void freezing_is_seen_and_ends(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
@@ -348,7 +133,7 @@ static void freezing_is_seen_and_ends(Fixture *f, gconstpointer data)
     fake_qemu_send(sock, TIER_MSG_FREEZE, &freeze, sizeof(freeze), NULL, 0);
     g_assert_cmpuint(fake_qemu_status(sock, TIER_MSG_FREEZE, NULL), ==, 0);
     {
-        g_autoptr(JsonObject) vm = query_vm(f, "a");
+        g_autoptr(JsonObject) vm = daemon_query_vm(f, "a");
         JsonArray *state = json_object_get_array_member(vm, "state");
         bool frozen = false;
 
@@ -360,7 +145,7 @@ static void freezing_is_seen_and_ends(Fixture *f, gconstpointer data)
     fake_qemu_send(sock, TIER_MSG_THAW, &thaw, sizeof(thaw), NULL, 0);
     g_assert_cmpuint(fake_qemu_status(sock, TIER_MSG_THAW, NULL), ==, 0);
     {
-        g_autoptr(JsonObject) vm = query_vm(f, "a");
+        g_autoptr(JsonObject) vm = daemon_query_vm(f, "a");
 
         g_assert_null(strstr(json_object_get_string_member(vm, "state_reason"), "pause"));
     }
@@ -368,7 +153,7 @@ static void freezing_is_seen_and_ends(Fixture *f, gconstpointer data)
     fake_ram_free(&ram);
 }
 
-static void regions_that_are_not_the_peers_are_refused_and_the_vm_goes_on(Fixture *f, gconstpointer data)
+static void regions_that_are_not_the_peers_are_refused_and_the_vm_goes_on(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES), other = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
@@ -377,7 +162,7 @@ static void regions_that_are_not_the_peers_are_refused_and_the_vm_goes_on(Fixtur
     char text[TIER_TEXT_LEN];
     unsigned fds;
 
-    await_flag(f, "a", "connected", true);
+    daemon_await_flag(f, "a", "connected", true);
     fds = daemon_fds(f);
     g_assert_cmpuint(fake_qemu_send_region(sock, &region, &ram, text), ==, EEXIST);
     g_assert_nonnull(strstr(text, "there is a region 1 already"));
@@ -394,13 +179,13 @@ static void regions_that_are_not_the_peers_are_refused_and_the_vm_goes_on(Fixtur
     g_assert_cmpuint(fake_qemu_status(sock, TIER_MSG_REGION_DEL, text), ==, 0);
     fake_qemu_send(sock, TIER_MSG_REGION_DEL, &del, sizeof(del), NULL, 0);
     g_assert_cmpuint(fake_qemu_status(sock, TIER_MSG_REGION_DEL, text), ==, ENOENT);
-    assert_log_says(f, "REGION_ADD refused");
+    daemon_assert_log(f, "REGION_ADD refused");
     close(sock);
     fake_ram_free(&ram);
     fake_ram_free(&other);
 }
 
-static void a_vm_larger_than_allowed_is_refused(Fixture *f, gconstpointer data)
+static void a_vm_larger_than_allowed_is_refused(Daemon *f, gconstpointer data)
 {
     FakeRam ram = { .size = 128 << 20 };
     const TierMsgConfig config = fake_qemu_config();
@@ -421,7 +206,7 @@ static void a_vm_larger_than_allowed_is_refused(Fixture *f, gconstpointer data)
     fake_ram_free(&ram);
 }
 
-static void tiers_that_the_host_has_not_are_refused(Fixture *f, gconstpointer data)
+static void tiers_that_the_host_has_not_are_refused(Daemon *f, gconstpointer data)
 {
     TierMsgConfig config = fake_qemu_config();
     const int sock = fake_qemu_connect(f->socket_a);
@@ -435,7 +220,7 @@ static void tiers_that_the_host_has_not_are_refused(Fixture *f, gconstpointer da
     close(sock);
 }
 
-static void a_malformed_message_ends_only_its_connection(Fixture *f, gconstpointer data)
+static void a_malformed_message_ends_only_its_connection(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const unsigned fds = daemon_fds(f);
@@ -449,17 +234,17 @@ static void a_malformed_message_ends_only_its_connection(Fixture *f, gconstpoint
     while (recv(bad, &byte, 1, 0) == 1) {
         continue;                       /* a status with the reason, then the end */
     }
-    assert_log_says(f, "VM 'b': the channel to process");
-    assert_log_says(f, "malformed message: reserved bits are set in the header");
-    await_flag(f, "b", "connected", false);
-    await_flag(f, "a", "connected", true);
+    daemon_assert_log(f, "VM 'b': the channel to process");
+    daemon_assert_log(f, "malformed message: reserved bits are set in the header");
+    daemon_await_flag(f, "b", "connected", false);
+    daemon_await_flag(f, "a", "connected", true);
     close(bad);
     close(good);
-    await_fds(f, fds);
+    daemon_await_fds(f, fds);
     fake_ram_free(&ram);
 }
 
-static void descriptors_that_do_not_belong_are_closed(Fixture *f, gconstpointer data)
+static void descriptors_that_do_not_belong_are_closed(Daemon *f, gconstpointer data)
 {
     const unsigned before = daemon_fds(f);
     const TierMsgHello hello = { .version = TIER_CHANNEL_VERSION };
@@ -472,11 +257,11 @@ static void descriptors_that_do_not_belong_are_closed(Fixture *f, gconstpointer 
         continue;
     }
     close(sock);
-    await_fds(f, before);
-    assert_log_says(f, "malformed message");
+    daemon_await_fds(f, before);
+    daemon_assert_log(f, "malformed message");
 }
 
-static void a_second_process_is_refused(Fixture *f, gconstpointer data)
+static void a_second_process_is_refused(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
@@ -494,13 +279,13 @@ static void a_second_process_is_refused(Fixture *f, gconstpointer data)
     }
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
     g_assert_cmpint(status, ==, 0);
-    assert_log_says(f, expected);
-    await_flag(f, "a", "connected", true);
+    daemon_assert_log(f, expected);
+    daemon_await_flag(f, "a", "connected", true);
     close(sock);
     fake_ram_free(&ram);
 }
 
-static void a_peer_that_never_reads_loses_its_connection_only(Fixture *f, gconstpointer data)
+static void a_peer_that_never_reads_loses_its_connection_only(Daemon *f, gconstpointer data)
 {
     const int sock = fake_qemu_connect(f->socket_a);
     const TierMsgConfig config = fake_qemu_config();
@@ -514,12 +299,12 @@ static void a_peer_that_never_reads_loses_its_connection_only(Fixture *f, gconst
         sent++;
     }
     g_assert_cmpint(sent, <, 100000);
-    assert_log_says(f, "QEMU does not read what is sent to it");
-    await_flag(f, "a", "connected", false);
+    daemon_assert_log(f, "QEMU does not read what is sent to it");
+    daemon_await_flag(f, "a", "connected", false);
     close(sock);
 }
 
-static void a_killed_qemu_leaves_nothing_behind(Fixture *f, gconstpointer data)
+static void a_killed_qemu_leaves_nothing_behind(Daemon *f, gconstpointer data)
 {
     const unsigned before = daemon_fds(f);
     int status;
@@ -531,48 +316,48 @@ static void a_killed_qemu_leaves_nothing_behind(Fixture *f, gconstpointer data)
         connected(f, &ram);
         pause();
     }
-    await_flag(f, "a", "connected", true);
+    daemon_await_flag(f, "a", "connected", true);
     kill(pid, SIGKILL);
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
-    await_flag(f, "a", "connected", false);
-    await_fds(f, before);
+    daemon_await_flag(f, "a", "connected", false);
+    daemon_await_fds(f, before);
 }
 
-static void a_daemon_that_was_killed_takes_its_sockets_back(Fixture *f, gconstpointer data)
+static void a_daemon_that_was_killed_takes_its_sockets_back(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     int sock = connected(f, &ram);
     char byte;
 
     {
-        g_autoptr(JsonObject) added = control_raw(f->control,
+        g_autoptr(JsonObject) added = daemon_ask(f->control,
             "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"added\"}}");
 
         g_assert_true(json_object_has_member(added, "return"));
     }
-    g_assert_cmpint(WTERMSIG(stop(f, SIGKILL)), ==, SIGKILL);
+    g_assert_cmpint(WTERMSIG(daemon_stop(f, SIGKILL)), ==, SIGKILL);
     while (recv(sock, &byte, 1, 0) == 1) {
         continue;
     }
     close(sock);
     g_assert_true(g_file_test(f->socket_a, G_FILE_TEST_EXISTS));
 
-    start(f);
+    daemon_start(f);
     sock = connected(f, &ram);
-    await_flag(f, "a", "connected", true);
-    await_flag(f, "added", "connected", false);
+    daemon_await_flag(f, "a", "connected", true);
+    daemon_await_flag(f, "added", "connected", false);
     close(sock);
     fake_ram_free(&ram);
 }
 
-static void the_end_removes_every_socket(Fixture *f, gconstpointer data)
+static void the_end_removes_every_socket(Daemon *f, gconstpointer data)
 {
     g_autofree char *control = g_build_filename(f->dir, "control.sock", NULL);
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
     char byte;
 
-    g_assert_cmpint(stop(f, SIGTERM), ==, 0);
+    g_assert_cmpint(daemon_stop(f, SIGTERM), ==, 0);
     while (recv(sock, &byte, 1, 0) == 1) {
         continue;
     }
@@ -583,46 +368,46 @@ static void the_end_removes_every_socket(Fixture *f, gconstpointer data)
     fake_ram_free(&ram);
 }
 
-static void vms_come_and_go_by_the_control_socket(Fixture *f, gconstpointer data)
+static void vms_come_and_go_by_the_control_socket(Daemon *f, gconstpointer data)
 {
     const unsigned before = daemon_fds(f);
-    g_autoptr(JsonObject) answer = control_raw(f->control,
+    g_autoptr(JsonObject) answer = daemon_ask(f->control,
         "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"web 1\"}}");
     const char *path = json_object_get_string_member(json_object_get_object_member(answer, "return"), "socket");
     int sock;
 
     g_assert_true(g_str_has_prefix(path, f->dir));
-    assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"web 1\"}}", "Exists", "'web 1' already");
+    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"web 1\"}}", "Exists", "'web 1' already");
     sock = fake_qemu_connect(path);
     fake_qemu_hello(sock);
     {
-        g_autoptr(JsonObject) deleted = control_raw(f->control,
+        g_autoptr(JsonObject) deleted = daemon_ask(f->control,
             "{\"execute\":\"vm-del\",\"arguments\":{\"name\":\"web 1\"}}");
 
         g_assert_true(json_object_has_member(deleted, "return"));
     }
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
-    assert_error(f, "{\"execute\":\"query-vm\",\"arguments\":{\"name\":\"web 1\"}}", "NotFound", "tierctl list");
+    daemon_assert_error(f, "{\"execute\":\"query-vm\",\"arguments\":{\"name\":\"web 1\"}}", "NotFound", "tierctl list");
     close(sock);
-    await_fds(f, before);
+    daemon_await_fds(f, before);
 }
 
-static void wrong_requests_are_told_what_is_right(Fixture *f, gconstpointer data)
+static void wrong_requests_are_told_what_is_right(Daemon *f, gconstpointer data)
 {
-    assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"../x\"}}", "InvalidArgument", "without '/'");
-    assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"x\",\"uid\":4294967295}}", "InvalidArgument", "uid");
-    assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\"}}", "InvalidArgument", "nothing to set");
-    assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"mode\":\"fast\"}}", "InvalidArgument",
+    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"../x\"}}", "InvalidArgument", "without '/'");
+    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"x\",\"uid\":4294967295}}", "InvalidArgument", "uid");
+    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\"}}", "InvalidArgument", "nothing to set");
+    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"mode\":\"fast\"}}", "InvalidArgument",
                  "on, observe, off");
-    assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"weight\":0}}", "InvalidArgument", "1 to 1000");
-    assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"fast-size\":1,\"fast-min\":2}}",
+    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"weight\":0}}", "InvalidArgument", "1 to 1000");
+    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"fast-size\":1,\"fast-min\":2}}",
                  "InvalidArgument", "fast-min 2 would be larger than fast-size 1");
-    assert_error(f, "{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":\"/etc/x\"}}", "InvalidArgument",
+    daemon_assert_error(f, "{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":\"/etc/x\"}}", "InvalidArgument",
                  "trace-dir");
-    assert_error(f, "{\"execute\":\"trace-stop\",\"arguments\":{\"name\":\"a\"}}", "GenericError", "no trace");
+    daemon_assert_error(f, "{\"execute\":\"trace-stop\",\"arguments\":{\"name\":\"a\"}}", "GenericError", "no trace");
 }
 
-static void a_trace_is_recorded_where_traces_belong(Fixture *f, gconstpointer data)
+static void a_trace_is_recorded_where_traces_belong(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
@@ -631,15 +416,15 @@ static void a_trace_is_recorded_where_traces_belong(Fixture *f, gconstpointer da
                                           "\"%s/traces/../t1\"}}", f->dir);
     g_autofree char *request = g_strdup_printf("{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":"
                                                "\"%s\"}}", file);
-    g_autoptr(JsonObject) started = control_raw(f->control, request);
+    g_autoptr(JsonObject) started = daemon_ask(f->control, request);
     GStatBuf st;
 
     g_assert_true(json_object_has_member(started, "return"));
-    assert_error(f, up, "InvalidArgument", "traces are made in");
-    assert_error(f, request, "Exists", "cannot make the trace");
+    daemon_assert_error(f, up, "InvalidArgument", "traces are made in");
+    daemon_assert_error(f, request, "Exists", "cannot make the trace");
     g_usleep(400000);
     {
-        g_autoptr(JsonObject) stopped = control_raw(f->control,
+        g_autoptr(JsonObject) stopped = daemon_ask(f->control,
             "{\"execute\":\"trace-stop\",\"arguments\":{\"name\":\"a\"}}");
         JsonObject *result = json_object_get_object_member(stopped, "return");
 
@@ -653,9 +438,9 @@ static void a_trace_is_recorded_where_traces_belong(Fixture *f, gconstpointer da
     fake_ram_free(&ram);
 }
 
-static void a_second_daemon_finds_the_place_taken(Fixture *f, gconstpointer data)
+static void a_second_daemon_finds_the_place_taken(Daemon *f, gconstpointer data)
 {
-    const char *argv[] = { daemon_path, "--runtime-dir", f->dir, "--config", f->config, NULL };
+    const char *argv[] = { g_getenv("VHOST_TIER_DAEMON"), "--runtime-dir", f->dir, "--config", f->config, NULL };
     g_autofree char *text = NULL;
     g_autoptr(GError) err = NULL;
     int status;
@@ -663,16 +448,14 @@ static void a_second_daemon_finds_the_place_taken(Fixture *f, gconstpointer data
     g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &text, &status, &err));
     g_assert_false(g_spawn_check_wait_status(status, NULL));
     g_assert_nonnull(strstr(text, "another process listens there already"));
-    await_flag(f, "a", "connected", false);
+    daemon_await_flag(f, "a", "connected", false);
 }
 
-#define ADD(func) g_test_add("/daemon/" #func, Fixture, NULL, set_up, func, tear_down)
+#define ADD(func) g_test_add("/daemon/" #func, Daemon, NULL, daemon_set_up, func, daemon_tear_down)
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    daemon_path = g_getenv("VHOST_TIER_DAEMON");
-    g_assert_nonnull(daemon_path);
     ADD(a_vm_is_observed_and_its_residency_told);
     ADD(stats_come_each_epoch_and_a_new_state_once);
     ADD(what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins);
