@@ -2,8 +2,9 @@
 /*
  * One memory channel: the socket of one backend of a QEMU, and what its messages do.
  *
- * Reads are non-blocking and never take more than the message at hand; what can't be written at once waits in a bounded queue, and a
- * peer that does not read loses STATS and STATE first, then the connection.
+ * Reads are non-blocking and never take more than the message at hand; what can't be written at once
+ * waits in a bounded queue, and a peer that does not read loses STATS and STATE first, then the
+ * connection.
  */
 #include <errno.h>
 #include <gio/gio.h>
@@ -79,7 +80,8 @@ static gboolean on_writable(int fd, GIOCondition condition, void *opaque)
 }
 
 /* Queue a message and write what can be. A connection that fails here is found ended by its reader. */
-static void queue_message(Backend *backend, uint32_t request, uint32_t flags, const void *payload, uint32_t size)
+static void queue_message(Backend *backend, uint32_t request, uint32_t flags, const void *payload,
+                          uint32_t size)
 {
     const TierMsgHeader header = { .request = request, .flags = TIER_CHANNEL_VERSION | flags, .size = size };
 
@@ -150,8 +152,8 @@ static bool on_hello(void *opaque, const TierMsgHello *msg, GError **errp)
     channel_text_copy(answer.vm, sizeof(answer.vm), backend->vm->name);
     channel_text_copy(answer.backend, sizeof(answer.backend), VHOST_TIER_VERSION);
     queue_message(backend, TIER_MSG_HELLO, TIER_MSG_REPLY, &answer, sizeof(answer));
-    vm_log(backend->vm, G_LOG_LEVEL_MESSAGE, "process %d connects: backend '%s' of '%s'", (int)backend->peer.pid,
-           msg->backend, msg->vm);
+    vm_log(backend->vm, G_LOG_LEVEL_MESSAGE, "process %d connects: backend '%s' of '%s'",
+           (int)backend->peer.pid, msg->backend, msg->vm);
     return true;
 }
 
@@ -166,7 +168,10 @@ static bool on_config(void *opaque, const TierMsgConfig *msg, GError **errp)
     if (!backend->mover) {
         backend->mover = mover_new(vm->topology);
     }
-    /* The last one to say something is right: a change made in QEMU undoes what the operator set here before. */
+    /*
+     * The last one to say something is right: a change made in QEMU undoes what the operator set
+     * here before.
+     */
     if (backend->configured) {
         vm->settings = (VmSettings) { 0 };
     }
@@ -313,7 +318,9 @@ static bool receive(Backend *backend)
     n_fds = fds_of(&msg, fds, G_N_ELEMENTS(fds));
     verdict = channel_received(&backend->channel, (size_t)n, fds, n_fds, &backend_ops, backend, &err);
     if (verdict != CHANNEL_MALFORMED && msg.msg_flags & MSG_CTRUNC) {
-        backend_close(backend, "malformed message: more descriptors than any message takes, or than this daemon can open");
+        backend_close(
+            backend,
+            "malformed message: more descriptors than any message takes, or than this daemon can open");
         return false;
     }
     switch (verdict) {
@@ -367,14 +374,17 @@ static bool admit(Vm *vm, const Peer *peer, GError **errp)
         const Backend *first = g_ptr_array_index(vm->backends, 0);
 
         if (first->peer.pid != peer->pid) {
-            g_set_error(errp, CHANNEL_ERROR, EBUSY,
-                        "process %d already has the socket of VM '%s'; process %d needs a VM and socket of its own "
-                        "(tierctl add)", (int)first->peer.pid, vm->name, (int)peer->pid);
+            g_set_error(
+                errp, CHANNEL_ERROR, EBUSY,
+                "process %d already has the socket of VM '%s'; process %d needs a VM and socket of its own "
+                "(tierctl add)",
+                (int)first->peer.pid, vm->name, (int)peer->pid);
             return false;
         }
     }
     if (vm->backends->len >= VM_MAX_BACKENDS) {
-        g_set_error(errp, CHANNEL_ERROR, EMFILE, "VM '%s' has %d connections already", vm->name, VM_MAX_BACKENDS);
+        g_set_error(errp, CHANNEL_ERROR, EMFILE, "VM '%s' has %d connections already", vm->name,
+                    VM_MAX_BACKENDS);
         return false;
     }
     return true;

@@ -4,12 +4,14 @@
  *
  * Theory of operation
  *
- * Bytes are gathered until the header is whole; it is judged at once against the rule of its request, so that a length is never
- * waited for that the rule does not allow. Then the payload is gathered. A reader never gets space for more than the message at hand,
- * so descriptors of the next message can't be taken for this one's: the kernel never joins data across descriptors.
+ * Bytes are gathered until the header is whole; it is judged at once against the rule of its request, so
+ * that a length is never waited for that the rule does not allow. Then the payload is gathered. A reader
+ * never gets space for more than the message at hand, so descriptors of the next message can't be taken
+ * for this one's: the kernel never joins data across descriptors.
  *
- * Two ways to fail. Malformed: framing, version, sizes, reserved bits, descriptors are not what the protocol says; nothing that follows
- * can be trusted, the connection ends. Refused: the message is well formed, but not now, or not with these values; the peer is told why.
+ * Two ways to fail. Malformed: framing, version, sizes, reserved bits, descriptors are not what the
+ * protocol says; nothing that follows can be trusted, the connection ends. Refused: the message is well
+ * formed, but not now, or not with these values; the peer is told why.
  */
 #include "channel.h"
 
@@ -83,9 +85,11 @@ static bool run_hello(Channel *channel, const void *payload, const ChannelOps *o
     const TierMsgHello *msg = payload;
 
     if (msg->version != TIER_CHANNEL_VERSION) {
-        g_set_error(errp, CHANNEL_ERROR, EPROTONOSUPPORT,
-                    "version %u of the memory channel is not understood, only %u is; use the QEMU and the daemon of "
-                    "one release", msg->version, TIER_CHANNEL_VERSION);
+        g_set_error(
+            errp, CHANNEL_ERROR, EPROTONOSUPPORT,
+            "version %u of the memory channel is not understood, only %u is; use the QEMU and the daemon of "
+            "one release",
+            msg->version, TIER_CHANNEL_VERSION);
         return false;
     }
     if (!channel_text_ok(msg->vm, sizeof(msg->vm))) {
@@ -123,13 +127,15 @@ static bool config_check(const TierMsgConfig *msg, GError **errp)
         return false;
     }
     if (msg->n_tiers < 1 || msg->n_tiers > TIER_MAX_TIERS) {
-        g_set_error(errp, CHANNEL_ERROR, EINVAL, "%u tiers: there must be 1 to %d", msg->n_tiers, TIER_MAX_TIERS);
+        g_set_error(errp, CHANNEL_ERROR, EINVAL, "%u tiers: there must be 1 to %d", msg->n_tiers,
+                    TIER_MAX_TIERS);
         return false;
     }
     return true;
 }
 
-static bool run_config(Channel *channel, const void *payload, const ChannelOps *ops, void *opaque, GError **errp)
+static bool run_config(Channel *channel, const void *payload, const ChannelOps *ops, void *opaque,
+                       GError **errp)
 {
     if (!config_check(payload, errp) || !ops->config(opaque, payload, errp)) {
         return false;
@@ -144,7 +150,8 @@ static bool region_check(const TierMsgRegionAdd *msg, GError **errp)
 
     if (page != 4096 && page != 2 * 1024 * 1024) {
         g_set_error(errp, CHANNEL_ERROR, EINVAL,
-                    "region %u has pages of %" G_GUINT64_FORMAT " bytes; only those of 4096 and 2097152 can be tiered",
+                    "region %u has pages of %" G_GUINT64_FORMAT
+                    " bytes; only those of 4096 and 2097152 can be tiered",
                     msg->id, page);
         return false;
     }
@@ -156,7 +163,8 @@ static bool region_check(const TierMsgRegionAdd *msg, GError **errp)
         return false;
     }
     if (msg->hva > INT64_MAX - msg->size || msg->fd_offset > INT64_MAX - msg->size || msg->size > INT64_MAX) {
-        g_set_error(errp, CHANNEL_ERROR, EINVAL, "region %u reaches beyond the end of the address space", msg->id);
+        g_set_error(errp, CHANNEL_ERROR, EINVAL, "region %u reaches beyond the end of the address space",
+                    msg->id);
         return false;
     }
     return channel_text_ok(msg->name, sizeof(msg->name)) || refuse_text("the region's name", errp);
@@ -176,7 +184,8 @@ static bool run_region_del(Channel *channel, const void *payload, const ChannelO
     return ops->region_del(opaque, msg->id, errp);
 }
 
-static bool run_freeze(Channel *channel, const void *payload, const ChannelOps *ops, void *opaque, GError **errp)
+static bool run_freeze(Channel *channel, const void *payload, const ChannelOps *ops, void *opaque,
+                       GError **errp)
 {
     const TierMsgFreeze *msg = payload;
 
@@ -356,7 +365,10 @@ static ChannelVerdict message_run(Channel *channel, const ChannelOps *ops, void 
                                                                                               : CHANNEL_REFUSED;
 }
 
-/* Take over the descriptors that came with bytes that start at @at in the message; those that don't belong are closed. */
+/*
+ * Take over the descriptors that came with bytes that start at @at in the message; those that don't
+ * belong are closed.
+ */
 static bool fds_take(Channel *channel, size_t at, const int *fds, size_t n_fds, GError **errp)
 {
     const bool ok = n_fds == 0 || (at == 0 && n_fds <= TIER_MSG_MAX_FDS);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The commands of the control socket that change something or are about one VM; what is told of the host is in host-report.c.
+ * The commands of the control socket that change something or are about one VM; what is told of the host
+ * is in host-report.c.
  */
 #include "commands.h"
 
@@ -41,7 +42,8 @@ static JsonObject *vm_json(Vm *vm, bool regions)
 {
     g_autoptr(Snapshot) snapshot = vm_snapshot(vm);
 
-    return snapshot_json(snapshot, vm_name(vm), vm_socket(vm), regions, (uint64_t)g_get_monotonic_time() * 1000);
+    return snapshot_json(snapshot, vm_name(vm), vm_socket(vm), regions,
+                         (uint64_t)g_get_monotonic_time() * 1000);
 }
 
 /* The VM that the call names; answers with an error, and returns NULL, where there is none. */
@@ -92,8 +94,8 @@ static bool owner_arg(Call *call, const char *name, uint32_t *id)
         return true;
     }
     if (number >= UINT32_MAX) {
-        call_error(call, "InvalidArgument", "%s %" G_GUINT64_FORMAT " is none: it must be below 4294967295", name,
-                   number);
+        call_error(call, "InvalidArgument", "%s %" G_GUINT64_FORMAT " is none: it must be below 4294967295",
+                   name, number);
         return false;
     }
     *id = (uint32_t)number;
@@ -137,7 +139,10 @@ static void vm_del(Call *call, void *opaque)
     call_unref(call);
 }
 
-/* A request to a VM whose answer is what 'query-vm' returns, or nothing. The VM may be gone by then, so it goes by name. */
+/*
+ * A request to a VM whose answer is what 'query-vm' returns, or nothing. The VM may be gone by then, so
+ * it goes by name.
+ */
 typedef struct Pending {
     Call *call;
     Host *host;
@@ -217,7 +222,10 @@ static void vm_set_command(Call *call, void *opaque)
     vm_set(vm, &settings, on_set, pending_new(call, opaque, vm));
 }
 
-/* Make a trace's file: new, and nowhere but in the directory that is meant for it, by whatever way it is named. */
+/*
+ * Make a trace's file: new, and nowhere but in the directory that is meant for it, by whatever way it is
+ * named.
+ */
 static int trace_open(const Facts *facts, const char *path, GError **errp)
 {
     const char *dir = facts->config->trace_dir;
@@ -228,8 +236,8 @@ static int trace_open(const Facts *facts, const char *path, GError **errp)
 
     if (!g_path_is_absolute(path) || strcmp(parent, canonical) || *base == '.') {
         g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID,
-                    "'%s': traces are made in %s only (trace-dir in the configuration): give %s/NAME", path, canonical,
-                    canonical);
+                    "'%s': traces are made in %s only (trace-dir in the configuration): give %s/NAME", path,
+                    canonical, canonical);
         return -1;
     }
     if (g_mkdir_with_parents(canonical, 0700) < 0) {

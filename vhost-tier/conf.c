@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration file: one table says which keys there are, of what kind, within which limits, and where they go.
+ * The configuration file: one table says which keys there are, of what kind, within which limits, and
+ * where they go.
  */
 #include "conf.h"
 
@@ -29,26 +30,29 @@ typedef struct Key {
 #define AT(field) offsetof(Config, field)
 
 static const Key keys[] = {
-    { "host", "tiers", KEY_LIST, AT(tiers), NULL, 0, 0, "node lists, the fastest first: 0-1;2" },
-    { "host", "fast-capacity", KEY_SIZE, AT(fast_capacity), "0", 0, 0x1p60, "a size such as 64G" },
-    { "host", "reserve", KEY_AMOUNT, AT(reserve), "5%", 0, 0x1p60, "a size such as 2G, or a share such as 5%" },
-    { "host", "control-group", KEY_TEXT, AT(control_group), NULL, 0, 0, "the name of a group" },
-    { "host", "epoch-ms", KEY_NUMBER, AT(epoch_ms), "1000", 50, 60000, "50 to 60000" },
-    { "host", "max-bytes-per-s", KEY_SIZE, AT(max_bytes_per_s), "256M", 0, 0x1p60, "a size such as 256M; 0: no limit" },
-    { "host", "max-vm-size", KEY_SIZE, AT(max_vm_size), "0", 0, 0x1p60, "a size such as 2T; 0: twice the host's memory" },
-    { "host", "trace-dir", KEY_TEXT, AT(trace_dir), "/var/lib/vhost-tier", 0, 0, "an absolute path" },
-    { "costs", "latency-ns", KEY_LIST, AT(latency_ns), NULL, 0, 0, "one number per tier: 100;250" },
-    { "costs", "move-4k-ns", KEY_NUMBER, AT(move_4k_ns), "0", 0, 1e9, "0 (measure) to 1000000000" },
-    { "costs", "move-2m-ns", KEY_NUMBER, AT(move_2m_ns), "0", 0, 4e9, "0 (measure) to 4000000000" },
-    { "sources", "enable", KEY_LIST, AT(sources), NULL, 0, 0, "names of sources: damon;rwp;wp" },
-    { "sources", "overhead-share", KEY_REAL, AT(overhead_share), "0.01", 0.0001, 0.5, "0.0001 to 0.5" },
-    { "sources", "fault-ns", KEY_NUMBER, AT(fault_ns), "0", 0, 1e8, "0 (measure) to 100000000" },
-    { "sources", "damon-sample-ms", KEY_NUMBER, AT(damon_sample_ms), "5", 1, 10000, "1 to 10000" },
-    { "sources", "damon-aggr-ms", KEY_NUMBER, AT(damon_aggr_ms), "100", 10, 600000, "10 to 600000, and no less than damon-sample-ms" },
-    { "sources", "damon-max-regions", KEY_NUMBER, AT(damon_max_regions), "1000", 10, 100000, "10 to 100000" },
-    { "policy", "touch-accesses", KEY_NUMBER, AT(touch_accesses), "16", 1, 65536, "1 to 65536" },
-    { "policy", "heat-half-life-s", KEY_REAL, AT(heat_half_life_s), "30", 0.1, 86400, "0.1 to 86400" },
-    { "policy", "heat-life-s", KEY_REAL, AT(heat_life_s), "60", 0.1, 86400, "0.1 to 86400" },
+    {"host", "tiers", KEY_LIST, AT(tiers), NULL, 0, 0, "node lists, the fastest first: 0-1;2"},
+    {"host", "fast-capacity", KEY_SIZE, AT(fast_capacity), "0", 0, 0x1p60, "a size such as 64G"},
+    {"host", "reserve", KEY_AMOUNT, AT(reserve), "5%", 0, 0x1p60, "a size such as 2G, or a share such as 5%"},
+    {"host", "control-group", KEY_TEXT, AT(control_group), NULL, 0, 0, "the name of a group"},
+    {"host", "epoch-ms", KEY_NUMBER, AT(epoch_ms), "1000", 50, 60000, "50 to 60000"},
+    {"host", "max-bytes-per-s", KEY_SIZE, AT(max_bytes_per_s), "256M", 0, 0x1p60,
+     "a size such as 256M; 0: no limit"},
+    {"host", "max-vm-size", KEY_SIZE, AT(max_vm_size), "0", 0, 0x1p60,
+     "a size such as 2T; 0: twice the host's memory"},
+    {"host", "trace-dir", KEY_TEXT, AT(trace_dir), "/var/lib/vhost-tier", 0, 0, "an absolute path"},
+    {"costs", "latency-ns", KEY_LIST, AT(latency_ns), NULL, 0, 0, "one number per tier: 100;250"},
+    {"costs", "move-4k-ns", KEY_NUMBER, AT(move_4k_ns), "0", 0, 1e9, "0 (measure) to 1000000000"},
+    {"costs", "move-2m-ns", KEY_NUMBER, AT(move_2m_ns), "0", 0, 4e9, "0 (measure) to 4000000000"},
+    {"sources", "enable", KEY_LIST, AT(sources), NULL, 0, 0, "names of sources: damon;rwp;wp"},
+    {"sources", "overhead-share", KEY_REAL, AT(overhead_share), "0.01", 0.0001, 0.5, "0.0001 to 0.5"},
+    {"sources", "fault-ns", KEY_NUMBER, AT(fault_ns), "0", 0, 1e8, "0 (measure) to 100000000"},
+    {"sources", "damon-sample-ms", KEY_NUMBER, AT(damon_sample_ms), "5", 1, 10000, "1 to 10000"},
+    {"sources", "damon-aggr-ms", KEY_NUMBER, AT(damon_aggr_ms), "100", 10, 600000,
+     "10 to 600000, and no less than damon-sample-ms"},
+    {"sources", "damon-max-regions", KEY_NUMBER, AT(damon_max_regions), "1000", 10, 100000, "10 to 100000"},
+    {"policy", "touch-accesses", KEY_NUMBER, AT(touch_accesses), "16", 1, 65536, "1 to 65536"},
+    {"policy", "heat-half-life-s", KEY_REAL, AT(heat_half_life_s), "30", 0.1, 86400, "0.1 to 86400"},
+    {"policy", "heat-life-s", KEY_REAL, AT(heat_life_s), "60", 0.1, 86400, "0.1 to 86400"},
 };
 
 GQuark config_error_quark(void)
@@ -145,7 +149,8 @@ static bool key_set(Config *config, const Key *key, const char *text)
 
     switch (key->kind) {
     case KEY_SIZE:
-        return config_parse_size(text, field) && *(uint64_t *)field >= key->min && *(uint64_t *)field <= key->max;
+        return config_parse_size(text, field) && *(uint64_t *)field >= key->min &&
+               *(uint64_t *)field <= key->max;
     case KEY_NUMBER:
         return parse_number(text, field) && *(uint64_t *)field >= key->min && *(uint64_t *)field <= key->max;
     case KEY_REAL:
@@ -168,8 +173,8 @@ static bool key_set(Config *config, const Key *key, const char *text)
 static bool value_error(const char *path, const char *group, const char *key, const char *value,
                         const char *allowed, GError **errp)
 {
-    g_set_error(errp, CONFIG_ERROR, CONFIG_ERROR_VALUE, "%s: [%s] %s=%s is not allowed; allowed: %s", path, group,
-                key, value, allowed);
+    g_set_error(errp, CONFIG_ERROR, CONFIG_ERROR_VALUE, "%s: [%s] %s=%s is not allowed; allowed: %s", path,
+                group, key, value, allowed);
     return false;
 }
 
@@ -290,7 +295,8 @@ Config *config_load(const char *path, bool optional, GError **errp)
 
     if (!g_file_get_contents(path, &text, &len, &err)) {
         if (!optional || !g_error_matches(err, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
-            g_set_error(errp, CONFIG_ERROR, CONFIG_ERROR_FILE, "cannot read the configuration: %s", err->message);
+            g_set_error(errp, CONFIG_ERROR, CONFIG_ERROR_FILE, "cannot read the configuration: %s",
+                        err->message);
             return NULL;
         }
     }

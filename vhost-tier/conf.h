@@ -58,8 +58,8 @@ typedef enum ConfigError {
 } ConfigError;
 
 /*
- * Read @path. With @optional, a file that does not exist gives the defaults. Errors name file, group, key, value
- * and what is allowed. The caller frees the result with config_free().
+ * Read @path. With @optional, a file that does not exist gives the defaults. Errors name file, group,
+ * key, value and what is allowed. The caller frees the result with config_free().
  */
 Config *config_load(const char *path, bool optional, GError **errp);
 /* The same, of @text; @path is for error texts only. */

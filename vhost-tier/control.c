@@ -4,9 +4,10 @@
  *
  * Theory of operation
  *
- * A client is in one of three states: reading (no call, nothing to write), busy (a call has not been answered), writing (an answer has not
- * been taken in whole). Only in the first is its socket read. So a client costs at most one line and one answer of memory, whatever
- * it does; and a client that pipelines gets its answers in order.
+ * A client is in one of three states: reading (no call, nothing to write), busy (a call has not been
+ * answered), writing (an answer has not been taken in whole). Only in the first is its socket read. So a
+ * client costs at most one line and one answer of memory, whatever it does; and a client that pipelines
+ * gets its answers in order.
  *
  * A call outlives its client and the other way round: whoever is last frees it.
  */
@@ -144,9 +145,10 @@ static gboolean on_timeout(gpointer data)
     Call *call = data;
 
     call->timeout = 0;
-    call_error(call, "GenericError",
-               "no answer within %d s: the VM's thread is held up; the kernel's log and the daemon's may say by what",
-               CONTROL_TIMEOUT_S);
+    call_error(
+        call, "GenericError",
+        "no answer within %d s: the VM's thread is held up; the kernel's log and the daemon's may say by what",
+        CONTROL_TIMEOUT_S);
     return G_SOURCE_REMOVE;
 }
 
@@ -181,7 +183,8 @@ static char *arg_names(const ControlCommand *command)
     g_autoptr(GString) names = g_string_new(NULL);
 
     for (const ControlArg *arg = command->args; arg->name; arg++) {
-        g_string_append_printf(names, "%s%s%s", names->len ? ", " : "", arg->name, arg->required ? "" : " (optional)");
+        g_string_append_printf(names, "%s%s%s", names->len ? ", " : "", arg->name,
+                               arg->required ? "" : " (optional)");
     }
     return g_string_free(g_steal_pointer(&names), FALSE);
 }
@@ -289,7 +292,8 @@ static void line_run(Client *client, const char *line, size_t len)
     if (!depth_ok(line, len)) {
         call_error(call, "InvalidArgument", "the request nests deeper than %d levels", MAX_DEPTH);
     } else if (!json_parser_load_from_data(parser, line, (gssize)len, &err) || !json_parser_get_root(parser)) {
-        call_error(call, "InvalidArgument", "that is no JSON: %s", err ? err->message : "there is nothing in it");
+        call_error(call, "InvalidArgument", "that is no JSON: %s",
+                   err ? err->message : "there is nothing in it");
     } else {
         call->request = json_parser_steal_root(parser);
         wrong = request_check(call, &name);
@@ -382,7 +386,10 @@ static gboolean on_turn(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-/* What a client that is not busy does next: take its answer, else have a line that it sent carried out, else be read. */
+/*
+ * What a client that is not busy does next: take its answer, else have a line that it sent carried out,
+ * else be read.
+ */
 static void client_next(Client *client)
 {
     g_clear_handle_id(&client->watch, g_source_remove);

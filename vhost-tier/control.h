@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control socket: JSON lines in, answers out (docs/control.md). What commands there are, and what they do, it is given.
+ * The control socket: JSON lines in, answers out (docs/control.md). What commands there are, and what
+ * they do, it is given.
  */
 #ifndef VHOST_TIER_CONTROL_H
 #define VHOST_TIER_CONTROL_H
@@ -15,7 +16,10 @@
 #define CONTROL_MAX_ARGS    8
 #define CONTROL_TIMEOUT_S   5           /* a command that has not answered by then has failed */
 
-/* One command that is being carried out. It must be answered, once, now or later; later answers and those that come too late are dropped. */
+/*
+ * One command that is being carried out. It must be answered, once, now or later; later answers and
+ * those that come too late are dropped.
+ */
 typedef struct Call Call;
 
 typedef enum ControlType {
@@ -38,14 +42,18 @@ typedef struct ControlCommand {
 typedef struct Control Control;
 
 /*
- * Serve @listen_fd (owned from now on) on the main context of the calling thread. @commands is static; @opaque goes to
- * each. Any number of clients up to CONTROL_MAX_CLIENTS; each is served one command at a time, and its next one is not read before it has
- * taken the last answer, so none holds up others or makes answers pile up.
+ * Serve @listen_fd (owned from now on) on the main context of the calling thread. @commands is static;
+ * @opaque goes to each. Any number of clients up to CONTROL_MAX_CLIENTS; each is served one command at a
+ * time, and its next one is not read before it has taken the last answer, so none holds up others or
+ * makes answers pile up.
  */
 Control *control_new(int listen_fd, const ControlCommand *commands, void *opaque);
 void control_free(Control *control);
 
-/* Arguments, checked already: those of the table, of their type. NULL or false where an optional one is absent. */
+/*
+ * Arguments, checked already: those of the table, of their type. NULL or false where an optional one is
+ * absent.
+ */
 const char *call_string(const Call *call, const char *name);
 bool call_number(const Call *call, const char *name, uint64_t *number);
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A VM's time: sources run when they are due; once an epoch it is looked where pages are, a plan is made and, in mode 'on', carried out.
+ * A VM's time: sources run when they are due; once an epoch it is looked where pages are, a plan is made
+ * and, in mode 'on', carried out.
  *
  * Theory of operation
  *
- * One GSource, the pump, is ready at the earliest time at which anything is due, and does what is due then. Nothing that it
- * does takes long: a plan is carried out in slices of SLICE_NS, between which sources and messages have their turn, and looking for
- * placement is cut off by the clock and goes on in the next epoch. So one epoch of a VM of any size costs a bounded time.
+ * One GSource, the pump, is ready at the earliest time at which anything is due, and does what is due
+ * then. Nothing that it does takes long: a plan is carried out in slices of SLICE_NS, between which
+ * sources and messages have their turn, and looking for placement is cut off by the clock and goes on in
+ * the next epoch. So one epoch of a VM of any size costs a bounded time.
  *
- * A plan is carried out sorted by direction, since alternating directions cost the host many times more: first the demotions that make
- * room, then the promotions, and of those never more than there really is room for below the budget, whatever failed before.
- * What is not done at the plan's end is dropped: the next plan starts from where pages are.
+ * A plan is carried out sorted by direction, since alternating directions cost the host many times more:
+ * first the demotions that make room, then the promotions, and of those never more than there really is
+ * room for below the budget, whatever failed before. What is not done at the plan's end is dropped: the
+ * next plan starts from where pages are.
  */
 #include <string.h>
 
@@ -176,7 +179,8 @@ static void move_slice(Vm *vm, uint64_t now_ns)
         epoch_forget_moves(vm);
         return;
     }
-    n = mover_move(region->backend->mover, &region->region, moves, n, MIN(now_ns + SLICE_NS, run->end_ns), outcomes);
+    n = mover_move(region->backend->mover, &region->region, moves, n, MIN(now_ns + SLICE_NS, run->end_ns),
+                   outcomes);
     now_ns = vm_now_ns();
     for (size_t i = 0; i < n; i++) {
         policy_moved(vm->policy, &moves[i], outcomes[i], now_ns);
@@ -208,7 +212,8 @@ static void plan(Vm *vm, uint64_t now_ns)
 /* --- huge pages --- */
 
 /* Whether every granule of a block lies in tier 0 and is hotter than what would have to give way. */
-static bool block_is_hot(const Vm *vm, const VmRegion *region, size_t block, double threshold_per_s, uint64_t now_ns)
+static bool block_is_hot(const Vm *vm, const VmRegion *region, size_t block, double threshold_per_s,
+                         uint64_t now_ns)
 {
     const size_t per_block = BLOCK_BYTES / region->region.granule_bytes;
     double rate = 0;
@@ -246,7 +251,8 @@ static void collapse(Vm *vm, VmRegion *region, const PolicyStats *stats, uint64_
         /* Tried once, until something of it moves: what the kernel refuses now it would refuse again. */
         region->collapsed[block] = 1;
         if (!mover_collapse(region->backend->mover, &region->region, block, &err)) {
-            g_debug("VM '%s': block %zu of region %u stays small: %s", vm->name, block, region->region.id, err->message);
+            g_debug("VM '%s': block %zu of region %u stays small: %s", vm->name, block, region->region.id,
+                    err->message);
         }
     }
 }
@@ -259,7 +265,8 @@ static void collapse_hot_blocks(Vm *vm, uint64_t now_ns)
     for (guint i = 0; i < vm->regions->len; i++) {
         VmRegion *region = g_ptr_array_index(vm->regions, i);
 
-        if (region->backend->config.hugepages == TIER_HUGEPAGES_COLLAPSE && region->region.granule_bytes == 4096) {
+        if (region->backend->config.hugepages == TIER_HUGEPAGES_COLLAPSE &&
+            region->region.granule_bytes == 4096) {
             collapse(vm, region, &stats, now_ns);
         }
     }
@@ -314,7 +321,10 @@ static gboolean pump_dispatch(GSource *source, GSourceFunc callback, gpointer da
         now_ns = vm_now_ns();
         if (now_ns >= vm->epoch_due_ns) {
             epoch(vm, now_ns);
-            /* From now, not from when it was due: a host that can't keep up gets fewer epochs, not a queue of them. */
+            /*
+             * From now, not from when it was due: a host that can't keep up gets fewer
+             * epochs, not a queue of them.
+             */
             vm->epoch_due_ns = vm_now_ns() + vm->epoch_ns;
         }
         if (moving(vm)) {

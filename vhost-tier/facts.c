@@ -13,7 +13,10 @@
 
 #define MIN_RESERVE_BYTES (G_GUINT64_CONSTANT(256) << 20)
 
-/* What the host keeps of tier 0: as configured; a share is at least 256 MiB, but never more than a quarter of a small host's. */
+/*
+ * What the host keeps of tier 0: as configured; a share is at least 256 MiB, but never more than a
+ * quarter of a small host's.
+ */
 static uint64_t reserve_bytes(const ConfigAmount *reserve, uint64_t total)
 {
     uint64_t share;
@@ -87,7 +90,8 @@ static bool check_source_names(const Config *config, GError **errp)
         }
         if (!found) {
             g_set_error(errp, CONFIG_ERROR, CONFIG_ERROR_VALUE,
-                        "configuration: [sources] enable=%s: there is no such source; there are: %s", *name, known->str);
+                        "configuration: [sources] enable=%s: there is no such source; there are: %s", *name,
+                        known->str);
             return false;
         }
     }
@@ -143,8 +147,9 @@ Facts *facts_find(const Config *config, GError **errp)
                   facts->topology->tiers[t].total_bytes >> 20, facts->topology->origin);
     }
     if (facts->topology->n_tiers < 2) {
-        g_message("there is one tier of memory, so nothing can move: VMs are observed only; tiers can be named in the "
-                  "configuration ([host] tiers)");
+        g_message(
+            "there is one tier of memory, so nothing can move: VMs are observed only; tiers can be named in the "
+            "configuration ([host] tiers)");
     }
     find_capacity(facts);
     find_sources(facts);

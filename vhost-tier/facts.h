@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the daemon found of its host at start: tiers, costs, usable sources, permissions. Found once, before privileges are
- * dropped, then only read, by any thread.
+ * What the daemon found of its host at start: tiers, costs, usable sources, permissions. Found once,
+ * before privileges are dropped, then only read, by any thread.
  */
 #ifndef VHOST_TIER_FACTS_H
 #define VHOST_TIER_FACTS_H
@@ -33,14 +33,18 @@ typedef struct Facts {
 } Facts;
 
 /*
- * Look at the host as @config says. Errors only for a configuration that the host does not fit (a node that is not there);
- * whatever else is missing is named in the result and the log, and the daemon does what remains.
+ * Look at the host as @config says. Errors only for a configuration that the host does not fit (a node
+ * that is not there); whatever else is missing is named in the result and the log, and the daemon does
+ * what remains.
  */
 Facts *facts_find(const Config *config, GError **errp);
 void facts_free(Facts *facts);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Facts, facts_free)
 
-/* The costs as seen by a VM whose tiers are @topology: those of the host's tier that holds each tier's first node. */
+/*
+ * The costs as seen by a VM whose tiers are @topology: those of the host's tier that holds each tier's
+ * first node.
+ */
 void facts_costs_of(const Facts *facts, const Topology *topology, PolicyCosts *costs);
 
 #endif /* VHOST_TIER_FACTS_H */

@@ -107,7 +107,8 @@ static JsonArray *interference_json(Host *host)
         g_autoptr(Snapshot) snapshot = vm_snapshot(vm);
 
         if (snapshot->connected) {
-            g_autoptr(GPtrArray) found = interference_of_process("/proc", host_facts(host)->topology, snapshot->pid);
+            g_autoptr(GPtrArray) found =
+                interference_of_process("/proc", host_facts(host)->topology, snapshot->pid);
 
             add_interference(list, found, vm_name(vm));
         }
@@ -130,7 +131,10 @@ static JsonObject *costs_json(const Facts *facts)
     return costs;
 }
 
-/* CPU time of the daemon and of kernel threads that work for it, as a share of one CPU since the daemon's start. */
+/*
+ * CPU time of the daemon and of kernel threads that work for it, as a share of one CPU since the
+ * daemon's start.
+ */
 static double cpu_share(Host *host)
 {
     const double uptime_s = seconds(CLOCK_MONOTONIC) - host_start_s(host);

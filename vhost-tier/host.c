@@ -2,8 +2,9 @@
 /*
  * All VMs of the host. Everything here runs in the main thread.
  *
- * VMs that were added through the control socket are remembered in a file in the runtime directory: their QEMUs reconnect to the
- * same sockets when the daemon is started again, after an upgrade or a crash. A reboot clears it, as it ends the QEMUs.
+ * VMs that were added through the control socket are remembered in a file in the runtime directory:
+ * their QEMUs reconnect to the same sockets when the daemon is started again, after an upgrade or a
+ * crash. A reboot clears it, as it ends the QEMUs.
  */
 #include "host.h"
 
@@ -66,11 +67,12 @@ static void register_save(Host *host)
         const HostVm *entry = value;
 
         if (entry->remembered) {
-            g_string_append_printf(text, "%lld %lld %s\n", (long long)(int)entry->uid, (long long)(int)entry->gid,
-                                   (const char *)name);
+            g_string_append_printf(text, "%lld %lld %s\n", (long long)(int)entry->uid,
+                                   (long long)(int)entry->gid, (const char *)name);
         }
     }
-    if (!g_file_set_contents_full(path, text->str, (gssize)text->len, G_FILE_SET_CONTENTS_CONSISTENT, 0600, &err)) {
+    if (!g_file_set_contents_full(path, text->str, (gssize)text->len, G_FILE_SET_CONTENTS_CONSISTENT, 0600,
+                                  &err)) {
         g_warning("cannot remember the VMs, so a restart of the daemon will lose them: %s", err->message);
     }
 }
@@ -142,7 +144,10 @@ static gboolean on_share_timer(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-/* Soon, but not for each of many changes: a QEMU that changes its mind all the time costs the others nothing. */
+/*
+ * Soon, but not for each of many changes: a QEMU that changes its mind all the time costs the others
+ * nothing.
+ */
 static void share_out_soon(Host *host)
 {
     if (!host->share_timer) {
@@ -209,9 +214,11 @@ static bool name_check(const char *name, GError **errp)
     if (!ok) {
         g_autofree char *shown = g_strescape(name, NULL);
 
-        g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID,
-                    "'%.80s' can be no VM's name: it must have 1 to %d bytes of UTF-8 without '/' and control characters, "
-                    "and not start with '.'", shown, TIER_NAME_LEN - 1);
+        g_set_error(
+            errp, HOST_ERROR, HOST_ERROR_INVALID,
+            "'%.80s' can be no VM's name: it must have 1 to %d bytes of UTF-8 without '/' and control characters, "
+            "and not start with '.'",
+            shown, TIER_NAME_LEN - 1);
     }
     return ok;
 }
@@ -256,7 +263,8 @@ Vm *host_vm_find(Host *host, const char *name, GError **errp)
     HostVm *entry = g_hash_table_lookup(host->vms, name);
 
     if (!entry) {
-        g_set_error(errp, HOST_ERROR, HOST_ERROR_NOT_FOUND, "no VM '%s'; 'tierctl list' shows those there are", name);
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_NOT_FOUND,
+                    "no VM '%s'; 'tierctl list' shows those there are", name);
         return NULL;
     }
     return entry->vm;

@@ -31,13 +31,16 @@ Host *host_new(const Facts *facts, const char *runtime_dir);
 void host_free(Host *host);
 
 /*
- * Add a VM that listens at @socket; NULL: at a path of our own, remembered in the runtime directory, so that a
- * daemon that is started again serves it again. @uid and @gid own the socket (-1: the daemon's).
+ * Add a VM that listens at @socket; NULL: at a path of our own, remembered in the runtime directory, so
+ * that a daemon that is started again serves it again. @uid and @gid own the socket (-1: the daemon's).
  */
 Vm *host_vm_add(Host *host, const char *name, const char *socket, uid_t uid, gid_t gid, GError **errp);
 /* Add those again that an earlier daemon had been told of and not to forget. Errors are logged. */
 void host_vm_recall(Host *host);
-/* Remove a VM, for good; @done is called when its thread has ended. False, with an error, when there is no such VM. */
+/*
+ * Remove a VM, for good; @done is called when its thread has ended. False, with an error, when there is
+ * no such VM.
+ */
 bool host_vm_del(Host *host, const char *name, VmDone done, void *opaque, GError **errp);
 /* NULL, with an error, when there is none. */
 Vm *host_vm_find(Host *host, const char *name, GError **errp);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The daemon's log: one line a message to standard error, with the priority in front where the journal reads it.
+ * The daemon's log: one line a message to standard error, with the priority in front where the journal
+ * reads it.
  */
 #include "log.h"
 
@@ -22,7 +23,8 @@ static const struct {
 static int max_priority = 5;
 static bool to_journal;
 
-static GLogWriterOutput write_line(GLogLevelFlags flags, const GLogField *fields, gsize n_fields, gpointer opaque)
+static GLogWriterOutput write_line(GLogLevelFlags flags, const GLogField *fields, gsize n_fields,
+                                   gpointer opaque)
 {
     const char *text = NULL;
     int priority = 2;               /* G_LOG_LEVEL_ERROR: the process ends */

@@ -8,7 +8,10 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* From now on write messages of @level ("error", "warning", "message", "info", "debug") and graver; false when it is none of these. */
+/*
+ * From now on write messages of @level ("error", "warning", "message", "info", "debug") and graver;
+ * false when it is none of these.
+ */
 bool log_init(const char *level, GError **errp);
 
 #endif /* VHOST_TIER_LOG_H */

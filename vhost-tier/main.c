@@ -47,21 +47,23 @@ typedef struct Daemon {
 static bool options_parse(Options *options, int *argc, char ***argv, GError **errp)
 {
     const GOptionEntry entries[] = {
-        { "config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config,
-          "Configuration (default: " CONFIG_DEFAULT_FILE ", which need not exist)", "FILE" },
-        { "runtime-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->runtime_dir,
-          "Where sockets lie (default: /run/vhost-tier)", "DIR" },
-        { "vm", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->vms,
-          "Serve a VM on a socket of your choice; may be repeated", "name=NAME,socket=PATH" },
-        { "check-config", 0, 0, G_OPTION_ARG_NONE, &options->check_config, "Check the configuration and exit", NULL },
-        { "log-level", 0, 0, G_OPTION_ARG_STRING, &options->log_level,
-          "error, warning, message (default), info, debug", "LEVEL" },
-        { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Show the version and exit", NULL },
-        { NULL },
+        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config,
+         "Configuration (default: " CONFIG_DEFAULT_FILE ", which need not exist)", "FILE"},
+        {"runtime-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->runtime_dir,
+         "Where sockets lie (default: /run/vhost-tier)", "DIR"},
+        {"vm", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->vms,
+         "Serve a VM on a socket of your choice; may be repeated", "name=NAME,socket=PATH"},
+        {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check_config, "Check the configuration and exit",
+         NULL},
+        {"log-level", 0, 0, G_OPTION_ARG_STRING, &options->log_level,
+         "error, warning, message (default), info, debug", "LEVEL"},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Show the version and exit", NULL},
+        {NULL},
     };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 
-    g_option_context_set_summary(context, "Keeps each guest's hot memory in the host's fast tier, the rest in the slow one.");
+    g_option_context_set_summary(
+        context, "Keeps each guest's hot memory in the host's fast tier, the rest in the slow one.");
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, argc, argv, errp)) {
         return false;
@@ -89,7 +91,8 @@ static bool vm_option_parse(const char *text, char **name, char **socket, GError
     const char *comma = strchr(text, ',');
 
     if (!g_str_has_prefix(text, "name=") || !comma || !g_str_has_prefix(comma, ",socket=") || !comma[8]) {
-        g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--vm %s is not name=NAME,socket=PATH", text);
+        g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--vm %s is not name=NAME,socket=PATH",
+                    text);
         return false;
     }
     *name = g_strndup(text + 5, (gsize)(comma - text) - 5);
@@ -119,9 +122,10 @@ static int control_listen(const char *path, const char *group, GError **errp)
         errno = 0;
         entry = getgrnam(group);
         if (!entry) {
-            g_set_error(errp, CONFIG_ERROR, CONFIG_ERROR_VALUE,
-                        "[host] control-group=%s: there is no such group; make it with 'groupadd --system %s'", group,
-                        group);
+            g_set_error(
+                errp, CONFIG_ERROR, CONFIG_ERROR_VALUE,
+                "[host] control-group=%s: there is no such group; make it with 'groupadd --system %s'", group,
+                group);
             return -1;
         }
     }
@@ -150,7 +154,8 @@ static gboolean on_stop_timeout(gpointer opaque)
 {
     Daemon *daemon = opaque;
 
-    g_warning("%u VMs did not end within %d s: their threads are held up", host_ending(daemon->host), STOP_TIMEOUT_S);
+    g_warning("%u VMs did not end within %d s: their threads are held up", host_ending(daemon->host),
+              STOP_TIMEOUT_S);
     daemon->late = true;
     return G_SOURCE_REMOVE;
 }
@@ -213,7 +218,8 @@ static int run(const Options *options, const Config *config, GError **errp)
     }
     if (g_mkdir_with_parents(runtime_dir, 0755) < 0) {
         g_set_error(errp, G_FILE_ERROR, (gint)g_file_error_from_errno(errno),
-                    "cannot make the folder %s: %s; choose another with --runtime-dir", runtime_dir, g_strerror(errno));
+                    "cannot make the folder %s: %s; choose another with --runtime-dir", runtime_dir,
+                    g_strerror(errno));
         return EXIT_FAILURE;
     }
     control_fd = control_listen(control_path, config->control_group, errp);

@@ -2,9 +2,10 @@
 /*
  * Identity of a peer, and proof of its claims.
  *
- * Every claim is held against what the kernel says: what a descriptor is (its link in /proc/self/fd, read before anything else is
- * done with it, since fstat(2) on a file of FUSE or NFS may block), and what the process has mapped where (/proc/PID/maps).
- * The peer can change its mappings at any later time; then it is its own memory that is tiered badly, nobody else's.
+ * Every claim is held against what the kernel says: what a descriptor is (its link in /proc/self/fd,
+ * read before anything else is done with it, since fstat(2) on a file of FUSE or NFS may block), and
+ * what the process has mapped where (/proc/PID/maps). The peer can change its mappings at any later
+ * time; then it is its own memory that is tiered badly, nobody else's.
  */
 #include "peer.h"
 
@@ -54,7 +55,8 @@ bool peer_identify(int sock, Peer *peer, GError **errp)
 
     *peer = (Peer) { .pidfd = -1 };
     if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0) {
-        g_set_error(errp, CHANNEL_ERROR, errno, "cannot tell who connected: SO_PEERCRED: %s", g_strerror(errno));
+        g_set_error(errp, CHANNEL_ERROR, errno, "cannot tell who connected: SO_PEERCRED: %s",
+                    g_strerror(errno));
         return false;
     }
     if (cred.pid <= 0) {
@@ -66,7 +68,10 @@ bool peer_identify(int sock, Peer *peer, GError **errp)
     peer->uid = cred.uid;
     len = sizeof(peer->pidfd);
     if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &peer->pidfd, &len) < 0) {
-        /* Before Linux 6.5. The number may have been given to another since: that one would have to be the same user's. */
+        /*
+         * Before Linux 6.5. The number may have been given to another since: that one would have
+         * to be the same user's.
+         */
         peer->pidfd = pidfd_open(cred.pid, 0);
         if (peer->pidfd >= 0 && (!process_uid(cred.pid, &uid) || uid != cred.uid)) {
             close(g_steal_fd(&peer->pidfd));
@@ -113,7 +118,8 @@ static bool memfd_verify(const PeerClaim *claim, struct stat *st, GError **errp)
     g_autofree char *link = fd_link(claim->memfd);
 
     if (!link || !g_str_has_prefix(link, "/memfd:")) {
-        g_set_error(errp, CHANNEL_ERROR, EINVAL, "the first descriptor is no memfd but '%s'; guest RAM must be one",
+        g_set_error(errp, CHANNEL_ERROR, EINVAL,
+                    "the first descriptor is no memfd but '%s'; guest RAM must be one",
                     link ? link : "unknown");
         return false;
     }
@@ -175,8 +181,9 @@ static bool mapping_parse(const char *line, Mapping *map)
     unsigned dev_major, dev_minor;
     char perms[5];
 
-    if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu", &start, &end, perms, &offset, &dev_major, &dev_minor, &ino) != 7
-        || strlen(perms) != 4) {
+    if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu", &start, &end, perms, &offset, &dev_major, &dev_minor,
+               &ino) != 7 ||
+        strlen(perms) != 4) {
         return false;
     }
     *map = (Mapping) { start, end, offset, perms[3] == 's', makedev(dev_major, dev_minor), ino };
@@ -184,7 +191,8 @@ static bool mapping_parse(const char *line, Mapping *map)
 }
 
 /* Whether @map is what @claim says of the addresses in it, from @at on; else the reason. */
-static const char *mapping_differs(const Mapping *map, const PeerClaim *claim, const struct stat *st, uint64_t at)
+static const char *mapping_differs(const Mapping *map, const PeerClaim *claim, const struct stat *st,
+                                   uint64_t at)
 {
     if (map->dev != st->st_dev || map->ino != st->st_ino) {
         return "another file is mapped there than the memfd that was sent";
@@ -206,8 +214,10 @@ static bool mapped_verify(const Peer *peer, const PeerClaim *claim, const struct
     FILE *maps = fopen(path, "re");
 
     if (!maps) {
-        g_set_error(errp, CHANNEL_ERROR, errno, "cannot see what process %d has mapped: %s: %s; the daemon needs "
-                    "CAP_SYS_PTRACE for it", (int)peer->pid, path, g_strerror(errno));
+        g_set_error(errp, CHANNEL_ERROR, errno,
+                    "cannot see what process %d has mapped: %s: %s; the daemon needs "
+                    "CAP_SYS_PTRACE for it",
+                    (int)peer->pid, path, g_strerror(errno));
         return false;
     }
     while (at < end && !differs && getline(&line, &room, maps) > 0) {

@@ -19,8 +19,8 @@ typedef struct Peer {
 } Peer;
 
 /*
- * Identify the process that connected @sock: SO_PEERCRED, held by a pidfd. False when it has ended, or lives where this
- * daemon can't see it (another PID namespace).
+ * Identify the process that connected @sock: SO_PEERCRED, held by a pidfd. False when it has ended, or
+ * lives where this daemon can't see it (another PID namespace).
  */
 bool peer_identify(int sock, Peer *peer, GError **errp);
 void peer_clear(Peer *peer);
@@ -36,8 +36,9 @@ typedef struct PeerClaim {
 } PeerClaim;
 
 /*
- * Whether @claim is true: the memfd is one, is large enough, and is what the process has mapped, shared, at just those
- * addresses; the pagemap is the process's own; the userfaultfd is one. Blocks on no file of the peer's making.
+ * Whether @claim is true: the memfd is one, is large enough, and is what the process has mapped, shared,
+ * at just those addresses; the pagemap is the process's own; the userfaultfd is one. Blocks on no file
+ * of the peer's making.
  */
 bool peer_verify(const Peer *peer, const PeerClaim *claim, GError **errp);
 

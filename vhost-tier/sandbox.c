@@ -2,10 +2,11 @@
 /*
  * Giving up what the daemon does not need: privileges, capabilities, system calls.
  *
- * The filter of system calls names those that are forbidden, not those that are allowed: GLib, libc and the sanitizers choose their calls
- * as they like, differently in each release, and a daemon that dies of a new one in an update helps nobody. What is forbidden is
- * what would serve somebody who has taken the daemon over: running programs, looking into other processes' memory (which the daemon
- * itself never does), changing mounts, namespaces, modules, the kernel. A forbidden call fails with EPERM.
+ * The filter of system calls names those that are forbidden, not those that are allowed: GLib, libc and
+ * the sanitizers choose their calls as they like, differently in each release, and a daemon that dies of
+ * a new one in an update helps nobody. What is forbidden is what would serve somebody who has taken the
+ * daemon over: running programs, looking into other processes' memory (which the daemon itself never
+ * does), changing mounts, namespaces, modules, the kernel. A forbidden call fails with EPERM.
  */
 #include "sandbox.h"
 
@@ -23,24 +24,63 @@ typedef struct Need {
 } Need;
 
 static const Need needs[] = {
-    { CAP_SYS_NICE, "CAP_SYS_NICE", POLICY_SOURCE__MAX, "moving pages of other processes (move_pages, process_madvise)" },
-    { CAP_SYS_PTRACE, "CAP_SYS_PTRACE", POLICY_SOURCE__MAX, "the same, and reading /proc/PID/maps to verify regions" },
-    { CAP_CHOWN, "CAP_CHOWN", POLICY_SOURCE__MAX, "giving VM sockets to their QEMU's user" },
-    { CAP_PERFMON, "CAP_PERFMON", POLICY_SOURCE_DAMON, "reading DAMON's tracepoint" },
+    {CAP_SYS_NICE, "CAP_SYS_NICE", POLICY_SOURCE__MAX,
+     "moving pages of other processes (move_pages, process_madvise)"},
+    {CAP_SYS_PTRACE, "CAP_SYS_PTRACE", POLICY_SOURCE__MAX,
+     "the same, and reading /proc/PID/maps to verify regions"},
+    {CAP_CHOWN, "CAP_CHOWN", POLICY_SOURCE__MAX, "giving VM sockets to their QEMU's user"},
+    {CAP_PERFMON, "CAP_PERFMON", POLICY_SOURCE_DAMON, "reading DAMON's tracepoint"},
 };
 
 static const int forbidden[] = {
-    SCMP_SYS(execve), SCMP_SYS(execveat),
-    SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_getfd), SCMP_SYS(kcmp),
-    SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(open_tree),
-    SCMP_SYS(move_mount), SCMP_SYS(fsopen), SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick),
-    SCMP_SYS(mount_setattr), SCMP_SYS(setns), SCMP_SYS(unshare), SCMP_SYS(open_by_handle_at),
-    SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load),
-    SCMP_SYS(kexec_file_load), SCMP_SYS(bpf), SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff),
-    SCMP_SYS(acct), SCMP_SYS(quotactl), SCMP_SYS(sethostname), SCMP_SYS(setdomainname),
-    SCMP_SYS(settimeofday), SCMP_SYS(clock_settime), SCMP_SYS(clock_adjtime), SCMP_SYS(adjtimex),
-    SCMP_SYS(iopl), SCMP_SYS(ioperm), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl),
-    SCMP_SYS(io_uring_setup), SCMP_SYS(fanotify_init), SCMP_SYS(personality), SCMP_SYS(mknod), SCMP_SYS(mknodat),
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(kcmp),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(chroot),
+    SCMP_SYS(open_tree),
+    SCMP_SYS(move_mount),
+    SCMP_SYS(fsopen),
+    SCMP_SYS(fsconfig),
+    SCMP_SYS(fsmount),
+    SCMP_SYS(fspick),
+    SCMP_SYS(mount_setattr),
+    SCMP_SYS(setns),
+    SCMP_SYS(unshare),
+    SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(kexec_file_load),
+    SCMP_SYS(bpf),
+    SCMP_SYS(reboot),
+    SCMP_SYS(swapon),
+    SCMP_SYS(swapoff),
+    SCMP_SYS(acct),
+    SCMP_SYS(quotactl),
+    SCMP_SYS(sethostname),
+    SCMP_SYS(setdomainname),
+    SCMP_SYS(settimeofday),
+    SCMP_SYS(clock_settime),
+    SCMP_SYS(clock_adjtime),
+    SCMP_SYS(adjtimex),
+    SCMP_SYS(iopl),
+    SCMP_SYS(ioperm),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(fanotify_init),
+    SCMP_SYS(personality),
+    SCMP_SYS(mknod),
+    SCMP_SYS(mknodat),
 };
 
 static bool source_usable(const Facts *facts, PolicySource id)
@@ -58,8 +98,9 @@ char *sandbox_cannot_move(void)
     for (size_t i = 0; i < G_N_ELEMENTS(needs); i++) {
         if ((needs[i].capability == CAP_SYS_NICE || needs[i].capability == CAP_SYS_PTRACE) &&
             !capng_have_capability(CAPNG_EFFECTIVE, (unsigned)needs[i].capability)) {
-            return g_strdup_printf("the daemon lacks %s, so it only observes; run it as root or from its systemd unit",
-                                   needs[i].name);
+            return g_strdup_printf(
+                "the daemon lacks %s, so it only observes; run it as root or from its systemd unit",
+                needs[i].name);
         }
     }
     return NULL;
@@ -89,7 +130,8 @@ static bool drop_capabilities(const Facts *facts, GError **errp)
     }
     rc = capng_apply(bounding ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
     if (rc < 0) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "cannot give up capabilities (libcap-ng says %d)", rc);
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                    "cannot give up capabilities (libcap-ng says %d)", rc);
         return false;
     }
     return true;

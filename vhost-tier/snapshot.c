@@ -181,7 +181,8 @@ static void set_reason(JsonObject *vm, const Snapshot *snapshot, uint64_t now_ns
     set_string(vm, "state_reason", text ? text : snapshot->state_reason);
 }
 
-JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions, uint64_t now_ns)
+JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions,
+                          uint64_t now_ns)
 {
     static const char *const modes[] = { "off", "observe", "on" };
     JsonObject *vm = json_object_new();

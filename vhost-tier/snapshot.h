@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a VM's thread tells the rest of the daemon of itself: made once an epoch, never changed after, shared by reference.
+ * What a VM's thread tells the rest of the daemon of itself: made once an epoch, never changed after,
+ * shared by reference.
  */
 #ifndef VHOST_TIER_SNAPSHOT_H
 #define VHOST_TIER_SNAPSHOT_H
@@ -58,9 +59,11 @@ void snapshot_unref(Snapshot *snapshot);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Snapshot, snapshot_unref)
 
 /*
- * What 'query-vm' returns (docs/control.md); with @regions false, what 'query-vms' lists. A connected VM whose snapshot is
- * old is held up: @now_ns (monotonic) tells, and 'state_reason' then says so. The caller owns the result.
+ * What 'query-vm' returns (docs/control.md); with @regions false, what 'query-vms' lists. A connected VM
+ * whose snapshot is old is held up: @now_ns (monotonic) tells, and 'state_reason' then says so. The
+ * caller owns the result.
  */
-JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions, uint64_t now_ns);
+JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions,
+                          uint64_t now_ns);
 
 #endif /* VHOST_TIER_SNAPSHOT_H */

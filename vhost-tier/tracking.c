@@ -2,12 +2,14 @@
 /*
  * The sources of evidence of one VM: which run, on which regions, when.
  *
- * All that this kernel can do and the configuration allows run side by side, with one exception: RWP and WP exclude each other on
- * one mapping, so WP gets what RWP could not take. Why one does not run, or not everywhere, is kept for 'tierctl show'.
+ * All that this kernel can do and the configuration allows run side by side, with one exception: RWP and
+ * WP exclude each other on one mapping, so WP gets what RWP could not take. Why one does not run, or not
+ * everywhere, is kept for 'tierctl show'.
  *
- * Each region that comes or goes has DAMON start anew, for all VMs, since the host has but one list of its threads. A QEMU that
- * adds and removes memory for ever would blind the others, so each VM has tokens for that: as many as a VM has regions at most, and
- * then one more in a while. A region without one is watched later.
+ * Each region that comes or goes has DAMON start anew, for all VMs, since the host has but one list of
+ * its threads. A QEMU that adds and removes memory for ever would blind the others, so each VM has
+ * tokens for that: as many as a VM has regions at most, and then one more in a while. A region without
+ * one is watched later.
  */
 #include <string.h>
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inside of a VM: what vm.c, backend.c, tracking.c, epoch.c and vm-report.c share. All of it but 'lock', 'latest' and the
- * fixed fields belongs to the VM's thread.
+ * Inside of a VM: what vm.c, backend.c, tracking.c, epoch.c and vm-report.c share. All of it but 'lock',
+ * 'latest' and the fixed fields belongs to the VM's thread.
  *
  *   Vm ---< Backend (one memory channel, one memory-backend-tier of the QEMU) ---< VmRegion
  *      ---< Tracker (one source of evidence)
  *
- * A VM of several backends (a NUMA guest) has one policy and one budget over all of them. What users set per backend adds up.
+ * A VM of several backends (a NUMA guest) has one policy and one budget over all of them. What users set
+ * per backend adds up.
  */
 #ifndef VHOST_TIER_VM_IMPL_H
 #define VHOST_TIER_VM_IMPL_H
@@ -116,11 +117,17 @@ struct Vm {
 uint64_t vm_now_ns(void);
 /* Have 'changed' called in the main thread; several notices may become one. */
 void vm_tell_changed(Vm *vm);
-/* Log something that a peer brought about: at most some lines per minute, so that a hostile one can't fill the log. */
+/*
+ * Log something that a peer brought about: at most some lines per minute, so that a hostile one can't
+ * fill the log.
+ */
 void vm_log(Vm *vm, GLogLevelFlags level, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /* --- vm-state.c --- */
-/* Something that others must know has changed: work out what is in force now, tell trackers, policy, arbiter and QEMU. */
+/*
+ * Something that others must know has changed: work out what is in force now, tell trackers, policy,
+ * arbiter and QEMU.
+ */
 void vm_refresh(Vm *vm);
 /* The first CONFIG fixes the VM's tiers, and with them its policy; later ones must agree. */
 bool vm_take_tiers(Vm *vm, const TierMsgConfig *msg, GError **errp);
@@ -168,7 +175,10 @@ void epoch_kick(Vm *vm);
 void epoch_forget_moves(Vm *vm);
 
 /* --- vm-report.c --- */
-/* Works out the state, makes a snapshot and leaves it for vm_snapshot(); tells QEMU of the state where it changed. */
+/*
+ * Works out the state, makes a snapshot and leaves it for vm_snapshot(); tells QEMU of the state where
+ * it changed.
+ */
 void report_publish(Vm *vm);
 /* STATS to each backend. */
 void report_stats(Vm *vm);

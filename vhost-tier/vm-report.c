@@ -173,7 +173,10 @@ void report_stats(Vm *vm)
     for (guint i = 0; i < vm->backends->len; i++) {
         Backend *backend = g_ptr_array_index(vm->backends, i);
         MoverStats moves = { 0 };
-        /* Of the whole VM where it has no meaning for one backend: what was undone, the budget, the shares. */
+        /*
+         * Of the whole VM where it has no meaning for one backend: what was undone, the budget,
+         * the shares.
+         */
         TierMsgStats msg = {
             .promoted_bytes = backend->promoted_bytes,
             .demoted_bytes = backend->demoted_bytes,

@@ -47,13 +47,17 @@ static Topology *tiers_of(const Vm *vm, const TierMsgConfig *msg, GError **errp)
     g_ptr_array_add(lists, NULL);
     topology = topology_from_config("/sys", (const char *const *)lists->pdata, &err);
     if (!topology && msg->n_tiers == 1) {
-        /* With one tier there is nothing to choose, so a kernel that has no NUMA to check it against will do. */
+        /*
+         * With one tier there is nothing to choose, so a kernel that has no NUMA to check it
+         * against will do.
+         */
         topology = g_new0(Topology, 1);
         topology->n_tiers = 1;
         memcpy(topology->tiers[0].nodes, msg->tier_nodes[0], sizeof(msg->tier_nodes[0]));
         topology->origin = g_strdup("QEMU");
     } else if (!topology) {
-        g_set_error(errp, CHANNEL_ERROR, EINVAL, "the tiers that QEMU names do not fit this host: %s", err->message);
+        g_set_error(errp, CHANNEL_ERROR, EINVAL, "the tiers that QEMU names do not fit this host: %s",
+                    err->message);
     }
     return topology;
 }
@@ -80,9 +84,11 @@ bool vm_take_tiers(Vm *vm, const TierMsgConfig *msg, GError **errp)
 
     if (vm->topology) {
         if (!same_tiers(vm->topology, msg)) {
-            g_set_error(errp, CHANNEL_ERROR, EINVAL,
-                        "the tiers differ from those that VM '%s' has said before; all of a VM's backends need the "
-                        "same, from start to end", vm->name);
+            g_set_error(
+                errp, CHANNEL_ERROR, EINVAL,
+                "the tiers differ from those that VM '%s' has said before; all of a VM's backends need the "
+                "same, from start to end",
+                vm->name);
             return false;
         }
         return true;
@@ -163,8 +169,10 @@ static bool region_fits(Vm *vm, const VmRegion *region, GError **errp)
     }
     if (bytes > vm->facts->max_vm_bytes) {
         g_set_error(errp, CHANNEL_ERROR, E2BIG,
-                    "VM '%s' would have %" G_GUINT64_FORMAT " bytes of RAM, more than max-vm-size=%" G_GUINT64_FORMAT
-                    " in the daemon's configuration allows", vm->name, bytes, vm->facts->max_vm_bytes);
+                    "VM '%s' would have %" G_GUINT64_FORMAT
+                    " bytes of RAM, more than max-vm-size=%" G_GUINT64_FORMAT
+                    " in the daemon's configuration allows",
+                    vm->name, bytes, vm->facts->max_vm_bytes);
         return false;
     }
     return true;
@@ -183,8 +191,10 @@ bool vm_region_add(Vm *vm, VmRegion *region, GError **errp)
     }
     vm->next_region++;
     g_ptr_array_add(vm->regions, region);
-    vm_log(vm, G_LOG_LEVEL_MESSAGE, "region %u '%s': %" G_GUINT64_FORMAT " MiB at 0x%" G_GINT64_MODIFIER "x, pages of %"
-           G_GUINT64_FORMAT " KiB", r->id, region->name, r->size >> 20, r->hva, r->page_size >> 10);
+    vm_log(vm, G_LOG_LEVEL_MESSAGE,
+           "region %u '%s': %" G_GUINT64_FORMAT " MiB at 0x%" G_GINT64_MODIFIER
+           "x, pages of %" G_GUINT64_FORMAT " KiB",
+           r->id, region->name, r->size >> 20, r->hva, r->page_size >> 10);
     epoch_kick(vm);
     return true;
 }
@@ -235,7 +245,10 @@ static uint64_t backend_bytes(const Vm *vm, const Backend *backend)
     return bytes;
 }
 
-/* What QEMU and operator want, put together: sizes of backends add up, the most careful mode and the largest weight hold. */
+/*
+ * What QEMU and operator want, put together: sizes of backends add up, the most careful mode and the
+ * largest weight hold.
+ */
 static void settings_in_force(Vm *vm)
 {
     const VmSettings *set = &vm->settings;

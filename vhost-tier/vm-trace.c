@@ -37,8 +37,8 @@ bool vm_trace_begin(Vm *vm, const char *path, int fd, GError **errp)
     if (vm->trace || !vm->policy) {
         close(fd);
         if (vm->trace) {
-            g_set_error(errp, VM_ERROR, VM_ERROR_STATE, "a trace of VM '%s' is being recorded to %s already", vm->name,
-                        vm->trace_file);
+            g_set_error(errp, VM_ERROR, VM_ERROR_STATE, "a trace of VM '%s' is being recorded to %s already",
+                        vm->name, vm->trace_file);
         } else {
             g_set_error(errp, VM_ERROR, VM_ERROR_STATE, "VM '%s' is not connected, there is nothing to record",
                         vm->name);
@@ -67,8 +67,8 @@ VmTrace *vm_trace_end(Vm *vm, GError **errp)
     trace->bytes = trace_writer_bytes(vm->trace);
     trace->records = trace_writer_records(vm->trace);
     if (trace_writer_end(vm->trace) == TRACE_FULL) {
-        g_message("VM '%s': the trace %s had reached its limit of %" G_GUINT64_FORMAT " bytes", vm->name, trace->file,
-                  TRACE_LIMIT_BYTES);
+        g_message("VM '%s': the trace %s had reached its limit of %" G_GUINT64_FORMAT " bytes", vm->name,
+                  trace->file, TRACE_LIMIT_BYTES);
     }
     g_clear_pointer(&vm->trace, trace_writer_free);
     close(g_steal_fd(&vm->trace_fd));

@@ -4,12 +4,14 @@
  *
  * Theory of operation
  *
- * Everything of a VM is done in its thread, so nothing in it needs a lock. The main thread posts closures to the VM's context, and the
- * VM posts its answers and notices to the main context; neither ever waits for the other. What the main thread wants to show it takes
- * from the latest snapshot, whose pointer is all that the one mutex guards. A closure that the VM no longer gets to run is answered all
+ * Everything of a VM is done in its thread, so nothing in it needs a lock. The main thread posts
+ * closures to the VM's context, and the VM posts its answers and notices to the main context; neither
+ * ever waits for the other. What the main thread wants to show it takes from the latest snapshot, whose
+ * pointer is all that the one mutex guards. A closure that the VM no longer gets to run is answered all
  * the same: its destruction does that.
  *
- * At the end the VM stops its sources, closes its connections, and posts 'stopped' as its last word; only then may it be freed.
+ * At the end the VM stops its sources, closes its connections, and posts 'stopped' as its last word;
+ * only then may it be freed.
  */
 #include "vm-impl.h"
 
@@ -259,7 +261,8 @@ static gboolean on_connection(int fd, GIOCondition condition, void *opaque)
 
     if (sock < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-            vm_log(vm, G_LOG_LEVEL_WARNING, "cannot accept a connection on %s: %s", vm->socket, g_strerror(errno));
+            vm_log(vm, G_LOG_LEVEL_WARNING, "cannot accept a connection on %s: %s", vm->socket,
+                   g_strerror(errno));
             /* Out of descriptors, say: the socket stays readable, so don't spin on it. */
             g_usleep(10000);
         }

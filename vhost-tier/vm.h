@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One VM, as the main thread sees it: a thread of its own, which is spoken to by messages only, and which leaves snapshots
- * of itself. A VM whose thread is stuck holds up nobody.
+ * One VM, as the main thread sees it: a thread of its own, which is spoken to by messages only, and
+ * which leaves snapshots of itself. A VM whose thread is stuck holds up nobody.
  */
 #ifndef VHOST_TIER_VM_H
 #define VHOST_TIER_VM_H
@@ -25,16 +25,22 @@ typedef struct VmSettings {
 
 /* Called in the main thread, on its default context, when the VM's needs have changed or it has stopped. */
 typedef void (*VmNotify)(Vm *vm, void *opaque);
-/* The answer to a request, in the main thread. @result is the request's own, owned by the callee; NULL with @error. */
+/*
+ * The answer to a request, in the main thread. @result is the request's own, owned by the callee; NULL
+ * with @error.
+ */
 typedef void (*VmDone)(void *opaque, void *result, const GError *error);
 
 /*
- * Start a VM's thread, which serves @listen_fd (a listening socket at @socket; the descriptor is the VM's from now on, the
- * file stays the caller's to remove). @facts must outlive it.
+ * Start a VM's thread, which serves @listen_fd (a listening socket at @socket; the descriptor is the
+ * VM's from now on, the file stays the caller's to remove). @facts must outlive it.
  */
 Vm *vm_start(const char *name, const char *socket, int listen_fd, const Facts *facts, VmNotify changed,
              VmNotify stopped, void *opaque);
-/* Ask the VM to end: sources stopped, connections closed. Then 'stopped' is called, in which vm_free() may be. */
+/*
+ * Ask the VM to end: sources stopped, connections closed. Then 'stopped' is called, in which vm_free()
+ * may be.
+ */
 void vm_stop(Vm *vm);
 /* Frees a VM that has stopped; waits for its thread. */
 void vm_free(Vm *vm);

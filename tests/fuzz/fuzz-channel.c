@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzzes the memory channel's rules. Input: for each read a byte of how many bytes came (and in its two high bits how many descriptors),
- * then those bytes. With clang's -fsanitize=fuzzer the entry point is all that is needed; built with FUZZ_MAIN it brings its own
- * main(), which mutates a whole conversation for a number of rounds (first argument) from a seed (second).
+ * Fuzzes the memory channel's rules. Input: for each read a byte of how many bytes came (and in its two
+ * high bits how many descriptors), then those bytes. With clang's -fsanitize=fuzzer the entry point is
+ * all that is needed; built with FUZZ_MAIN it brings its own main(), which mutates a whole conversation
+ * for a number of rounds (first argument) from a seed (second).
  */
 #include <fcntl.h>
 #include <glib.h>
@@ -19,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Handlers see nothing that the rules do not promise. */
 static bool fuzz_hello(void *opaque, const TierMsgHello *msg, GError **errp)
 {
-    g_assert_true(channel_text_ok(msg->vm, sizeof(msg->vm)) && channel_text_ok(msg->backend, sizeof(msg->backend)));
+    g_assert_true(channel_text_ok(msg->vm, sizeof(msg->vm)) &&
+                  channel_text_ok(msg->backend, sizeof(msg->backend)));
     return true;
 }
 
@@ -110,7 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #include "rng.h"
 
-static void add_message(GByteArray *bytes, TierRequest request, const void *payload, uint32_t size, uint8_t n_fds)
+static void add_message(GByteArray *bytes, TierRequest request, const void *payload, uint32_t size,
+                        uint8_t n_fds)
 {
     const TierMsgHeader header = { request, TIER_CHANNEL_VERSION, size, 0 };
     const uint8_t *at = payload;
@@ -156,7 +159,8 @@ int main(int argc, char **argv)
         memcpy(bytes, seed->data, len);
         for (uint64_t n = rng_next(&rng) % 8; n > 0; n--) {
             /* Most of what matters lies in the headers, so small values are likelier than others. */
-            bytes[rng_next(&rng) % len] = (uint8_t)(rng_chance(&rng, 0.5) ? rng_next(&rng) % 9 : rng_next(&rng));
+            bytes[rng_next(&rng) % len] =
+                (uint8_t)(rng_chance(&rng, 0.5) ? rng_next(&rng) % 9 : rng_next(&rng));
         }
         if (rng_chance(&rng, 0.2)) {
             len = rng_next(&rng) % len;

@@ -46,7 +46,8 @@ JsonObject *daemon_ask(int control, const char *request)
 
 JsonObject *daemon_query_vm(Daemon *f, const char *name)
 {
-    g_autofree char *request = g_strdup_printf("{\"execute\":\"query-vm\",\"arguments\":{\"name\":\"%s\"}}", name);
+    g_autofree char *request =
+        g_strdup_printf("{\"execute\":\"query-vm\",\"arguments\":{\"name\":\"%s\"}}", name);
     g_autoptr(JsonObject) answer = daemon_ask(f->control, request);
 
     g_assert_true(json_object_has_member(answer, "return"));
@@ -161,7 +162,8 @@ void daemon_set_up(Daemon *f, gconstpointer data)
     f->config = g_build_filename(f->dir, "conf", NULL);
     f->socket_a = g_build_filename(f->dir, "a.sock", NULL);
     f->socket_b = g_build_filename(f->dir, "b.sock", NULL);
-    config = g_strdup_printf("[host]\nepoch-ms=100\ntrace-dir=%s/traces\nmax-vm-size=64M\n[sources]\nenable=wp\n", f->dir);
+    config = g_strdup_printf(
+        "[host]\nepoch-ms=100\ntrace-dir=%s/traces\nmax-vm-size=64M\n[sources]\nenable=wp\n", f->dir);
     g_assert_true(g_file_set_contents(f->config, config, -1, NULL));
     daemon_start(f);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The real daemon as a test's fixture: a process of its own with a runtime directory and a configuration of its own, two VMs ('a' and 'b'),
- * and a connection to its control socket. VHOST_TIER_DAEMON names the program.
+ * The real daemon as a test's fixture: a process of its own with a runtime directory and a configuration
+ * of its own, two VMs ('a' and 'b'), and a connection to its control socket. VHOST_TIER_DAEMON names the
+ * program.
  */
 #ifndef DAEMON_PROCESS_H
 #define DAEMON_PROCESS_H

@@ -54,7 +54,8 @@ int fake_qemu_connect(const char *path)
     return -1;
 }
 
-void fake_qemu_send(int sock, TierRequest request, const void *payload, size_t size, const int *fds, size_t n_fds)
+void fake_qemu_send(int sock, TierRequest request, const void *payload, size_t size, const int *fds,
+                    size_t n_fds)
 {
     TierMsgHeader header = { .request = request, .flags = TIER_CHANNEL_VERSION, .size = (uint32_t)size };
     struct iovec iov[2] = { { &header, sizeof(header) }, { (void *)payload, size } };
@@ -111,7 +112,8 @@ uint32_t fake_qemu_status(int sock, TierRequest request, char *text)
 
 void fake_qemu_hello(int sock)
 {
-    const TierMsgHello hello = { .version = TIER_CHANNEL_VERSION, .features = ~0ull, .vm = "fake", .backend = "tier0" };
+    const TierMsgHello hello = {
+        .version = TIER_CHANNEL_VERSION, .features = ~0ull, .vm = "fake", .backend = "tier0"};
     TierMsgHello answer = { 0 };
 
     fake_qemu_send(sock, TIER_MSG_HELLO, &hello, sizeof(hello), NULL, 0);

@@ -24,15 +24,19 @@ void fake_ram_free(FakeRam *ram);
 int fake_qemu_connect(const char *path);
 
 /* Send one message with its descriptors. */
-void fake_qemu_send(int sock, TierRequest request, const void *payload, size_t size, const int *fds, size_t n_fds);
+void fake_qemu_send(int sock, TierRequest request, const void *payload, size_t size, const int *fds,
+                    size_t n_fds);
 
 /*
- * Receive the next message that is an answer (@answer) or is not, passing over the others; its payload goes to @payload
- * of @size bytes. Returns the request's number, or 0 at the connection's end.
+ * Receive the next message that is an answer (@answer) or is not, passing over the others; its payload
+ * goes to @payload of @size bytes. Returns the request's number, or 0 at the connection's end.
  */
 uint32_t fake_qemu_receive(int sock, bool answer, void *payload, size_t size);
 
-/* The usual messages, with usual contents. Each returns the errno that the daemon answered; @text, of TIER_TEXT_LEN, its reason. */
+/*
+ * The usual messages, with usual contents. Each returns the errno that the daemon answered; @text, of
+ * TIER_TEXT_LEN, its reason.
+ */
 void fake_qemu_hello(int sock);
 TierMsgConfig fake_qemu_config(void);
 uint32_t fake_qemu_send_config(int sock, const TierMsgConfig *config, char *text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The memory channel's rules: what is a message, what is refused, what ends the connection, and who closes descriptors.
+ * The memory channel's rules: what is a message, what is refused, what ends the connection, and who
+ * closes descriptors.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -129,7 +130,10 @@ static Message message(TierRequest request)
     return m;
 }
 
-/* Give the message to the channel in pieces of @step bytes at most; the descriptors (of /dev/null) come with the first. */
+/*
+ * Give the message to the channel in pieces of @step bytes at most; the descriptors (of /dev/null) come
+ * with the first.
+ */
 static ChannelVerdict feed(Channel *channel, const Message *m, size_t step, Seen *seen, GError **errp)
 {
     g_autofree uint8_t *bytes = g_malloc0(sizeof(TierMsgHeader) + m->header.size);
@@ -285,29 +289,31 @@ SPOIL(thaw_flags, m->u.freeze.flags = TIER_FREEZE_DISARM)
 SPOIL(nothing, (void)m)
 
 static const Bad malformed[] = {
-    { "wrong-version", TIER_MSG_HELLO, version_in_flags, "version 2 in the header", CHANNEL_NEW },
-    { "reply-flag", TIER_MSG_HELLO, reply_flag, "reserved bits are set in the header", CHANNEL_NEW },
-    { "unknown-flag", TIER_MSG_HELLO, high_flag, "reserved bits are set in the header", CHANNEL_NEW },
-    { "reserved-word", TIER_MSG_HELLO, reserved_word, "reserved bits are set in the header", CHANNEL_NEW },
-    { "short", TIER_MSG_CONFIG, short_payload, "CONFIG with 543 bytes of payload, not 544", CHANNEL_GREETED },
-    { "long", TIER_MSG_CONFIG, long_payload, "CONFIG with 545 bytes", CHANNEL_GREETED },
-    { "oversized", TIER_MSG_HELLO, huge_payload, "HELLO with 4294967295 bytes", CHANNEL_NEW },
-    { "unknown-request", TIER_MSG_THAW, unknown_request, "request 99 is nothing that QEMU may send", CHANNEL_NEW },
-    { "request-0", TIER_MSG_THAW, request_zero, "request 0 is nothing", CHANNEL_NEW },
-    { "request-max", TIER_MSG_THAW, huge_request, "request 4294967295 is nothing", CHANNEL_NEW },
-    { "daemon's-own", TIER_MSG_STATS, nothing, "STATS is nothing that QEMU may send", CHANNEL_CONFIGURED },
-    { "fds-missing", TIER_MSG_REGION_ADD, no_fds, "REGION_ADD with 0 descriptors", CHANNEL_CONFIGURED },
-    { "one-fd", TIER_MSG_REGION_ADD, one_fd, "REGION_ADD with 1 descriptors", CHANNEL_CONFIGURED },
-    { "too-many-fds", TIER_MSG_REGION_ADD, four_fds, "4 descriptors where 3", CHANNEL_CONFIGURED },
-    { "uffd-missing", TIER_MSG_REGION_ADD, uffd_promised, "promise 3", CHANNEL_CONFIGURED },
-    { "uffd-unannounced", TIER_MSG_REGION_ADD, three_fds, "promise 2", CHANNEL_CONFIGURED },
-    { "fds-where-none-belong", TIER_MSG_HELLO, one_fd, "HELLO with 1 descriptors", CHANNEL_NEW },
-    { "region-flags", TIER_MSG_REGION_ADD, region_flags, "reserved bits 0x2 are set in REGION_ADD", CHANNEL_CONFIGURED },
-    { "hello-reserved", TIER_MSG_HELLO, hello_reserved, "reserved bits 0x1 are set in HELLO", CHANNEL_NEW },
-    { "del-reserved", TIER_MSG_REGION_DEL, del_reserved, "REGION_DEL", CHANNEL_CONFIGURED },
-    { "freeze-reserved", TIER_MSG_FREEZE, freeze_reserved, "FREEZE", CHANNEL_CONFIGURED },
-    { "freeze-flags", TIER_MSG_FREEZE, freeze_flags, "FREEZE", CHANNEL_CONFIGURED },
-    { "thaw-flags", TIER_MSG_THAW, thaw_flags, "THAW", CHANNEL_CONFIGURED },
+    {"wrong-version", TIER_MSG_HELLO, version_in_flags, "version 2 in the header", CHANNEL_NEW},
+    {"reply-flag", TIER_MSG_HELLO, reply_flag, "reserved bits are set in the header", CHANNEL_NEW},
+    {"unknown-flag", TIER_MSG_HELLO, high_flag, "reserved bits are set in the header", CHANNEL_NEW},
+    {"reserved-word", TIER_MSG_HELLO, reserved_word, "reserved bits are set in the header", CHANNEL_NEW},
+    {"short", TIER_MSG_CONFIG, short_payload, "CONFIG with 543 bytes of payload, not 544", CHANNEL_GREETED},
+    {"long", TIER_MSG_CONFIG, long_payload, "CONFIG with 545 bytes", CHANNEL_GREETED},
+    {"oversized", TIER_MSG_HELLO, huge_payload, "HELLO with 4294967295 bytes", CHANNEL_NEW},
+    {"unknown-request", TIER_MSG_THAW, unknown_request, "request 99 is nothing that QEMU may send",
+     CHANNEL_NEW},
+    {"request-0", TIER_MSG_THAW, request_zero, "request 0 is nothing", CHANNEL_NEW},
+    {"request-max", TIER_MSG_THAW, huge_request, "request 4294967295 is nothing", CHANNEL_NEW},
+    {"daemon's-own", TIER_MSG_STATS, nothing, "STATS is nothing that QEMU may send", CHANNEL_CONFIGURED},
+    {"fds-missing", TIER_MSG_REGION_ADD, no_fds, "REGION_ADD with 0 descriptors", CHANNEL_CONFIGURED},
+    {"one-fd", TIER_MSG_REGION_ADD, one_fd, "REGION_ADD with 1 descriptors", CHANNEL_CONFIGURED},
+    {"too-many-fds", TIER_MSG_REGION_ADD, four_fds, "4 descriptors where 3", CHANNEL_CONFIGURED},
+    {"uffd-missing", TIER_MSG_REGION_ADD, uffd_promised, "promise 3", CHANNEL_CONFIGURED},
+    {"uffd-unannounced", TIER_MSG_REGION_ADD, three_fds, "promise 2", CHANNEL_CONFIGURED},
+    {"fds-where-none-belong", TIER_MSG_HELLO, one_fd, "HELLO with 1 descriptors", CHANNEL_NEW},
+    {"region-flags", TIER_MSG_REGION_ADD, region_flags, "reserved bits 0x2 are set in REGION_ADD",
+     CHANNEL_CONFIGURED},
+    {"hello-reserved", TIER_MSG_HELLO, hello_reserved, "reserved bits 0x1 are set in HELLO", CHANNEL_NEW},
+    {"del-reserved", TIER_MSG_REGION_DEL, del_reserved, "REGION_DEL", CHANNEL_CONFIGURED},
+    {"freeze-reserved", TIER_MSG_FREEZE, freeze_reserved, "FREEZE", CHANNEL_CONFIGURED},
+    {"freeze-flags", TIER_MSG_FREEZE, freeze_flags, "FREEZE", CHANNEL_CONFIGURED},
+    {"thaw-flags", TIER_MSG_THAW, thaw_flags, "THAW", CHANNEL_CONFIGURED},
 };
 
 SPOIL(hello_version, m->u.hello.version = 9)
@@ -334,35 +340,37 @@ SPOIL(offset_wraps, m->u.region_add.fd_offset = INT64_MAX & ~0xfffull)
 SPOIL(region_name, memset(m->u.region_add.name, 'x', TIER_NAME_LEN))
 
 static const Bad refused[] = {
-    { "hello-version", TIER_MSG_HELLO, hello_version, "version 9 of the memory channel is not understood, only 1 is",
-      CHANNEL_NEW },
-    { "vm-not-terminated", TIER_MSG_HELLO, vm_endless, "the VM's name", CHANNEL_NEW },
-    { "vm-not-utf8", TIER_MSG_HELLO, vm_not_utf8, "the VM's name", CHANNEL_NEW },
-    { "control-character", TIER_MSG_HELLO, backend_newline, "the backend's name", CHANNEL_NEW },
-    { "hello-twice", TIER_MSG_HELLO, nothing, "HELLO out of order", CHANNEL_GREETED },
-    { "config-first", TIER_MSG_CONFIG, nothing, "HELLO comes first", CHANNEL_NEW },
-    { "region-first", TIER_MSG_REGION_ADD, nothing, "HELLO comes first", CHANNEL_NEW },
-    { "region-before-config", TIER_MSG_REGION_ADD, nothing, "CONFIG comes first", CHANNEL_GREETED },
-    { "freeze-before-config", TIER_MSG_FREEZE, nothing, "CONFIG comes first", CHANNEL_GREETED },
-    { "floor-above-ceiling", TIER_MSG_CONFIG, floor_above_ceiling, "fast-min 2097152 is larger than fast-size 1048576",
-      CHANNEL_GREETED },
-    { "weight-0", TIER_MSG_CONFIG, weight_zero, "weight 0 is not in 1 to 1000", CHANNEL_GREETED },
-    { "weight-1001", TIER_MSG_CONFIG, weight_large, "weight 1001", CHANNEL_GREETED },
-    { "mode", TIER_MSG_CONFIG, mode_unknown, "mode 3", CHANNEL_GREETED },
-    { "hugepages", TIER_MSG_CONFIG, hugepages_unknown, "hugepages 3", CHANNEL_GREETED },
-    { "no-tiers", TIER_MSG_CONFIG, no_tiers, "0 tiers", CHANNEL_GREETED },
-    { "5-tiers", TIER_MSG_CONFIG, many_tiers, "5 tiers: there must be 1 to 4", CHANNEL_GREETED },
-    { "page-size", TIER_MSG_REGION_ADD, odd_page_size, "pages of 8192 bytes", CHANNEL_CONFIGURED },
-    { "page-size-1g", TIER_MSG_REGION_ADD, gigantic_page_size, "pages of 1073741824 bytes", CHANNEL_CONFIGURED },
-    { "empty", TIER_MSG_REGION_ADD, empty_region, "is empty or not aligned", CHANNEL_CONFIGURED },
-    { "unaligned-hva", TIER_MSG_REGION_ADD, unaligned_hva, "not aligned", CHANNEL_CONFIGURED },
-    { "unaligned-size", TIER_MSG_REGION_ADD, unaligned_size, "not aligned", CHANNEL_CONFIGURED },
-    { "unaligned-offset", TIER_MSG_REGION_ADD, unaligned_offset, "not aligned", CHANNEL_CONFIGURED },
-    { "huge-unaligned", TIER_MSG_REGION_ADD, huge_unaligned, "not aligned to its pages of 2097152", CHANNEL_CONFIGURED },
-    { "address-wraps", TIER_MSG_REGION_ADD, wraps, "beyond the end", CHANNEL_CONFIGURED },
-    { "size-wraps", TIER_MSG_REGION_ADD, size_wraps, "beyond the end", CHANNEL_CONFIGURED },
-    { "offset-wraps", TIER_MSG_REGION_ADD, offset_wraps, "beyond the end", CHANNEL_CONFIGURED },
-    { "region-name", TIER_MSG_REGION_ADD, region_name, "the region's name", CHANNEL_CONFIGURED },
+    {"hello-version", TIER_MSG_HELLO, hello_version,
+     "version 9 of the memory channel is not understood, only 1 is", CHANNEL_NEW},
+    {"vm-not-terminated", TIER_MSG_HELLO, vm_endless, "the VM's name", CHANNEL_NEW},
+    {"vm-not-utf8", TIER_MSG_HELLO, vm_not_utf8, "the VM's name", CHANNEL_NEW},
+    {"control-character", TIER_MSG_HELLO, backend_newline, "the backend's name", CHANNEL_NEW},
+    {"hello-twice", TIER_MSG_HELLO, nothing, "HELLO out of order", CHANNEL_GREETED},
+    {"config-first", TIER_MSG_CONFIG, nothing, "HELLO comes first", CHANNEL_NEW},
+    {"region-first", TIER_MSG_REGION_ADD, nothing, "HELLO comes first", CHANNEL_NEW},
+    {"region-before-config", TIER_MSG_REGION_ADD, nothing, "CONFIG comes first", CHANNEL_GREETED},
+    {"freeze-before-config", TIER_MSG_FREEZE, nothing, "CONFIG comes first", CHANNEL_GREETED},
+    {"floor-above-ceiling", TIER_MSG_CONFIG, floor_above_ceiling,
+     "fast-min 2097152 is larger than fast-size 1048576", CHANNEL_GREETED},
+    {"weight-0", TIER_MSG_CONFIG, weight_zero, "weight 0 is not in 1 to 1000", CHANNEL_GREETED},
+    {"weight-1001", TIER_MSG_CONFIG, weight_large, "weight 1001", CHANNEL_GREETED},
+    {"mode", TIER_MSG_CONFIG, mode_unknown, "mode 3", CHANNEL_GREETED},
+    {"hugepages", TIER_MSG_CONFIG, hugepages_unknown, "hugepages 3", CHANNEL_GREETED},
+    {"no-tiers", TIER_MSG_CONFIG, no_tiers, "0 tiers", CHANNEL_GREETED},
+    {"5-tiers", TIER_MSG_CONFIG, many_tiers, "5 tiers: there must be 1 to 4", CHANNEL_GREETED},
+    {"page-size", TIER_MSG_REGION_ADD, odd_page_size, "pages of 8192 bytes", CHANNEL_CONFIGURED},
+    {"page-size-1g", TIER_MSG_REGION_ADD, gigantic_page_size, "pages of 1073741824 bytes",
+     CHANNEL_CONFIGURED},
+    {"empty", TIER_MSG_REGION_ADD, empty_region, "is empty or not aligned", CHANNEL_CONFIGURED},
+    {"unaligned-hva", TIER_MSG_REGION_ADD, unaligned_hva, "not aligned", CHANNEL_CONFIGURED},
+    {"unaligned-size", TIER_MSG_REGION_ADD, unaligned_size, "not aligned", CHANNEL_CONFIGURED},
+    {"unaligned-offset", TIER_MSG_REGION_ADD, unaligned_offset, "not aligned", CHANNEL_CONFIGURED},
+    {"huge-unaligned", TIER_MSG_REGION_ADD, huge_unaligned, "not aligned to its pages of 2097152",
+     CHANNEL_CONFIGURED},
+    {"address-wraps", TIER_MSG_REGION_ADD, wraps, "beyond the end", CHANNEL_CONFIGURED},
+    {"size-wraps", TIER_MSG_REGION_ADD, size_wraps, "beyond the end", CHANNEL_CONFIGURED},
+    {"offset-wraps", TIER_MSG_REGION_ADD, offset_wraps, "beyond the end", CHANNEL_CONFIGURED},
+    {"region-name", TIER_MSG_REGION_ADD, region_name, "the region's name", CHANNEL_CONFIGURED},
 };
 
 static ChannelVerdict feed_bad(Channel *channel, const Bad *bad, Seen *seen, GError **errp)
@@ -400,7 +408,8 @@ static void assert_bad(const Bad *bad, ChannelVerdict expected)
     if (!strstr(err->message, bad->reason)) {
         g_error("%s: '%s' does not say '%s'", bad->name, err->message, bad->reason);
     }
-    g_assert_cmpuint(seen.hello + seen.config + seen.region_add + seen.region_del + seen.freeze + seen.thaw, ==, 0);
+    g_assert_cmpuint(seen.hello + seen.config + seen.region_add + seen.region_del + seen.freeze + seen.thaw,
+                     ==, 0);
     channel_clear(&channel);
     g_assert_cmpuint(open_fds(), ==, before);
 }
@@ -491,13 +500,17 @@ static void add_table(const char *prefix, const Bad *table, size_t n, GTestDataF
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/channel/a_whole_conversation_reaches_every_handler", a_whole_conversation_reaches_every_handler);
-    g_test_add_func("/channel/pieces_of_any_size_make_the_same_message", pieces_of_any_size_make_the_same_message);
-    g_test_add_func("/channel/space_never_reaches_into_the_next_message", space_never_reaches_into_the_next_message);
+    g_test_add_func("/channel/a_whole_conversation_reaches_every_handler",
+                    a_whole_conversation_reaches_every_handler);
+    g_test_add_func("/channel/pieces_of_any_size_make_the_same_message",
+                    pieces_of_any_size_make_the_same_message);
+    g_test_add_func("/channel/space_never_reaches_into_the_next_message",
+                    space_never_reaches_into_the_next_message);
     g_test_add_func("/channel/a_handler_may_keep_descriptors", a_handler_may_keep_descriptors);
     add_table("ends_the_connection", malformed, G_N_ELEMENTS(malformed), ends_the_connection);
     add_table("is_refused_with_the_reason", refused, G_N_ELEMENTS(refused), is_refused_with_the_reason);
-    g_test_add_func("/channel/a_refused_message_leaves_the_channel_usable", a_refused_message_leaves_the_channel_usable);
+    g_test_add_func("/channel/a_refused_message_leaves_the_channel_usable",
+                    a_refused_message_leaves_the_channel_usable);
     g_test_add_func("/channel/descriptors_in_the_middle_of_a_message_end_the_connection",
                     descriptors_in_the_middle_of_a_message_end_the_connection);
     g_test_add_func("/channel/a_connection_that_ends_in_the_middle_leaks_nothing",

@@ -84,27 +84,40 @@ typedef struct BadConfig {
 } BadConfig;
 
 static const BadConfig bad_configs[] = {
-    { "unknown-group", "[hots]\n", CONFIG_ERROR_UNKNOWN,
-      { "/etc/test.conf", "[hots]", "host, costs, sources, policy" } },
-    { "unknown-key", "[policy]\nheat=1\n", CONFIG_ERROR_UNKNOWN, { "'heat'", "[policy]", "touch-accesses, heat-half-life-s, heat-life-s" } },
-    { "key-of-another-group", "[policy]\ntiers=0;1\n", CONFIG_ERROR_UNKNOWN, { "'tiers'", "[policy]" } },
-    { "no-key-file", "tiers 0 1\n", CONFIG_ERROR_FILE, { "/etc/test.conf" } },
-    { "size", "[host]\nfast-capacity=12Q\n", CONFIG_ERROR_VALUE, { "fast-capacity=12Q", "a size such as 64G" } },
-    { "size-negative", "[host]\nfast-capacity=-1\n", CONFIG_ERROR_VALUE, { "fast-capacity=-1" } },
-    { "size-overflow", "[host]\nfast-capacity=99999999999T\n", CONFIG_ERROR_VALUE, { "fast-capacity" } },
-    { "number-below", "[host]\nepoch-ms=1\n", CONFIG_ERROR_VALUE, { "epoch-ms=1 ", "50 to 60000" } },
-    { "number-text", "[host]\nepoch-ms=fast\n", CONFIG_ERROR_VALUE, { "epoch-ms=fast" } },
-    { "share-above", "[sources]\noverhead-share=2\n", CONFIG_ERROR_VALUE, { "overhead-share=2", "0.0001 to 0.5" } },
-    { "share-nan", "[sources]\noverhead-share=nan\n", CONFIG_ERROR_VALUE, { "overhead-share=nan" } },
-    { "reserve", "[host]\nreserve=95%\n", CONFIG_ERROR_VALUE, { "reserve=95%" } },
-    { "empty-list-item", "[host]\ntiers=0;;1\n", CONFIG_ERROR_VALUE, { "tiers=0;;1", "node lists" } },
-    { "empty-list", "[host]\ntiers=\n", CONFIG_ERROR_VALUE, { "tiers=" } },
-    { "latency", "[costs]\nlatency-ns=100;slow\n", CONFIG_ERROR_VALUE, { "latency-ns=slow" } },
-    { "latency-zero", "[costs]\nlatency-ns=0\n", CONFIG_ERROR_VALUE, { "latency-ns=0" } },
-    { "five-latencies", "[costs]\nlatency-ns=1;2;3;4;5\n", CONFIG_ERROR_VALUE, { "up to 4 numbers" } },
-    { "aggregation-below-sampling", "[sources]\ndamon-sample-ms=200\ndamon-aggr-ms=100\n", CONFIG_ERROR_VALUE,
-      { "damon-aggr-ms=100", "no less than damon-sample-ms" } },
-    { "relative-trace-dir", "[host]\ntrace-dir=traces\n", CONFIG_ERROR_VALUE, { "trace-dir=traces", "an absolute path" } },
+    {"unknown-group",
+     "[hots]\n",
+     CONFIG_ERROR_UNKNOWN,
+     {"/etc/test.conf", "[hots]", "host, costs, sources, policy"}},
+    {"unknown-key",
+     "[policy]\nheat=1\n",
+     CONFIG_ERROR_UNKNOWN,
+     {"'heat'", "[policy]", "touch-accesses, heat-half-life-s, heat-life-s"}},
+    {"key-of-another-group", "[policy]\ntiers=0;1\n", CONFIG_ERROR_UNKNOWN, {"'tiers'", "[policy]"}},
+    {"no-key-file", "tiers 0 1\n", CONFIG_ERROR_FILE, {"/etc/test.conf"}},
+    {"size", "[host]\nfast-capacity=12Q\n", CONFIG_ERROR_VALUE, {"fast-capacity=12Q", "a size such as 64G"}},
+    {"size-negative", "[host]\nfast-capacity=-1\n", CONFIG_ERROR_VALUE, {"fast-capacity=-1"}},
+    {"size-overflow", "[host]\nfast-capacity=99999999999T\n", CONFIG_ERROR_VALUE, {"fast-capacity"}},
+    {"number-below", "[host]\nepoch-ms=1\n", CONFIG_ERROR_VALUE, {"epoch-ms=1 ", "50 to 60000"}},
+    {"number-text", "[host]\nepoch-ms=fast\n", CONFIG_ERROR_VALUE, {"epoch-ms=fast"}},
+    {"share-above",
+     "[sources]\noverhead-share=2\n",
+     CONFIG_ERROR_VALUE,
+     {"overhead-share=2", "0.0001 to 0.5"}},
+    {"share-nan", "[sources]\noverhead-share=nan\n", CONFIG_ERROR_VALUE, {"overhead-share=nan"}},
+    {"reserve", "[host]\nreserve=95%\n", CONFIG_ERROR_VALUE, {"reserve=95%"}},
+    {"empty-list-item", "[host]\ntiers=0;;1\n", CONFIG_ERROR_VALUE, {"tiers=0;;1", "node lists"}},
+    {"empty-list", "[host]\ntiers=\n", CONFIG_ERROR_VALUE, {"tiers="}},
+    {"latency", "[costs]\nlatency-ns=100;slow\n", CONFIG_ERROR_VALUE, {"latency-ns=slow"}},
+    {"latency-zero", "[costs]\nlatency-ns=0\n", CONFIG_ERROR_VALUE, {"latency-ns=0"}},
+    {"five-latencies", "[costs]\nlatency-ns=1;2;3;4;5\n", CONFIG_ERROR_VALUE, {"up to 4 numbers"}},
+    {"aggregation-below-sampling",
+     "[sources]\ndamon-sample-ms=200\ndamon-aggr-ms=100\n",
+     CONFIG_ERROR_VALUE,
+     {"damon-aggr-ms=100", "no less than damon-sample-ms"}},
+    {"relative-trace-dir",
+     "[host]\ntrace-dir=traces\n",
+     CONFIG_ERROR_VALUE,
+     {"trace-dir=traces", "an absolute path"}},
 };
 
 static void says_what_is_wrong_and_what_is_allowed(gconstpointer data)
@@ -140,7 +153,8 @@ static void sizes_have_units_of_1024(void)
 
 static void the_example_is_right(void)
 {
-    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "..", "..", "vhost-tier", "vhost-tier.conf", NULL);
+    g_autofree char *path =
+        g_test_build_filename(G_TEST_DIST, "..", "..", "vhost-tier", "vhost-tier.conf", NULL);
     g_autofree char *text = NULL;
     g_autoptr(GString) active = g_string_new(NULL);
     g_auto(GStrv) lines = NULL;
@@ -167,7 +181,8 @@ int main(int argc, char **argv)
                     a_file_that_is_not_there_is_an_error_only_where_it_was_named);
     g_test_add_func("/config/every_key_is_read", every_key_is_read);
     for (size_t i = 0; i < G_N_ELEMENTS(bad_configs); i++) {
-        g_autofree char *path = g_strdup_printf("/config/says_what_is_wrong_and_what_is_allowed/%s", bad_configs[i].name);
+        g_autofree char *path =
+            g_strdup_printf("/config/says_what_is_wrong_and_what_is_allowed/%s", bad_configs[i].name);
 
         g_test_add_data_func(path, &bad_configs[i], says_what_is_wrong_and_what_is_allowed);
     }

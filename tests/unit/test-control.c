@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control socket's server: lines, arguments, answers, clients that misbehave. Commands are the test's own.
+ * The control socket's server: lines, arguments, answers, clients that misbehave. Commands are the
+ * test's own.
  */
 #include <glib/gstdio.h>
 #include <string.h>
@@ -139,8 +140,10 @@ static void commands_get_their_arguments_and_ids_come_back(Fixture *f, gconstpoi
 {
     assert_answer(f->client, "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\"}}",
                   "{\"return\":{\"text\":\"a\",\"numbered\":false,\"number\":0}}");
-    assert_answer(f->client, "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"number\":9007199254740993},\"id\":[1,\"x\"]}",
-                  "{\"return\":{\"text\":\"a\",\"numbered\":true,\"number\":9007199254740993},\"id\":[1,\"x\"]}");
+    assert_answer(
+        f->client,
+        "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"number\":9007199254740993},\"id\":[1,\"x\"]}",
+        "{\"return\":{\"text\":\"a\",\"numbered\":true,\"number\":9007199254740993},\"id\":[1,\"x\"]}");
     assert_answer(f->client, "{\"execute\":\"fails\",\"id\":7}",
                   "{\"error\":{\"class\":\"NotFound\",\"desc\":\"no such \\\"thing\\\"\\n\"},\"id\":7}");
 }
@@ -150,21 +153,25 @@ typedef struct Wrong {
 } Wrong;
 
 static const Wrong wrong_requests[] = {
-    { "no-json", "hello", "that is no JSON" },
-    { "half-json", "{\"execute\":", "that is no JSON" },
-    { "no-object", "[1]", "a request is an object" },
-    { "no-command", "{}", "a request needs \\\"execute\\\"" },
-    { "command-no-string", "{\"execute\":1}", "a request needs \\\"execute\\\"" },
-    { "unknown-command", "{\"execute\":\"nope\"}", "\"CommandNotFound\",\"desc\":\"there is no command 'nope'; there are: echo" },
-    { "unknown-member", "{\"execute\":\"fails\",\"argument\":{}}", "a request has nothing but" },
-    { "arguments-no-object", "{\"execute\":\"fails\",\"arguments\":[]}", "\\\"arguments\\\" must be an object" },
-    { "unknown-argument", "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"nr\":1}}",
-      "echo has no argument 'nr'; it takes: text, number (optional)" },
-    { "missing-argument", "{\"execute\":\"echo\"}", "echo needs the argument 'text'" },
-    { "wrong-type", "{\"execute\":\"echo\",\"arguments\":{\"text\":1}}", "'text' must be a string" },
-    { "null", "{\"execute\":\"echo\",\"arguments\":{\"text\":null}}", "'text' must be a string" },
-    { "negative", "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"number\":-1}}", "'number' must be an integer" },
-    { "fraction", "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"number\":1.5}}", "'number' must be an integer" },
+    {"no-json", "hello", "that is no JSON"},
+    {"half-json", "{\"execute\":", "that is no JSON"},
+    {"no-object", "[1]", "a request is an object"},
+    {"no-command", "{}", "a request needs \\\"execute\\\""},
+    {"command-no-string", "{\"execute\":1}", "a request needs \\\"execute\\\""},
+    {"unknown-command", "{\"execute\":\"nope\"}",
+     "\"CommandNotFound\",\"desc\":\"there is no command 'nope'; there are: echo"},
+    {"unknown-member", "{\"execute\":\"fails\",\"argument\":{}}", "a request has nothing but"},
+    {"arguments-no-object", "{\"execute\":\"fails\",\"arguments\":[]}",
+     "\\\"arguments\\\" must be an object"},
+    {"unknown-argument", "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"nr\":1}}",
+     "echo has no argument 'nr'; it takes: text, number (optional)"},
+    {"missing-argument", "{\"execute\":\"echo\"}", "echo needs the argument 'text'"},
+    {"wrong-type", "{\"execute\":\"echo\",\"arguments\":{\"text\":1}}", "'text' must be a string"},
+    {"null", "{\"execute\":\"echo\",\"arguments\":{\"text\":null}}", "'text' must be a string"},
+    {"negative", "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"number\":-1}}",
+     "'number' must be an integer"},
+    {"fraction", "{\"execute\":\"echo\",\"arguments\":{\"text\":\"a\",\"number\":1.5}}",
+     "'number' must be an integer"},
 };
 
 static void says_what_is_wrong_and_goes_on(Fixture *f, gconstpointer data)
@@ -180,8 +187,10 @@ static void deep_nesting_is_refused_before_it_is_parsed(Fixture *f, gconstpointe
     g_autofree char *deep = g_strnfill(60000, '[');
 
     assert_answer(f->client, deep, "nests deeper than 32 levels");
-    assert_answer(f->client, "{\"execute\":\"echo\",\"arguments\":{\"text\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[\"}}",
-                  "\"return\"");
+    assert_answer(
+        f->client,
+        "{\"execute\":\"echo\",\"arguments\":{\"text\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[\"}}",
+        "\"return\"");
 }
 
 static void a_line_without_end_ends_the_connection(Fixture *f, gconstpointer data)
@@ -320,7 +329,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ADD(commands_get_their_arguments_and_ids_come_back);
     for (size_t i = 0; i < G_N_ELEMENTS(wrong_requests); i++) {
-        g_autofree char *path = g_strdup_printf("/control/says_what_is_wrong_and_goes_on/%s", wrong_requests[i].name);
+        g_autofree char *path =
+            g_strdup_printf("/control/says_what_is_wrong_and_goes_on/%s", wrong_requests[i].name);
 
         g_test_add(path, Fixture, &wrong_requests[i], set_up, says_what_is_wrong_and_goes_on, tear_down);
     }

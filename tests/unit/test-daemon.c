@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The real daemon, as a process of its own, with the current user's rights: this process plays QEMU, and the operator. No
- * NUMA, KVM or privilege is needed: with one tier the daemon observes.
+ * The real daemon, as a process of its own, with the current user's rights: this process plays QEMU, and
+ * the operator. No NUMA, KVM or privilege is needed: with one tier the daemon observes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +52,8 @@ static void a_vm_is_observed_and_its_residency_told(Daemon *f, gconstpointer dat
         g_assert_nonnull(strstr(json_object_get_string_member(vm, "state_reason"), "one tier"));
         g_assert_cmpint(json_object_get_int_member(vm, "fast_size"), ==, 8 << 20);
         g_assert_cmpuint(json_array_get_length(regions), ==, 1);
-        g_assert_cmpint(json_object_get_int_member(json_array_get_object_element(regions, 0), "size"), ==, RAM_BYTES);
+        g_assert_cmpint(json_object_get_int_member(json_array_get_object_element(regions, 0), "size"), ==,
+                        RAM_BYTES);
         resident = json_object_get_int_member(tier, "resident_bytes");
         g_usleep(50000);
     }
@@ -95,7 +96,8 @@ static void what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins(Da
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
     TierMsgConfig config = { 0 };
-    g_autoptr(JsonObject) answer = daemon_ask(f->control,
+    g_autoptr(JsonObject) answer = daemon_ask(
+        f->control,
         "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"fast-size\":4194304,\"weight\":7,\"mode\":\"off\"},\"id\":3}");
     JsonObject *vm = json_object_get_object_member(answer, "return");
 
@@ -377,7 +379,8 @@ static void vms_come_and_go_by_the_control_socket(Daemon *f, gconstpointer data)
     int sock;
 
     g_assert_true(g_str_has_prefix(path, f->dir));
-    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"web 1\"}}", "Exists", "'web 1' already");
+    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"web 1\"}}", "Exists",
+                        "'web 1' already");
     sock = fake_qemu_connect(path);
     fake_qemu_hello(sock);
     {
@@ -387,24 +390,31 @@ static void vms_come_and_go_by_the_control_socket(Daemon *f, gconstpointer data)
         g_assert_true(json_object_has_member(deleted, "return"));
     }
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
-    daemon_assert_error(f, "{\"execute\":\"query-vm\",\"arguments\":{\"name\":\"web 1\"}}", "NotFound", "tierctl list");
+    daemon_assert_error(f, "{\"execute\":\"query-vm\",\"arguments\":{\"name\":\"web 1\"}}", "NotFound",
+                        "tierctl list");
     close(sock);
     daemon_await_fds(f, before);
 }
 
 static void wrong_requests_are_told_what_is_right(Daemon *f, gconstpointer data)
 {
-    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"../x\"}}", "InvalidArgument", "without '/'");
-    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"x\",\"uid\":4294967295}}", "InvalidArgument", "uid");
-    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\"}}", "InvalidArgument", "nothing to set");
-    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"mode\":\"fast\"}}", "InvalidArgument",
-                 "on, observe, off");
-    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"weight\":0}}", "InvalidArgument", "1 to 1000");
-    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"fast-size\":1,\"fast-min\":2}}",
-                 "InvalidArgument", "fast-min 2 would be larger than fast-size 1");
-    daemon_assert_error(f, "{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":\"/etc/x\"}}", "InvalidArgument",
-                 "trace-dir");
-    daemon_assert_error(f, "{\"execute\":\"trace-stop\",\"arguments\":{\"name\":\"a\"}}", "GenericError", "no trace");
+    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"../x\"}}", "InvalidArgument",
+                        "without '/'");
+    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"x\",\"uid\":4294967295}}",
+                        "InvalidArgument", "uid");
+    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\"}}", "InvalidArgument",
+                        "nothing to set");
+    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"mode\":\"fast\"}}",
+                        "InvalidArgument", "on, observe, off");
+    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"weight\":0}}",
+                        "InvalidArgument", "1 to 1000");
+    daemon_assert_error(
+        f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"fast-size\":1,\"fast-min\":2}}",
+        "InvalidArgument", "fast-min 2 would be larger than fast-size 1");
+    daemon_assert_error(f, "{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":\"/etc/x\"}}",
+                        "InvalidArgument", "trace-dir");
+    daemon_assert_error(f, "{\"execute\":\"trace-stop\",\"arguments\":{\"name\":\"a\"}}", "GenericError",
+                        "no trace");
 }
 
 static void a_trace_is_recorded_where_traces_belong(Daemon *f, gconstpointer data)
@@ -414,8 +424,10 @@ static void a_trace_is_recorded_where_traces_belong(Daemon *f, gconstpointer dat
     g_autofree char *file = g_build_filename(f->dir, "traces", "t1", NULL);
     g_autofree char *up = g_strdup_printf("{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":"
                                           "\"%s/traces/../t1\"}}", f->dir);
-    g_autofree char *request = g_strdup_printf("{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":"
-                                               "\"%s\"}}", file);
+    g_autofree char *request =
+        g_strdup_printf("{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":"
+                        "\"%s\"}}",
+                        file);
     g_autoptr(JsonObject) started = daemon_ask(f->control, request);
     GStatBuf st;
 
@@ -440,12 +452,14 @@ static void a_trace_is_recorded_where_traces_belong(Daemon *f, gconstpointer dat
 
 static void a_second_daemon_finds_the_place_taken(Daemon *f, gconstpointer data)
 {
-    const char *argv[] = { g_getenv("VHOST_TIER_DAEMON"), "--runtime-dir", f->dir, "--config", f->config, NULL };
+    const char *argv[] = {
+        g_getenv("VHOST_TIER_DAEMON"), "--runtime-dir", f->dir, "--config", f->config, NULL};
     g_autofree char *text = NULL;
     g_autoptr(GError) err = NULL;
     int status;
 
-    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &text, &status, &err));
+    g_assert_true(
+        g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &text, &status, &err));
     g_assert_false(g_spawn_check_wait_status(status, NULL));
     g_assert_nonnull(strstr(text, "another process listens there already"));
     daemon_await_flag(f, "a", "connected", false);

@@ -189,7 +189,9 @@ static pid_t child_that_connects(const char *path, int *control)
         char byte = 'x';
 
         close(pair[0]);
-        _exit(fake_qemu_connect(path) >= 0 && write(pair[1], &byte, 1) == 1 && read(pair[1], &byte, 1) == 0 ? 0 : 1);
+        _exit(fake_qemu_connect(path) >= 0 && write(pair[1], &byte, 1) == 1 && read(pair[1], &byte, 1) == 0
+                  ? 0
+                  : 1);
     }
     close(pair[1]);
     *control = pair[0];
