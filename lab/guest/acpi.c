@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ACPI registers of the ICH9 (Intel's I/O Controller Hub 9 datasheet, 13.8.3): the firmware has set their base in PCI device 00:1f.0. */
+/*
+ * ACPI registers of the ICH9 (Intel's I/O Controller Hub 9 datasheet, 13.8.3): the firmware has set their
+ * base in PCI device 00:1f.0.
+ */
 #include "acpi.h"
 #include "machine.h"
 

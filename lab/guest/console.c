@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guest's ways out. Every access to a port leaves the guest, which under nested emulation costs as much as hundreds of
- * memory accesses: text is gathered into lines and sent by string instructions, sixteen bytes at a time.
+ * The guest's ways out. Every access to a port leaves the guest, which under nested emulation costs as much
+ * as hundreds of memory accesses: text is gathered into lines and sent by string instructions, sixteen
+ * bytes at a time.
  */
 #include "console.h"
 #include "acpi.h"

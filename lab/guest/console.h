@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The guest's ways out: lines on the serial port, raw bytes on the debug console, and switching itself off. */
+/*
+ * The guest's ways out: lines on the serial port, raw bytes on the debug console, and switching itself off.
+ */
 #ifndef LAB_GUEST_CONSOLE_H
 #define LAB_GUEST_CONSOLE_H
 
@@ -14,8 +16,8 @@ void line_end(void);
 void debug_dump(const void *data, uint32_t len);
 
 /*
- * Switch the machine off. After an error (@failed) QEMU exits with code 3 if it has -device isa-debug-exit; else, and
- * where that is missing, the machine is switched off by ACPI (exit code 0).
+ * Switch the machine off. After an error (@failed) QEMU exits with code 3 if it has -device isa-debug-exit;
+ * else, and where that is missing, the machine is switched off by ACPI (exit code 0).
  */
 void power_off(int failed) __attribute__((noreturn));
 

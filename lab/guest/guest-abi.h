@@ -7,9 +7,10 @@
  *   0x120000  uint32_t counts[pages]: how often each page of the working area was visited, exactly, modulo 2^32
  *   0x400000  the working area: 'pages' pages of 4 KiB; nothing else of the guest's is in it
  *
- * The host may read all of it at any time from the VM's memory (or /proc/PID/mem), and write 'doorbell'. Each field is written
- * whole and by the guest's one CPU; counts and totals of a running guest are a few visits apart. Everything is little-endian.
- * At the end, with report=1, the guest writes the header and then counts[] to the debug console (port 0xe9), raw.
+ * The host may read all of it at any time from the VM's memory (or /proc/PID/mem), and write 'doorbell'.
+ * Each field is written whole and by the guest's one CPU; counts and totals of a running guest are a few
+ * visits apart. Everything is little-endian. At the end, with report=1, the guest writes the header and
+ * then counts[] to the debug console (port 0xe9), raw.
  */
 #ifndef LAB_GUEST_ABI_H
 #define LAB_GUEST_ABI_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The machine's instructions that C has no words for: ports, the time-stamp counter, 64-bit division without libgcc. */
+/*
+ * The machine's instructions that C has no words for: ports, the time-stamp counter, 64-bit division
+ * without libgcc.
+ */
 #ifndef LAB_GUEST_MACHINE_H
 #define LAB_GUEST_MACHINE_H
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The workload guest: a bare program under KVM that visits the pages of its memory by a known pattern and says how fast it
- * is. lab/README.md tells its command line, guest-abi.h what a host can read from its memory.
+ * The workload guest: a bare program under KVM that visits the pages of its memory by a known pattern and
+ * says how fast it is. lab/README.md tells its command line, guest-abi.h what a host can read from its
+ * memory.
  *
- * Lines on the serial port: what it is, 'ready', then one a second ('t=1 accesses_per_s=... visits=... phase=...'), at last
- * 'done' or 'error: ...'.
+ * Lines on the serial port: what it is, 'ready', then one a second ('t=1 accesses_per_s=... visits=...
+ * phase=...'), at last 'done' or 'error: ...'.
  */
 #include <stddef.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the workload guest is to do: its command line, 'key=value' separated by spaces. lab/README.md explains each key. */
+/*
+ * What the workload guest is to do: its command line, 'key=value' separated by spaces. lab/README.md
+ * explains each key.
+ */
 #ifndef LAB_GUEST_OPTIONS_H
 #define LAB_GUEST_OPTIONS_H
 
@@ -43,7 +46,10 @@ typedef struct OptionsError {
     uint32_t min, max;
 } OptionsError;
 
-/* Read a command line; false, with @error set, when there is something in it that is not understood or out of range. */
+/*
+ * Read a command line; false, with @error set, when there is something in it that is not understood or out
+ * of range.
+ */
 bool options_parse(Options *options, const char *cmdline, OptionsError *error);
 /* The @i-th name that may stand where @keyword ("pattern", "key" or "fraction") does, or NULL. */
 const char *options_allowed(const char *keyword, uint32_t i);

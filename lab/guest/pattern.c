@@ -7,7 +7,10 @@
 
 #define BLOCK_PAGES 512u        /* 2 MiB */
 
-/* Draw anew where the hot set lies: from the seed and @epoch alone, so that every epoch can be told in advance. */
+/*
+ * Draw anew where the hot set lies: from the seed and @epoch alone, so that every epoch can be told in
+ * advance.
+ */
 static void place_hot_set(Pattern *p, uint32_t epoch)
 {
     Random random;

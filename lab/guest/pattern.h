@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Access patterns: which page is visited next. Pure: no clock, no I/O; the same options give the same sequence. */
+/*
+ * Access patterns: which page is visited next. Pure: no clock, no I/O; the same options give the same
+ * sequence.
+ */
 #ifndef LAB_GUEST_PATTERN_H
 #define LAB_GUEST_PATTERN_H
 
@@ -24,8 +27,8 @@ typedef struct Pattern {
 } Pattern;
 
 /*
- * Prepare for @pages pages (2 or more). @options must live as long as @pattern; not pattern=list, which draws nothing. Uses
- * the FPU: not between MMX instructions.
+ * Prepare for @pages pages (2 or more). @options must live as long as @pattern; not pattern=list, which
+ * draws nothing. Uses the FPU: not between MMX instructions.
  */
 void pattern_init(Pattern *pattern, const Options *options, uint32_t pages);
 /* Tell the time, in whole seconds since the start: phases change by it. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the boot protocol hands over (Xen's public/arch-x86/hvm/start_info.h): command line and map of the RAM. */
+/*
+ * What the boot protocol hands over (Xen's public/arch-x86/hvm/start_info.h): command line and map of the
+ * RAM.
+ */
 #ifndef LAB_GUEST_PVH_H
 #define LAB_GUEST_PVH_H
 

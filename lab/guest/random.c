@@ -59,8 +59,9 @@ void permutation_init(Permutation *p, uint32_t size, Random *random)
 }
 
 /*
- * A Feistel network permutes the numbers of 'bits' bits, whatever its round function does. Going through it until the result
- * is below 'size' (cycle walking) makes that a permutation of 0..size-1; it takes fewer than two turns on average.
+ * A Feistel network permutes the numbers of 'bits' bits, whatever its round function does. Going through it
+ * until the result is below 'size' (cycle walking) makes that a permutation of 0..size-1; it takes fewer
+ * than two turns on average.
  */
 uint32_t permutation_at(const Permutation *p, uint32_t i)
 {

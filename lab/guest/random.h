@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Seeded randomness for access patterns: a generator of numbers, and permutations that need no table (a table would be
- * memory that the guest touches beside the pages under test). The same seed gives the same pattern.
+ * Seeded randomness for access patterns: a generator of numbers, and permutations that need no table (a
+ * table would be memory that the guest touches beside the pages under test). The same seed gives the same
+ * pattern.
  */
 #ifndef LAB_GUEST_RANDOM_H
 #define LAB_GUEST_RANDOM_H

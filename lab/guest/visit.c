@@ -4,7 +4,7 @@
 
 #define WORD_BYTES 8u
 #define WORD_MASK  (GUEST_PAGE_BYTES / WORD_BYTES - 1)
-#define WORD_STEP  157u     /* odd, so that a burst reaches different words, spread over the page's cache lines */
+#define WORD_STEP  157u     /* odd: a burst reaches different words, spread over the page's cache lines */
 
 static uint32_t *const counts = (uint32_t *)GUEST_COUNTS_ADDR;
 

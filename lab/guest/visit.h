@@ -9,7 +9,10 @@
 
 /* Write to every page of the working area once, uncounted, so that all of them exist. */
 void visit_populate(uint32_t pages);
-/* Visit @page: options->burst accesses of 8 bytes, each a read and, unless this visit is one of the read-only share, a write. */
+/*
+ * Visit @page: options->burst accesses of 8 bytes, each a read and, unless this visit is one of the
+ * read-only share, a write.
+ */
 void visit_page(uint32_t page, const Options *options, Random *random);
 
 #endif /* LAB_GUEST_VISIT_H */

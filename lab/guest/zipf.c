@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Theory of operation: ranks are grouped in octaves [2^k, 2^(k+1)). An octave is drawn by its exact weight; within it a rank r
- * is drawn uniformly and accepted with probability (r / 2^k)^-theta, which is 2^-theta at the least, so that half of the
- * draws or more are accepted. All octaves share one curve, kept at 257 points: exact for ranks below 512, and interpolated
- * between points above (error below 10^-5). The weights are sums over that same curve, so the result is exact for it.
+ * Theory of operation: ranks are grouped in octaves [2^k, 2^(k+1)). An octave is drawn by its exact weight;
+ * within it a rank r is drawn uniformly and accepted with probability (r / 2^k)^-theta, which is 2^-theta
+ * at the least, so that half of the draws or more are accepted. All octaves share one curve, kept at 257
+ * points: exact for ranks below 512, and interpolated between points above (error below 10^-5). The weights
+ * are sums over that same curve, so the result is exact for it.
  */
 #include "zipf.h"
 
@@ -52,7 +53,9 @@ void zipf_init(Zipf *zipf, uint32_t n, double theta)
     zipf->n = n;
     zipf->octaves = 0;
     for (uint32_t i = 0; i <= ZIPF_STEPS; i++) {
-        zipf->curve[i] = (uint32_t)(2147483647.0 * exp2_negative(theta * log2_of(1.0 + (double)i / ZIPF_STEPS)));
+        double x = 1.0 + (double)i / ZIPF_STEPS;
+
+        zipf->curve[i] = (uint32_t)(2147483647.0 * exp2_negative(theta * log2_of(x)));
     }
     for (uint32_t k = 0; k < ZIPF_OCTAVES && (1u << k) <= n; k++) {
         int64_t octave = 0;

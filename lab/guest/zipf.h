@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Numbers with a Zipf distribution: rank r of n is drawn with a probability proportional to r^-theta. Exact, in constant memory. */
+/*
+ * Numbers with a Zipf distribution: rank r of n is drawn with a probability proportional to r^-theta.
+ * Exact, in constant memory.
+ */
 #ifndef LAB_GUEST_ZIPF_H
 #define LAB_GUEST_ZIPF_H
 
@@ -15,7 +18,10 @@ typedef struct Zipf {
     uint32_t curve[ZIPF_STEPS + 1]; /* 2^31 times (1 + i / ZIPF_STEPS)^-theta */
 } Zipf;
 
-/* Prepare for ranks 1..@n (1 <= n < 2^24) and @theta (0 < theta <= 4). Uses the FPU: not between MMX instructions. */
+/*
+ * Prepare for ranks 1..@n (1 <= n < 2^24) and @theta (0 < theta <= 4). Uses the FPU: not between MMX
+ * instructions.
+ */
 void zipf_init(Zipf *zipf, uint32_t n, double theta);
 /* A rank, from 0 (the most likely) to n - 1. */
 uint32_t zipf_next(const Zipf *zipf, Random *random);

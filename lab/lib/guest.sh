@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=dash
 #
 # Sourced by scripts in L1: start the workload guest under KVM and follow what it says.
 
@@ -8,9 +9,10 @@ fail() { echo "error: $*"; exit 1; }
 
 uptime_s() { cut -d ' ' -f 1 /proc/uptime; }
 
-# guest_start NAME WORKLOAD [QEMU_ARG...]: start the guest NAME with that command line. WORKLOAD is what lab/README.md
-# documents. Memory is a memfd of GUEST_MEMORY (36M) unless the arguments name another backend by 'memory-backend='. Leaves
-# /run/NAME.serial (its lines), /run/NAME.pid, the QMP socket /run/NAME.qmp, and /run/NAME.counts when it ends with report=1.
+# guest_start NAME WORKLOAD [QEMU_ARG...]: start the guest NAME with that command line. WORKLOAD is what
+# lab/README.md documents. Memory is a memfd of GUEST_MEMORY (36M) unless the arguments name another backend
+# by 'memory-backend='. Leaves /run/NAME.serial (its lines), /run/NAME.pid, the QMP socket /run/NAME.qmp,
+# and /run/NAME.counts when it ends with report=1.
 guest_start() {
     local name=$1 workload=$2 size=${GUEST_MEMORY:-36M}
     shift 2
@@ -20,16 +22,18 @@ guest_start() {
     esac
     rm -f "/run/$name.serial" "/run/$name.qmp"
     : >"/run/$name.serial"
-    ${GUEST_PREFIX-} qemu-system-x86_64 -name "guest=$name" -accel kvm -cpu host -M q35,hpet=off,smm=off -smp 1 -m "$size" \
-        -nodefaults -display none -no-reboot -chardev "file,id=serial,path=/run/$name.serial" -serial chardev:serial \
-        -device isa-debug-exit -debugcon "file:/run/$name.counts" -qmp "unix:/run/$name.qmp,server=on,wait=off" \
-        -kernel /lab/bin/workload.elf -append "$workload" "$@" >"/run/$name.log" 2>&1 </dev/null &
+    qemu-system-x86_64 -name "guest=$name" -accel kvm -cpu host -M q35,hpet=off,smm=off -smp 1 -m "$size" \
+        -nodefaults -display none -no-reboot -device isa-debug-exit -debugcon "file:/run/$name.counts" \
+        -chardev "file,id=serial,path=/run/$name.serial" -serial chardev:serial \
+        -qmp "unix:/run/$name.qmp,server=on,wait=off" -kernel /lab/bin/workload.elf -append "$workload" "$@" \
+        >"/run/$name.log" 2>&1 </dev/null &
     echo $! >"/run/$name.pid"
 }
 
 guest_pid() { cat "/run/$1.pid"; }
 
-# guest_wait NAME PATTERN [SECONDS]: until a line of the guest's matches; fails with the reason when it ends or takes longer.
+# guest_wait NAME PATTERN [SECONDS]: until a line of the guest's matches; fails with the reason when it ends
+# or takes longer.
 guest_wait() {
     local tries=$((${3:-30} * 10))
     until grep -q "$2" "/run/$1.serial" 2>/dev/null; do
@@ -38,7 +42,8 @@ guest_wait() {
             fail "guest $1 ended before it said '$2': $(tail -n 3 "/run/$1.log" "/run/$1.serial")"
         fi
         tries=$((tries - 1))
-        [ $tries -gt 0 ] || fail "guest $1 did not say '$2' within ${3:-30} s; it said: $(tail -n 3 "/run/$1.serial")"
+        [ $tries -gt 0 ] ||
+            fail "guest $1 did not say '$2' within ${3:-30} s; it said: $(tail -n 3 "/run/$1.serial")"
         usleep 100000
     done
 }
@@ -59,7 +64,8 @@ guest_rate() {
         awk '{ sum += $1 } END { printf "%d\n", NR ? sum / NR : 0 }'
 }
 
-# guest_ram NAME: start address and length in bytes of its RAM in QEMU, decimal: the mapping of the memory backend's memfd.
+# guest_ram NAME: start address and length in bytes of its RAM in QEMU, decimal: the mapping of the memory
+# backend's memfd.
 guest_ram() {
     awk '$6 ~ /memfd:/ { print $1 }' "/proc/$(guest_pid "$1")/maps" | {
         IFS=- read -r start end
@@ -69,5 +75,6 @@ guest_ram() {
 
 # guest_nodes NAME: how its RAM lies, as numa_maps tells it: 'N0=pages N1=pages'.
 guest_nodes() {
-    grep 'memfd:' "/proc/$(guest_pid "$1")/numa_maps" | tr ' ' '\n' | awk -F = '/^N[0-9]+=/ { n[$1] += $2 } END { for (i in n) printf "%s=%d ", i, n[i]; print "" }'
+    grep 'memfd:' "/proc/$(guest_pid "$1")/numa_maps" | tr ' ' '\n' |
+        awk -F = '/^N[0-9]+=/ { n[$1] += $2 } END { for (i in n) printf "%s=%d ", i, n[i]; print "" }'
 }

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=dash
 #
-# /init of a lab's host (L1): bring it up with its memory tiers online, run /lab/command, hand back /out and the
-# command's exit code, switch off. The kernel's console is ttyS0; the command's output goes out by one virtio-serial
-# port, the results by another (lab/run gives them these names).
+# /init of a lab's host (L1): bring it up with its memory tiers online, run /lab/command, hand back /out and
+# the command's exit code, switch off. The kernel's console is ttyS0; the command's output goes out by one
+# virtio-serial port, the results by another (lab/run gives them these names).
 
 export PATH=/lab/bin:/usr/local/bin:/bin:/sbin HOME=/root TERM=linux
 
@@ -31,7 +32,8 @@ port() {
     done
 }
 
-# quiet: what else the kernel would do with the memory under test is off; a script that wants it switches it on again.
+# quiet: what else the kernel would do with the memory under test is off; a script that wants it switches it
+# on again.
 quiet() {
     local damon_stat=/sys/module/damon_stat/parameters/enabled
     [ ! -e $damon_stat ] || echo N >$damon_stat

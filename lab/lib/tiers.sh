@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=dash
 #
 # Sourced in L1: bring the slow memory online as node 1, whatever it is made of.
 
-# cxl_region: make a region of all of the one CXL memory device's volatile capacity, through sysfs, as 'cxl create-region'
-# does; dax_cxl and kmem then make a NUMA node of it.
+# cxl_region: make a region of all of the one CXL memory device's volatile capacity, through sysfs, as 'cxl
+# create-region' does; dax_cxl and kmem then make a NUMA node of it.
 cxl_region() {
     local d=/sys/bus/cxl/devices endpoint region size tries=0
-    until endpoint=$(ls -d $d/endpoint*/decoder*.0 2>/dev/null | head -n 1) && [ -n "$endpoint" ] && [ -e $d/mem0/ram/size ]; do
+    until endpoint=$(echo $d/endpoint*/decoder*.0) && [ -e "$endpoint" ] && [ -e $d/mem0/ram/size ]; do
         tries=$((tries + 1))
         if [ $tries -gt 100 ]; then
             echo "lab: error: no CXL memory device came up: see the kernel's messages in the console log"
@@ -55,6 +56,7 @@ tiers_show() {
         echo "${f%/nodelist}: nodes $(cat "$f")" | sed 's,.*/,,'
     done
     for f in /sys/devices/system/node/node[0-9]*; do
-        echo "${f##*/}: cpus '$(cat "$f/cpulist")' $(awk '/MemTotal|MemFree/ { printf "%s %s MiB ", $3, int($4 / 1024) }' "$f/meminfo")"
+        echo "${f##*/}: cpus '$(cat "$f/cpulist")'" \
+            "$(awk '/MemTotal|MemFree/ { printf "%s %s MiB ", $3, int($4 / 1024) }' "$f/meminfo")"
     done
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The pure parts of the workload guest, built for this machine: its command line, randomness and access patterns. */
+/*
+ * The pure parts of the workload guest, built for this machine: its command line, randomness and access
+ * patterns.
+ */
 #include <glib.h>
 #include <math.h>
 #include <string.h>
@@ -272,7 +275,9 @@ static void test_idle_burst_is_idle_after_its_busy_period(void)
 static void test_subpage_skew_has_one_hot_page_in_each_chosen_block(void)
 {
     static const struct { const char *cmdline; uint32_t blocks; } cases[] = {
-        {"pattern=subpage-skew blocks=5", 1}, {"pattern=subpage-skew blocks=25", 4}, {"pattern=subpage-skew blocks=100", 14},
+        {"pattern=subpage-skew blocks=5", 1},
+        {"pattern=subpage-skew blocks=25", 4},
+        {"pattern=subpage-skew blocks=100", 14},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

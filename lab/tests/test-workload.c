@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The workload guest itself, booted by our QEMU under emulation: what it says, counts and obeys. Skipped where QEMU is not built. */
+/*
+ * The workload guest itself, booted by our QEMU under emulation: what it says, counts and obeys. Skipped
+ * where QEMU is not built.
+ */
 #include <gio/gio.h>
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -31,9 +34,9 @@ static void boot_start(Boot *boot, const char *cmdline)
     dump = g_strdup_printf("file:%s", boot->dump);
     boot->process = g_subprocess_new(G_SUBPROCESS_FLAGS_NONE, &error, qemu, "-accel", "tcg", "-M",
                                       "q35,hpet=off,smm=off,memory-backend=ram", "-m", "36M", "-object",
-                                      "memory-backend-memfd,id=ram,size=36M,share=on", "-nodefaults", "-display", "none",
-                                      "-no-reboot", "-serial", serial, "-device", "isa-debug-exit", "-debugcon", dump,
-                                      "-kernel", workload, "-append", cmdline, NULL);
+                                      "memory-backend-memfd,id=ram,size=36M,share=on", "-nodefaults", "-display",
+                                      "none", "-no-reboot", "-serial", serial, "-device", "isa-debug-exit",
+                                      "-debugcon", dump, "-kernel", workload, "-append", cmdline, NULL);
     g_assert_no_error(error);
 }
 
@@ -178,7 +181,8 @@ static void test_list_touches_exactly_the_listed_pages_when_rung(void)
     for (uint32_t page = 0; page < G_N_ELEMENTS(counts); page++) {
         g_assert_cmpuint(counts[page], ==, 0);
     }
-    g_assert_true(guest_write(guest, GUEST_HEADER_ADDR + offsetof(GuestHeader, doorbell), &wanted, sizeof(wanted), &error));
+    g_assert_true(guest_write(guest, GUEST_HEADER_ADDR + offsetof(GuestHeader, doorbell), &wanted, sizeof(wanted),
+                              &error));
     wait_for_passes(guest, wanted);
     g_assert_true(guest_counts(guest, counts, &error));
     for (uint32_t page = 0; page < G_N_ELEMENTS(counts); page++) {
