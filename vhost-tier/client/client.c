@@ -30,7 +30,7 @@ G_DEFINE_QUARK(vhost-tier-client-error, client_error)
 
 static gint64 deadline(void)
 {
-    return g_get_monotonic_time() + CLIENT_TIMEOUT_MS * 1000;
+    return g_get_monotonic_time() + CLIENT_TIMEOUT_MS * G_GINT64_CONSTANT(1000);
 }
 
 /* Wait until the socket is ready for @events; false at the deadline (microseconds, monotonic). */
@@ -93,7 +93,8 @@ static bool send_line(Client *client, const char *line, size_t length, gint64 un
 static char *receive_line(Client *client, gint64 until, GError **errp)
 {
     for (;;) {
-        const guint8 *end = memchr(client->input->data, '\n', client->input->len);
+        const guint8 *end =
+            client->input->len > 0 ? memchr(client->input->data, '\n', client->input->len) : NULL;
         guint8 buffer[4096];
         ssize_t n;
 
@@ -229,7 +230,7 @@ static bool open_socket(Client *client, gint64 until, GError **errp)
         if (g_get_monotonic_time() >= until) {
             return wait_for(client, 0, until, errp);
         }
-        g_usleep(10 * 1000);
+        g_usleep(10000);
     }
     return true;
 }

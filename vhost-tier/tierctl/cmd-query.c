@@ -131,12 +131,12 @@ static void show_results(GString *out, JsonObject *vm)
     g_autofree char *undone = text_size(field_uint(moves, "undone_bytes", UINT64_MAX));
     g_autofree char *undone_share = text_share(field_number(moves, "undone_share"));
     g_autofree char *rate = text_number(field_number(moves, "pages_per_s"));
+    g_autofree char *threshold = text_number(field_number(vm, "threshold_per_s"));
     g_autoptr(GList) reasons = failed ? json_object_get_members(failed) : NULL;
 
     line(out, "hit ratio",
          g_strdup_printf("%s estimated, %s with the hottest pages in the budget", hit, ideal));
-    line(out, "threshold",
-         g_strconcat(text_number(field_number(vm, "threshold_per_s")), " accesses/s a granule", NULL));
+    line(out, "threshold", g_strdup_printf("%s accesses/s a granule", threshold));
     line(out, "margin", text_number(field_number(vm, "margin")));
     line(out, "moved",
          g_strdup_printf("%s up, %s down, %s pages/s now; %s undone within 10 s (%s lately)", up, down, rate,
@@ -281,11 +281,13 @@ static void host_interference(GString *out, JsonObject *host)
 static char *format_host(JsonNode *answer)
 {
     JsonObject *host = node_object(answer);
+    g_autofree char *uptime = text_number(field_number(host, "uptime_s"));
+    g_autofree char *cpu = text_share(field_number(host, "cpu_share"));
     GString *out = g_string_new(NULL);
 
     line(out, "vhost-tier", view_string(host, "version"));
-    line(out, "up for", g_strconcat(text_number(field_number(host, "uptime_s")), " s", NULL));
-    line(out, "CPU", g_strconcat(text_share(field_number(host, "cpu_share")), " of one", NULL));
+    line(out, "up for", g_strdup_printf("%s s", uptime));
+    line(out, "CPU", g_strdup_printf("%s of one", cpu));
     host_costs(out, host);
     host_tiers(out, host);
     host_sources(out, host);

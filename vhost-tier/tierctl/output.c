@@ -148,7 +148,7 @@ char *text_time(uint64_t ns)
     if (ns < 1000) {
         return g_strdup_printf("%u ns", (unsigned)ns);
     }
-    return ns < 1000 * 1000 ? g_strdup_printf("%.1f us", (double)ns / 1e3)
+    return ns < 1000000 ? g_strdup_printf("%.1f us", (double)ns / 1e3)
                             : g_strdup_printf("%.1f ms", (double)ns / 1e6);
 }
 
