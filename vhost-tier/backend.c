@@ -118,7 +118,7 @@ static void queue_status(Backend *backend, uint32_t request, const GError *error
 
 void backend_send_config(Backend *backend, const TierMsgConfig *config)
 {
-    if (memcmp(config, &backend->told, sizeof(*config))) {
+    if (memcmp(config, &backend->told, sizeof(*config)) != 0) {
         backend->told = *config;
         queue_unasked(backend, TIER_MSG_CONFIG, config, sizeof(*config));
     }
@@ -348,8 +348,10 @@ static gboolean on_readable(int fd, GIOCondition condition, void *opaque)
 {
     Backend *backend = opaque;
 
-    for (int i = 0; i < READS_PER_TURN && !backend->closing && receive(backend); i++) {
-        continue;
+    bool more = true;
+
+    for (int i = 0; more && i < READS_PER_TURN && !backend->closing; i++) {
+        more = receive(backend);
     }
     if (backend->closing) {
         vm_backend_gone(backend->vm, backend);

@@ -234,7 +234,7 @@ static int trace_open(const Facts *facts, const char *path, GError **errp)
     g_autofree char *canonical = g_canonicalize_filename(dir, "/");
     int dir_fd, fd;
 
-    if (!g_path_is_absolute(path) || strcmp(parent, canonical) || *base == '.') {
+    if (!g_path_is_absolute(path) || strcmp(parent, canonical) != 0 || *base == '.') {
         g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID,
                     "'%s': traces are made in %s only (trace-dir in the configuration): give %s/NAME", path,
                     canonical, canonical);

@@ -210,7 +210,7 @@ static char *known_names(const char *group)
     for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
         const char *name = group ? keys[i].name : keys[i].group;
 
-        if ((group && strcmp(group, keys[i].group)) || !strcmp(name, last)) {
+        if ((group && strcmp(group, keys[i].group) != 0) || !strcmp(name, last)) {
             continue;
         }
         g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);

@@ -209,7 +209,7 @@ static bool args_check(Call *call, const ControlCommand *command)
         const ControlArg *arg = command->args;
         g_autofree char *names = NULL;
 
-        while (arg->name && strcmp(arg->name, item->data)) {
+        while (arg->name && strcmp(arg->name, item->data) != 0) {
             arg++;
         }
         if (!arg->name) {
@@ -238,7 +238,7 @@ static void command_run(Call *call, const char *name)
     Control *control = call->client->control;
     const ControlCommand *command = control->commands;
 
-    while (command->name && strcmp(command->name, name)) {
+    while (command->name && strcmp(command->name, name) != 0) {
         command++;
     }
     if (!command->name) {
@@ -418,7 +418,7 @@ static gboolean on_client_readable(int fd, GIOCondition condition, void *opaque)
     if (client->in->len > CONTROL_MAX_LINE && !memchr(client->in->data, '\n', CONTROL_MAX_LINE)) {
         g_autoptr(JsonParser) parser = json_parser_new();
         g_autofree char *text = g_strdup_printf("{\"error\":{\"class\":\"InvalidArgument\",\"desc\":"
-                                                "\"a line has at most %d bytes\"}}", CONTROL_MAX_LINE);
+                                                "\"a line has at most %u bytes\"}}", CONTROL_MAX_LINE);
 
         json_parser_load_from_data(parser, text, -1, NULL);
         client_send(client, json_node_get_object(json_parser_get_root(parser)));
@@ -481,8 +481,8 @@ void control_free(Control *control)
     if (!control) {
         return;
     }
-    while (control->clients->len > 0) {
-        client_free(g_ptr_array_index(control->clients, 0));
+    for (guint i = control->clients->len; i-- > 0;) {
+        client_free(g_ptr_array_index(control->clients, i));
     }
     g_ptr_array_unref(control->clients);
     g_source_remove(control->watch);

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONTROL_MAX_LINE    (64 * 1024)
+#define CONTROL_MAX_LINE    65536u
 #define CONTROL_MAX_CLIENTS 64
 #define CONTROL_MAX_ARGS    8
 #define CONTROL_TIMEOUT_S   5           /* a command that has not answered by then has failed */

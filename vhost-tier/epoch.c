@@ -29,7 +29,7 @@
 #define MOVE_SHARE    0.6               /* of an epoch, in which a plan may be carried out */
 #define COLLAPSE_NS   (20 * MS_NS)      /* an epoch, for making huge pages */
 #define COLLAPSE_LOOK 64                /* blocks looked at an epoch */
-#define BLOCK_BYTES   (2u * 1024 * 1024)
+#define BLOCK_BYTES   ((size_t)2 * 1024 * 1024)
 
 typedef struct Pump {
     GSource source;

@@ -93,15 +93,18 @@ void host_vm_recall(Host *host)
     lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
         g_autoptr(GError) vm_err = NULL;
-        int uid, gid, at = 0;
+        gint64 uid, gid;
+        char *at;
 
         if (**line == '#' || !**line) {
             continue;
         }
-        if (sscanf(*line, "%d %d %n", &uid, &gid, &at) != 2 || at == 0) {
+        uid = g_ascii_strtoll(*line, &at, 10);
+        gid = g_ascii_strtoll(at, &at, 10);
+        if (*at++ != ' ') {
             g_warning("%s: a line is not 'uid gid name': %s", path, *line);
-        } else if (!host_vm_add(host, *line + at, NULL, (uid_t)uid, (gid_t)gid, &vm_err)) {
-            g_warning("VM '%s' is not served again: %s", *line + at, vm_err->message);
+        } else if (!host_vm_add(host, at, NULL, (uid_t)uid, (gid_t)gid, &vm_err)) {
+            g_warning("VM '%s' is not served again: %s", at, vm_err->message);
         }
     }
 }

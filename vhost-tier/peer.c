@@ -28,22 +28,40 @@
 
 #define HEX "0x%" G_GINT64_MODIFIER "x"
 
+/* Take a number and the @end behind it off *@at; false when it is not there. */
+static bool number_take(const char **at, unsigned base, char end, guint64 *number)
+{
+    char *rest;
+
+    *number = g_ascii_strtoull(*at, &rest, base);
+    if (rest == *at || *rest != end) {
+        return false;
+    }
+    *at = rest + 1;
+    return true;
+}
+
 /* The effective user of a process, from /proc/PID/status. */
 static bool process_uid(pid_t pid, uid_t *uid)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
     g_autofree char *text = NULL;
     const char *line;
-    unsigned euid;
+    guint64 ignored, euid;
 
     if (!g_file_get_contents(path, &text, NULL, NULL)) {
         return false;
     }
     line = strstr(text, "\nUid:");
-    if (!line || sscanf(line, "\nUid: %*u %u", &euid) != 1) {
+    if (!line) {
         return false;
     }
-    *uid = euid;
+    /* Real, effective, saved, file system's. */
+    line += strlen("\nUid:");
+    if (!number_take(&line, 10, '\t', &ignored) || !number_take(&line, 10, '\t', &euid)) {
+        return false;
+    }
+    *uid = (uid_t)euid;
     return true;
 }
 
@@ -175,18 +193,28 @@ typedef struct Mapping {
     ino_t ino;
 } Mapping;
 
+/* "7f12a000-7f12b000 rw-s 00001000 00:01 1234   /memfd:ram (deleted)" */
 static bool mapping_parse(const char *line, Mapping *map)
 {
-    unsigned long long start, end, offset, ino;
-    unsigned dev_major, dev_minor;
-    char perms[5];
+    guint64 start, end, offset, dev_major, dev_minor, ino;
+    const char *at = line, *perms;
 
-    if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu", &start, &end, perms, &offset, &dev_major, &dev_minor,
-               &ino) != 7 ||
-        strlen(perms) != 4) {
+    if (!number_take(&at, 16, '-', &start) || !number_take(&at, 16, ' ', &end)) {
         return false;
     }
-    *map = (Mapping) { start, end, offset, perms[3] == 's', makedev(dev_major, dev_minor), ino };
+    perms = at;
+    if (strnlen(perms, 5) < 5 || perms[4] != ' ') {
+        return false;
+    }
+    at += 5;
+    if (!number_take(&at, 16, ' ', &offset) || !number_take(&at, 16, ':', &dev_major) ||
+        !number_take(&at, 16, ' ', &dev_minor)) {
+        return false;
+    }
+    ino = g_ascii_strtoull(at, NULL, 10);
+    *map = (Mapping) {
+        start, end, offset, perms[3] == 's', makedev((unsigned)dev_major, (unsigned)dev_minor), ino,
+    };
     return true;
 }
 

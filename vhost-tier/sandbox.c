@@ -17,19 +17,18 @@
 #include <sys/socket.h>
 
 typedef struct Need {
+    const char *name, *purpose;
     int capability;
-    const char *name;
     PolicySource source;            /* needed for this source only; POLICY_SOURCE__MAX: always */
-    const char *purpose;
 } Need;
 
 static const Need needs[] = {
-    {CAP_SYS_NICE, "CAP_SYS_NICE", POLICY_SOURCE__MAX,
-     "moving pages of other processes (move_pages, process_madvise)"},
-    {CAP_SYS_PTRACE, "CAP_SYS_PTRACE", POLICY_SOURCE__MAX,
-     "the same, and reading /proc/PID/maps to verify regions"},
-    {CAP_CHOWN, "CAP_CHOWN", POLICY_SOURCE__MAX, "giving VM sockets to their QEMU's user"},
-    {CAP_PERFMON, "CAP_PERFMON", POLICY_SOURCE_DAMON, "reading DAMON's tracepoint"},
+    { "CAP_SYS_NICE", "moving pages of other processes (move_pages, process_madvise)", CAP_SYS_NICE,
+      POLICY_SOURCE__MAX },
+    { "CAP_SYS_PTRACE", "the same, and reading /proc/PID/maps to verify regions", CAP_SYS_PTRACE,
+      POLICY_SOURCE__MAX },
+    { "CAP_CHOWN", "giving VM sockets to their QEMU's user", CAP_CHOWN, POLICY_SOURCE__MAX },
+    { "CAP_PERFMON", "reading DAMON's tracepoint", CAP_PERFMON, POLICY_SOURCE_DAMON },
 };
 
 static const int forbidden[] = {

@@ -28,7 +28,7 @@ static bool same_tiers(const Topology *topology, const TierMsgConfig *msg)
         return false;
     }
     for (uint32_t t = 0; t < msg->n_tiers; t++) {
-        if (memcmp(topology->tiers[t].nodes, msg->tier_nodes[t], sizeof(msg->tier_nodes[t]))) {
+        if (memcmp(topology->tiers[t].nodes, msg->tier_nodes[t], sizeof(msg->tier_nodes[t])) != 0) {
             return false;
         }
     }

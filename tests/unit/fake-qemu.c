@@ -42,7 +42,7 @@ int fake_qemu_connect(const char *path)
     int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     g_assert_cmpuint(strlen(path), <, sizeof(addr.sun_path));
-    strcpy(addr.sun_path, path);
+    g_strlcpy(addr.sun_path, path, sizeof(addr.sun_path));
     g_assert_cmpint(setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), ==, 0);
     for (int i = 0; i < 100; i++) {
         if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
@@ -52,6 +52,16 @@ int fake_qemu_connect(const char *path)
     }
     close(sock);
     return -1;
+}
+
+void fake_qemu_await_end(int sock)
+{
+    char bytes[512];
+    ssize_t n;
+
+    do {
+        n = recv(sock, bytes, sizeof(bytes), 0);
+    } while (n > 0);
 }
 
 void fake_qemu_send(int sock, TierRequest request, const void *payload, size_t size, const int *fds,

@@ -23,6 +23,9 @@ void fake_ram_free(FakeRam *ram);
 /* Connect to @path; -1 when nobody listens within five seconds. Reads time out after ten. */
 int fake_qemu_connect(const char *path);
 
+/* Read until the daemon ends the connection. */
+void fake_qemu_await_end(int sock);
+
 /* Send one message with its descriptors. */
 void fake_qemu_send(int sock, TierRequest request, const void *payload, size_t size, const int *fds,
                     size_t n_fds);

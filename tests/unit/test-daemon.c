@@ -96,6 +96,7 @@ static void what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins(Da
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
     TierMsgConfig config = { 0 };
+    uint32_t request;
     g_autoptr(JsonObject) answer = daemon_ask(
         f->control,
         "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"fast-size\":4194304,\"weight\":7,\"mode\":\"off\"},\"id\":3}");
@@ -105,9 +106,9 @@ static void what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins(Da
     g_assert_cmpint(json_object_get_int_member(vm, "fast_size"), ==, 4 << 20);
     g_assert_cmpint(json_object_get_int_member(vm, "weight"), ==, 7);
     g_assert_cmpstr(json_object_get_string_member(vm, "mode"), ==, "off");
-    while (fake_qemu_receive(sock, false, &config, sizeof(config)) != TIER_MSG_CONFIG) {
-        continue;
-    }
+    do {
+        request = fake_qemu_receive(sock, false, &config, sizeof(config));
+    } while (request != TIER_MSG_CONFIG);
     g_assert_cmpuint(config.fast_size, ==, 4 << 20);
     g_assert_cmpuint(config.fast_min, ==, 1 << 20);
     g_assert_cmpuint(config.weight, ==, 7);
@@ -229,13 +230,10 @@ static void a_malformed_message_ends_only_its_connection(Daemon *f, gconstpointe
     const int good = connected(f, &ram);
     const int bad = fake_qemu_connect(f->socket_b);
     uint8_t garbage[64];
-    char byte;
 
     memset(garbage, 0xa5, sizeof(garbage));
     g_assert_cmpint(send(bad, garbage, sizeof(garbage), MSG_NOSIGNAL), ==, sizeof(garbage));
-    while (recv(bad, &byte, 1, 0) == 1) {
-        continue;                       /* a status with the reason, then the end */
-    }
+    fake_qemu_await_end(bad);
     daemon_assert_log(f, "VM 'b': the channel to process");
     daemon_assert_log(f, "malformed message: reserved bits are set in the header");
     daemon_await_flag(f, "b", "connected", false);
@@ -252,12 +250,9 @@ static void descriptors_that_do_not_belong_are_closed(Daemon *f, gconstpointer d
     const TierMsgHello hello = { .version = TIER_CHANNEL_VERSION };
     const int sock = fake_qemu_connect(f->socket_a);
     const int fds[] = { sock, sock, sock, sock, sock, sock };
-    char byte;
 
     fake_qemu_send(sock, TIER_MSG_HELLO, &hello, sizeof(hello), fds, G_N_ELEMENTS(fds));
-    while (recv(sock, &byte, 1, 0) == 1) {
-        continue;
-    }
+    fake_qemu_await_end(sock);
     close(sock);
     daemon_await_fds(f, before);
     daemon_assert_log(f, "malformed message");
@@ -329,7 +324,6 @@ static void a_daemon_that_was_killed_takes_its_sockets_back(Daemon *f, gconstpoi
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     int sock = connected(f, &ram);
-    char byte;
 
     {
         g_autoptr(JsonObject) added = daemon_ask(f->control,
@@ -338,9 +332,7 @@ static void a_daemon_that_was_killed_takes_its_sockets_back(Daemon *f, gconstpoi
         g_assert_true(json_object_has_member(added, "return"));
     }
     g_assert_cmpint(WTERMSIG(daemon_stop(f, SIGKILL)), ==, SIGKILL);
-    while (recv(sock, &byte, 1, 0) == 1) {
-        continue;
-    }
+    fake_qemu_await_end(sock);
     close(sock);
     g_assert_true(g_file_test(f->socket_a, G_FILE_TEST_EXISTS));
 
@@ -357,12 +349,9 @@ static void the_end_removes_every_socket(Daemon *f, gconstpointer data)
     g_autofree char *control = g_build_filename(f->dir, "control.sock", NULL);
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = connected(f, &ram);
-    char byte;
 
     g_assert_cmpint(daemon_stop(f, SIGTERM), ==, 0);
-    while (recv(sock, &byte, 1, 0) == 1) {
-        continue;
-    }
+    fake_qemu_await_end(sock);
     g_assert_false(g_file_test(f->socket_a, G_FILE_TEST_EXISTS));
     g_assert_false(g_file_test(f->socket_b, G_FILE_TEST_EXISTS));
     g_assert_false(g_file_test(control, G_FILE_TEST_EXISTS));
