@@ -13,6 +13,12 @@
 
 static const Command *const groups[] = {query_commands, top_commands, change_commands, trace_commands};
 
+static void tierctl_clear(Tierctl *ctl)
+{
+    g_free(ctl->socket);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Tierctl, tierctl_clear)
+
 static const Command *find_command(const char *name)
 {
     for (size_t g = 0; g < G_N_ELEMENTS(groups); g++) {
@@ -138,13 +144,12 @@ int main(int argc, char **argv)
     g_autofree char *commands = list_commands();
     g_autoptr(GError) error = NULL;
     gboolean version = FALSE;
-    Tierctl ctl = {0};
+    g_auto(Tierctl) ctl = {0};
     const GOptionEntry entries[] = {
         {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version", NULL},
         G_OPTION_ENTRY_NULL,
     };
     const Command *command;
-    int rc;
 
     setlocale(LC_ALL, "");
     g_set_prgname("tierctl");
@@ -167,7 +172,5 @@ int main(int argc, char **argv)
     if (!command) {
         return tierctl_usage(NULL, "unknown command '%s'", argv[1]);
     }
-    rc = run_command(command, &ctl, argc - 1, argv + 1);
-    g_free(ctl.socket);
-    return rc;
+    return run_command(command, &ctl, argc - 1, argv + 1);
 }
