@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HUGE_PAGE_BYTES ((uint64_t)2 * 1024 * 1024)
+
 typedef struct Rule {
     const char *name;
     uint32_t payload;               /* bytes, exactly */
@@ -31,7 +33,7 @@ typedef struct Rule {
 
 /* Sizes on the wire, so that a change of a struct does not go unseen. */
 G_STATIC_ASSERT(sizeof(TierMsgHeader) == 16);
-G_STATIC_ASSERT(sizeof(TierMsgHello) == 16 + 2 * TIER_NAME_LEN);
+G_STATIC_ASSERT(sizeof(TierMsgHello) == 16 + (size_t)2 * TIER_NAME_LEN);
 G_STATIC_ASSERT(sizeof(TierMsgConfig) == 32 + sizeof(uint64_t) * TIER_MAX_TIERS * TIER_NODE_WORDS);
 G_STATIC_ASSERT(sizeof(TierMsgRegionAdd) == 40 + TIER_NAME_LEN);
 G_STATIC_ASSERT(sizeof(TierMsgRegionDel) == 8);
@@ -148,7 +150,7 @@ static bool region_check(const TierMsgRegionAdd *msg, GError **errp)
 {
     const uint64_t page = msg->page_size;
 
-    if (page != 4096 && page != 2u * 1024 * 1024) {
+    if (page != 4096 && page != HUGE_PAGE_BYTES) {
         g_set_error(errp, CHANNEL_ERROR, EINVAL,
                     "region %u has pages of %" G_GUINT64_FORMAT
                     " bytes; only those of 4096 and 2097152 can be tiered",
