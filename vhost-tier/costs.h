@@ -16,13 +16,14 @@ typedef enum CostsOrigin {
 
 typedef struct Costs {
     PolicyCosts policy;
-    CostsOrigin latency_from;   /* the weakest of all tiers' */
+    CostsOrigin latency_from;   /* of all tiers alike */
     CostsOrigin moves_from;
 } Costs;
 
 /*
- * Fill @costs for the tiers of @topology. Each latency is measured where memory of the tier can be had, else the HMAT's, else a default; the
- * cost of a move is measured between tiers 0 and 1, both ways. Takes some tens of milliseconds, and a few pages of each tier.
+ * Fill @costs for the tiers of @topology. Latencies are measured; where that fails for one or shows no difference between tiers, they
+ * are the HMAT's, or else defaults. The cost of a move is measured between tiers 0 and 1, both ways, or else a default. Takes some tens
+ * of milliseconds, and a few pages of each tier.
  */
 void costs_measure(const Topology *topology, Costs *costs);
 

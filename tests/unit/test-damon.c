@@ -5,6 +5,7 @@
  */
 #include <glib/gstdio.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -287,11 +288,11 @@ static void the_share_of_hits_tells_the_rate(void)
 
 #define PAGES 4096
 #define HOT_FIRST 1024
-#define HOT_LAST 1791
+#define HOT_PAGES 768
 
 static ChildPage hot_stretch(size_t page)
 {
-    return page >= HOT_FIRST && page <= HOT_LAST ? CHILD_WRITTEN : CHILD_COLD;
+    return page >= HOT_FIRST && page < HOT_FIRST + HOT_PAGES ? CHILD_WRITTEN : CHILD_COLD;
 }
 
 static const SourceParams real_params = {
@@ -339,11 +340,45 @@ static void tick_for(Source *source, unsigned ms)
     }
 }
 
+typedef struct Ranked {
+    double per_s;
+    bool hot;
+} Ranked;
+
+static int hottest_first(const void *a, const void *b)
+{
+    double x = ((const Ranked *)a)->per_s, y = ((const Ranked *)b)->per_s;
+
+    return (x < y) - (x > y);
+}
+
+/*
+ * How many of the hot pages are among as many of the hottest as estimated, and a quarter more. Only the order counts: DAMON does not
+ * flush TLBs, so it may see pages that are accessed 250 times a second in one sample of twenty only.
+ */
+static size_t hot_pages_found(const Policy *policy, uint32_t region)
+{
+    g_autofree Ranked *ranked = g_new0(Ranked, PAGES);
+    size_t found = 0;
+
+    for (size_t i = 0; i < PAGES; i++) {
+        PolicyGranule granule;
+
+        g_assert_true(policy_granule(policy, region, i, g_get_monotonic_time() * 1000, &granule));
+        ranked[i] = (Ranked){.per_s = granule.rate_per_s, .hot = hot_stretch(i) == CHILD_WRITTEN};
+    }
+    qsort(ranked, PAGES, sizeof(*ranked), hottest_first);
+    for (size_t i = 0; i < HOT_PAGES + HOT_PAGES / 4; i++) {
+        found += ranked[i].hot;
+    }
+    return found;
+}
+
 static void the_hot_set_of_a_process_is_found(void)
 {
     g_autoptr(GError) err = NULL;
     g_autoptr(Policy) policy = NULL;
-    size_t hot = 0, false_hot = 0;
+    size_t found;
     SourceHealth health;
     Source *source;
     Child child;
@@ -362,22 +397,12 @@ static void the_hot_set_of_a_process_is_found(void)
         return;
     }
     tick_for(source, 8000);
-    for (size_t i = 0; i < PAGES; i++) {
-        PolicyGranule granule;
-
-        g_assert_true(policy_granule(policy, child.region.id, i, g_get_monotonic_time() * 1000, &granule));
-        if (hot_stretch(i) == CHILD_WRITTEN) {
-            hot += granule.rate_per_s > 5;
-        } else {
-            false_hot += granule.rate_per_s > 5;
-        }
-    }
+    found = hot_pages_found(policy, child.region.id);
     damon_source_class.health(source, &health);
-    g_test_message("found %zu of %d hot pages, %zu falsely; %" G_GUINT64_FORMAT " reports, kdamond %.3f s", hot,
-                   HOT_LAST - HOT_FIRST + 1, false_hot, health.reports, health.cpu_ns / 1e9);
+    g_test_message("found %zu of %d hot pages; %" G_GUINT64_FORMAT " reports, kdamond %.3f s", found, HOT_PAGES,
+                   health.reports, health.cpu_ns / 1e9);
     g_assert_cmpstr(health.problem, ==, NULL);
-    g_assert_cmpuint(hot * 10, >=, 9 * (HOT_LAST - HOT_FIRST + 1));
-    g_assert_cmpuint(false_hot, <=, (HOT_LAST - HOT_FIRST + 1) / 4);
+    g_assert_cmpuint(found * 10, >=, 9 * HOT_PAGES);
 
     child_kill(&child);
     tick_for(source, 2000);

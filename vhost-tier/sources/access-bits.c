@@ -9,6 +9,7 @@
 #include "access-bits.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
@@ -133,12 +134,24 @@ static bool look(AccessBits *self, Watched *watched, size_t block)
     return true;
 }
 
+/* Some kernels go on telling that nothing is touched when the process has ended. */
+static void notice_end(Watched *watched)
+{
+    struct pollfd pidfd = {.fd = watched->region.pidfd, .events = POLLIN};
+
+    if (!watched->dead && poll(&pidfd, 1, 0) > 0) {
+        watched->dead = true;
+        sampler_reset(watched->sampler);
+    }
+}
+
 static void look_at_due(AccessBits *self, uint64_t until_ns)
 {
     for (guint i = 0; i < self->regions->len; i++) {
         Watched *watched = g_ptr_array_index(self->regions, i);
         uint64_t now_ns;
 
+        notice_end(watched);
         while (!watched->dead && (now_ns = clock_ns()) < until_ns) {
             size_t block = sampler_due(watched->sampler, now_ns);
 
