@@ -129,8 +129,9 @@ typedef struct TierMsgRegionDel {
 
 /*
  * FREEZE: moves pause (dirty logging runs), and, where asked, every armed page is disarmed (before postcopy). THAW ends both; it
- * has the same payload, with flags 0. FREEZE may come before REGION_ADD (at a migration's destination). Right after it QEMU may
- * unregister the range from the userfaultfd itself (a background snapshot needs one of its own): register it anew at THAW.
+ * has the same payload, with flags 0. FREEZE may come before REGION_ADD (at a migration's destination). A background
+ * snapshot needs a userfaultfd of its own: QEMU then unregisters the range right after FREEZE, and ends the connection instead of
+ * THAW, so that the next one brings a new userfaultfd.
  */
 #define TIER_FREEZE_DISARM (1u << 0)
 

@@ -53,6 +53,7 @@ struct TierChannel {
     uint64_t offered;           /* TIER_F_* */
     int pagemap;                /* -1: none */
     int uffd;                   /* -1: none */
+    bool untracked;             /* the range was taken out of it */
     GQueue pending;             /* requests to be answered, in order */
 
     TierDaemonStatus daemon;
@@ -216,6 +217,7 @@ static void send_freeze(TierChannel *channel)
         /* This can't wait for the daemon: the snapshot's own comes next */
         tier_uffd_unregister(channel->uffd, memory_region_get_ram_ptr(mr),
                              memory_region_size(mr));
+        channel->untracked = true;
     }
 }
 
@@ -237,6 +239,9 @@ static void freeze_changed(void *opaque)
     }
     if (tier_freeze_active(channel->freeze)) {
         send_freeze(channel);
+    } else if (channel->untracked) {
+        tier_wire_fail(channel->wire, "a background snapshot ended its "
+                       "tracking, which begins anew");
     } else {
         send_thaw(channel);
     }
@@ -456,6 +461,7 @@ static void connection_clear(TierChannel *channel)
 {
     channel->daemon.connected = false;
     channel->daemon.features = 0;
+    channel->untracked = false;
     channel->daemon.state = 0;
     close_fd(&channel->pagemap);
     close_fd(&channel->uffd);

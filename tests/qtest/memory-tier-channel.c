@@ -220,30 +220,15 @@ static char *vma_flags(QTestState *qts, uint64_t hva)
     return g_strndup(flags, strcspn(flags, "\n"));
 }
 
-/* What a daemon does with the userfaultfd, by what was agreed on. */
-static const struct {
-    uint64_t agreed;
-    uint64_t features;
-    uint64_t mode;
-    const char *flag;           /* of the VMA */
-} tracking[] = {
-    /* WP_HUGETLBFS_SHMEM, WP_UNPOPULATED, WP_ASYNC; mode WP */
-    { TIER_F_WP, 1ull << 12 | 1ull << 13 | 1ull << 15, 1ull << 1, " uw" },
-    /* RWP, RWP_ASYNC; mode RWP */
-    { TIER_F_RWP, 1ull << 17 | 1ull << 18, 1ull << 3, " ur" },
-};
-
 static void tracking_ends_with_the_connection(void)
 {
     Peer *peer = peer_new();
     PeerMsg config, region;
     g_autofree char *before = NULL;
     g_autofree char *after = NULL;
-    struct uffdio_api api = { .api = UFFD_API };
-    struct uffdio_register reg = {};
+    const char *flag;
     uint64_t features;
     QTestState *qts;
-    int kind = 0;
 
     peer_listen(peer);
     qts = start_qemu(peer, "");
@@ -253,24 +238,15 @@ static void tracking_ends_with_the_connection(void)
         stop_qemu(qts, peer);
         return;
     }
-    while (tracking[kind].agreed != features) {
-        kind++;
-        g_assert_cmpint(kind, <, ARRAY_SIZE(tracking));
-    }
     peer_take_region(peer, &config, &region);
-    api.features = tracking[kind].features;
-    g_assert_cmpint(ioctl(region.fds[2], UFFDIO_API, &api), ==, 0);
-    reg.mode = tracking[kind].mode;
-    reg.range.start = region.region_add.hva;
-    reg.range.len = region.region_add.size;
-    g_assert_cmpint(ioctl(region.fds[2], UFFDIO_REGISTER, &reg), ==, 0);
+    flag = peer_track(&region, features);
     before = vma_flags(qts, region.region_add.hva);
-    g_assert_nonnull(strstr(before, tracking[kind].flag));
+    g_assert_nonnull(strstr(before, flag));
     peer_msg_clear(&region);
     peer_close(peer);
     wait_daemon(qts, "connected", false);
     after = vma_flags(qts, region.region_add.hva);
-    g_assert_null(strstr(after, tracking[kind].flag));
+    g_assert_null(strstr(after, flag));
     stop_qemu(qts, peer);
 }
 

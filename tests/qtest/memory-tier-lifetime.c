@@ -121,6 +121,67 @@ static void pauses_around_migration(void)
     peer_free(peer);
 }
 
+static const char *migration_status(QTestState *qts)
+{
+    static const char *const ends[] = { "completed", "failed", "cancelled" };
+
+    for (int i = 0; i < 1000; i++) {
+        QDict *info = qtest_qmp_assert_success_ref(
+            qts, "{'execute': 'query-migrate'}");
+        const char *status = qdict_get_try_str(info, "status") ?: "";
+        const char *end = NULL;
+
+        for (int n = 0; n < ARRAY_SIZE(ends); n++) {
+            end = g_str_equal(status, ends[n]) ? ends[n] : end;
+        }
+        qobject_unref(info);
+        if (end) {
+            return end;
+        }
+        g_usleep(20000);
+    }
+    g_assert_not_reached();
+}
+
+static void makes_way_for_a_background_snapshot(void)
+{
+    Peer *peer;
+    QTestState *qts = start_connected(&peer, "");
+    g_autofree char *uri = g_strdup_printf("file:%s/stream", peer->dir);
+    g_autofree char *file = g_build_filename(peer->dir, "stream", NULL);
+    PeerMsg config, region, msg;
+    uint64_t features;
+    QDict *response;
+
+    response = qtest_qmp(qts, "{'execute': 'migrate-set-capabilities',"
+                         "'arguments': {'capabilities': [{'capability':"
+                         "'background-snapshot', 'state': true}]}}");
+    peer_close(peer);
+    features = peer_greet(peer, UINT64_MAX);
+    peer_take_region(peer, &config, &region);
+    if (qdict_haskey(response, "error") ||
+        !(features & (TIER_F_WP | TIER_F_RWP))) {
+        g_test_skip("this host has no background snapshots, or no tracking");
+    } else {
+        peer_track(&region, features);
+        qtest_qmp_assert_success(qts, "{'execute': 'migrate', 'arguments':"
+                                 "{'uri': %s}}", uri);
+        peer_recv(peer, TIER_MSG_FREEZE, &msg);
+        g_assert_cmpstr(migration_status(qts), ==, "completed");
+        peer_wait_closed(peer);
+        assert_problem(qts, "a background snapshot ended its tracking");
+        peer_msg_clear(&region);
+        peer_greet(peer, features);
+        peer_take_region(peer, &config, &region);
+        peer_track(&region, features);
+    }
+    peer_msg_clear(&region);
+    qobject_unref(response);
+    qtest_quit(qts);
+    unlink(file);
+    peer_free(peer);
+}
+
 static void pauses_until_an_incoming_guest_runs(void)
 {
     Peer *peer = peer_new(), *source_peer;
@@ -148,6 +209,70 @@ static void pauses_until_an_incoming_guest_runs(void)
     qtest_qmp_assert_success(qts, "{'execute': 'migrate-incoming',"
                              "'arguments': {'uri': %s}}", uri);
     peer_recv(peer, TIER_MSG_THAW, &msg);
+    qtest_quit(qts);
+    unlink(file);
+    peer_free(peer);
+}
+
+static int64_t postcopy_bytes(QTestState *source)
+{
+    QDict *info = qtest_qmp_assert_success_ref(
+        source, "{'execute': 'query-migrate'}");
+    int64_t bytes = qdict_get_int(qdict_get_qdict(info, "ram"),
+                                  "postcopy-bytes");
+
+    qobject_unref(info);
+    return bytes;
+}
+
+static bool set_postcopy(QTestState *qts)
+{
+    QDict *response = qtest_qmp(qts, "{'execute': 'migrate-set-capabilities',"
+                                "'arguments': {'capabilities': [{'capability':"
+                                "'postcopy-ram', 'state': true}]}}");
+    bool ok = qdict_haskey(response, "return");
+
+    qobject_unref(response);
+    return ok;
+}
+
+static void pauses_until_postcopy_has_brought_all(void)
+{
+    Peer *peer = peer_new(), *source_peer;
+    QTestState *source = start_connected(&source_peer, ""), *qts;
+    g_autofree char *uri = g_strdup_printf("unix:%s/stream", peer->dir);
+    g_autofree char *file = g_build_filename(peer->dir, "stream", NULL);
+    PeerMsg msg;
+
+    peer_listen(peer);
+    qts = start_qemu(peer, "-incoming defer");
+    peer_greet(peer, UINT64_MAX);
+    peer_recv(peer, TIER_MSG_CONFIG, &msg);
+    peer_recv(peer, TIER_MSG_FREEZE, &msg);
+    peer_recv(peer, TIER_MSG_REGION_ADD, &msg);
+    peer_msg_clear(&msg);
+    if (!set_postcopy(source) || !set_postcopy(qts)) {
+        g_test_skip("this host has no postcopy");
+    } else {
+        qtest_memset(source, 16 * MIB, 0x5a, 32 * MIB);
+        /* Slow, so that most is left for after the switch */
+        qtest_qmp_assert_success(source, "{'execute':"
+                                 "'migrate-set-parameters', 'arguments':"
+                                 "{'max-bandwidth': 1048576}}");
+        qtest_qmp_assert_success(qts, "{'execute': 'migrate-incoming',"
+                                 "'arguments': {'uri': %s}}", uri);
+        qtest_qmp_assert_success(source, "{'execute': 'migrate', 'arguments':"
+                                 "{'uri': %s}}", uri);
+        peer_recv(source_peer, TIER_MSG_FREEZE, &msg);
+        qtest_qmp_assert_success(source,
+                                 "{'execute': 'migrate-start-postcopy'}");
+        g_assert_cmpstr(migration_status(source), ==, "completed");
+        g_assert_cmpint(postcopy_bytes(source), >, 0);
+        peer_recv(peer, TIER_MSG_THAW, &msg);
+        g_assert_cmpstr(migration_status(qts), ==, "completed");
+        g_assert_cmpint(qtest_readb(qts, 48 * MIB - 1), ==, 0x5a);
+    }
+    stop_qemu(source, source_peer);
     qtest_quit(qts);
     unlink(file);
     peer_free(peer);
@@ -249,7 +374,9 @@ void add_lifetime_tests(void)
     ADD(tells_a_new_daemon_the_present_settings);
     ADD(says_when_the_backend_goes);
     ADD(pauses_around_migration);
+    ADD(makes_way_for_a_background_snapshot);
     ADD(pauses_until_an_incoming_guest_runs);
+    ADD(pauses_until_postcopy_has_brought_all);
     ADD(works_with_the_real_daemon);
 #undef ADD
 }

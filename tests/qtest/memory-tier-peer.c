@@ -5,7 +5,9 @@
 #include "qemu/osdep.h"
 
 #include <glib/gstdio.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -226,6 +228,26 @@ void peer_take_region(Peer *peer, PeerMsg *config, PeerMsg *region)
     peer_recv(peer, TIER_MSG_REGION_ADD, region);
     g_assert_cmpint(region->header.size, ==, sizeof(region->region_add));
     peer_answer(peer, TIER_MSG_REGION_ADD, 0, "");
+}
+
+const char *peer_track(const PeerMsg *region, uint64_t features)
+{
+    bool rwp = features & TIER_F_RWP;
+    struct uffdio_api api = {
+        .api = UFFD_API,
+        /* RWP, RWP_ASYNC; else WP_HUGETLBFS_SHMEM, WP_UNPOPULATED, WP_ASYNC */
+        .features = rwp ? 1ull << 17 | 1ull << 18
+                        : 1ull << 12 | 1ull << 13 | 1ull << 15,
+    };
+    struct uffdio_register reg = {
+        .range = { region->region_add.hva, region->region_add.size },
+        .mode = rwp ? 1ull << 3 : 1ull << 1,
+    };
+
+    g_assert_cmpint(region->n_fds, ==, 3);
+    g_assert_cmpint(ioctl(region->fds[2], UFFDIO_API, &api), ==, 0);
+    g_assert_cmpint(ioctl(region->fds[2], UFFDIO_REGISTER, &reg), ==, 0);
+    return rwp ? " ur" : " uw";
 }
 
 void peer_connect(Peer *peer)

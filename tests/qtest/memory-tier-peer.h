@@ -67,6 +67,11 @@ void peer_answer(Peer *peer, TierRequest request, uint32_t error,
 uint64_t peer_greet(Peer *peer, uint64_t features);
 /* Take CONFIG and REGION_ADD, which follow the greeting, and answer them. */
 void peer_take_region(Peer *peer, PeerMsg *config, PeerMsg *region);
+/*
+ * Track @region as a daemon would, with what @features (not 0) say was agreed
+ * on. Returns the flag that its mapping then has in smaps.
+ */
+const char *peer_track(const PeerMsg *region, uint64_t features);
 /* All of it, for tests that are about something else. */
 void peer_connect(Peer *peer);
 
