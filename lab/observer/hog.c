@@ -154,6 +154,9 @@ bool hog_hold(Hog *hog, uint64_t held_bytes, uint64_t budget_bytes, GError **err
             return false;
         }
     }
+    if (held_bytes > budget_bytes + CHUNK_BYTES) {
+        return take(hog, CHUNK_BYTES, errp);
+    }
     for (; surplus <= -(int64_t)CHUNK_BYTES && hog->chunks->len > 0; surplus += CHUNK_BYTES) {
         g_ptr_array_set_size(hog->chunks, (int)hog->chunks->len - 1);
     }
