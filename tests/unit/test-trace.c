@@ -232,6 +232,69 @@ static void flipped_bits_do_no_harm(void)
     }
 }
 
+/* What of the evidence in a trace was shown. */
+typedef struct Shown {
+    uint64_t bits, rates;
+    uint64_t granules;          /* that any record is about */
+    double last_per_s;
+} Shown;
+
+static void count_shown(void *opaque, const TraceRange *range, const uint64_t *bits)
+{
+    Shown *shown = opaque;
+
+    if (bits) {
+        shown->bits++;
+        g_assert_cmpuint(range->source, <, POLICY_SOURCE__MAX);
+        g_assert_cmpuint(range->interval_ns, >, 0);
+    } else {
+        shown->rates++;
+        shown->last_per_s = range->per_s;
+    }
+    shown->granules += range->n;
+}
+
+static uint64_t count_records(const GByteArray *bytes, TraceType type)
+{
+    uint64_t n = 0;
+    TraceRecord record;
+
+    for (size_t at = sizeof(TraceHeader); at < bytes->len; at += sizeof(record) + record.length) {
+        memcpy(&record, bytes->data + at, sizeof(record));
+        n += record.type == type;
+    }
+    return n;
+}
+
+static void all_evidence_can_be_read(void)
+{
+    TraceEnd end;
+    g_autoptr(GByteArray) bytes = recorded(0, UINT64_MAX, &end);
+    g_autoptr(GError) err = NULL;
+    Shown shown = {0};
+
+    g_assert_true(trace_foreach_evidence(bytes->data, bytes->len, count_shown, &shown, &err));
+    g_assert_no_error(err);
+    g_assert_cmpuint(shown.bits, ==, count_records(bytes, TRACE_BITS));
+    g_assert_cmpuint(shown.rates, ==, count_records(bytes, TRACE_RATE));
+    g_assert_cmpuint(shown.granules, >, 512);
+    g_assert_cmpfloat(shown.last_per_s, ==, 100000);
+}
+
+static void evidence_of_a_broken_trace_is_an_error(void)
+{
+    TraceEnd end;
+    g_autoptr(GByteArray) bytes = recorded(0, UINT64_MAX, &end);
+    size_t at = find_record(bytes, TRACE_BITS) + sizeof(TraceRecord) + offsetof(TraceRange, n);
+    g_autoptr(GError) err = NULL;
+    Shown shown = {0};
+
+    bytes->data[at + 4] = 1;            /* 2^32 granules more */
+    g_assert_false(trace_foreach_evidence(bytes->data, bytes->len, count_shown, &shown, &err));
+    g_assert_error(err, TRACE_ERROR, TRACE_ERROR_MALFORMED);
+    g_assert_cmpuint(shown.bits, ==, 0);
+}
+
 typedef struct Broken {
     const char *name;
     TraceType type;             /* the first record of this type, or 0 for the header */
@@ -289,6 +352,8 @@ int main(int argc, char **argv)
     ADD(a_write_that_fails_ends_the_trace_and_not_the_policy);
     ADD(a_trace_cut_anywhere_is_an_error_with_its_offset_or_ends_whole);
     ADD(flipped_bits_do_no_harm);
+    ADD(all_evidence_can_be_read);
+    ADD(evidence_of_a_broken_trace_is_an_error);
     for (size_t i = 0; i < G_N_ELEMENTS(brokens); i++) {
         g_autofree char *path = g_strdup_printf("/trace/is_refused_with_the_reason/%s", brokens[i].name);
 

@@ -144,22 +144,32 @@ static bool do_heat(Replay *replay, Reader *reader, GError **errp)
     return granules && policy_load_heat(replay->policy, range.region, range.first, range.n, granules, errp);
 }
 
-static bool do_bits(Replay *replay, Reader *reader, GError **errp)
+/* A range and its access bits, these aligned in @copy. */
+static bool take_bits(Reader *reader, TraceRange *range, GByteArray *copy, GError **errp)
 {
-    TraceRange range;
     uint64_t n_words;
     const void *bits;
 
-    if (!reader_get(reader, "a range", &range, sizeof(range), errp)) {
+    if (!reader_get(reader, "a range", range, sizeof(*range), errp)) {
         return false;
     }
-    n_words = range.n / 64 + (range.n % 64 != 0);
+    n_words = range->n / 64 + (range->n % 64 != 0);
     bits = reader_take(reader, "access bits", n_words, sizeof(uint64_t), errp);
     if (!bits) {
         return false;
     }
-    g_byte_array_set_size(replay->copy, 0);
-    g_byte_array_append(replay->copy, bits, n_words * sizeof(uint64_t));
+    g_byte_array_set_size(copy, 0);
+    g_byte_array_append(copy, bits, n_words * sizeof(uint64_t));
+    return true;
+}
+
+static bool do_bits(Replay *replay, Reader *reader, GError **errp)
+{
+    TraceRange range;
+
+    if (!take_bits(reader, &range, replay->copy, errp)) {
+        return false;
+    }
     policy_evidence_bits(replay->policy, range.source, range.region, range.first, range.n,
                          (const uint64_t *)(const void *)replay->copy->data, range.interval_ns, range.now_ns);
     saw_time(replay, range.now_ns);
@@ -281,19 +291,24 @@ static const RecordHandler record_handlers[] = {
     [TRACE_PLAN] = do_plan,
 };
 
+/* The next record's header, and its payload as a reader of its own. */
+static bool take_record(Reader *reader, TraceRecord *record, Reader *payload, GError **errp)
+{
+    if (!reader_get(reader, "a record", record, sizeof(*record), errp)) {
+        return false;
+    }
+    *payload = (Reader){.offset = reader->offset + reader->at, .len = record->length};
+    payload->buf = reader_take(reader, "a record's payload", record->length, 1, errp);
+    return payload->buf != NULL;
+}
+
 static bool do_record(Replay *replay, Reader *reader, GError **errp)
 {
     uint64_t offset = reader->offset + reader->at;
-    Reader payload = {0};
     TraceRecord record;
+    Reader payload;
 
-    if (!reader_get(reader, "a record", &record, sizeof(record), errp)) {
-        return false;
-    }
-    payload.offset = reader->offset + reader->at;
-    payload.buf = reader_take(reader, "a record's payload", record.length, 1, errp);
-    payload.len = record.length;
-    if (!payload.buf) {
+    if (!take_record(reader, &record, &payload, errp)) {
         return false;
     }
     if (record.type >= G_N_ELEMENTS(record_handlers) || !record_handlers[record.type]) {
@@ -348,6 +363,33 @@ bool trace_replay(const void *buf, size_t len, uint64_t max_granules, TraceRepla
     }
     policy_free(replay.policy);
     g_byte_array_unref(replay.copy);
+    return ok;
+}
+
+bool trace_foreach_evidence(const void *buf, size_t len, TraceVisit visit, void *opaque, GError **errp)
+{
+    g_autoptr(GByteArray) bits = g_byte_array_new();
+    Reader reader = {.buf = buf, .len = len};
+    bool ok = do_header(&reader, errp);
+
+    while (ok && reader.at < reader.len) {
+        TraceRecord record;
+        TraceRange range;
+        Reader payload;
+
+        ok = take_record(&reader, &record, &payload, errp);
+        if (ok && record.type == TRACE_BITS) {
+            ok = take_bits(&payload, &range, bits, errp);
+            if (ok) {
+                visit(opaque, &range, (const uint64_t *)(const void *)bits->data);
+            }
+        } else if (ok && record.type == TRACE_RATE) {
+            ok = reader_get(&payload, "a range", &range, sizeof(range), errp);
+            if (ok) {
+                visit(opaque, &range, NULL);
+            }
+        }
+    }
     return ok;
 }
 

@@ -102,6 +102,18 @@ uint64_t trace_writer_bytes(const TraceWriter *writer);
 uint64_t trace_writer_records(const TraceWriter *writer);
 TraceEnd trace_writer_end(const TraceWriter *writer);
 
+/*
+ * Given each TRACE_BITS and TRACE_RATE record in turn; @bits are those of TRACE_BITS (range->n of them), and
+ * NULL for a rate. Both live until it returns. No field of @range was checked but 'n' of TRACE_BITS.
+ */
+typedef void (*TraceVisit)(void *opaque, const TraceRange *range, const uint64_t *bits);
+
+/*
+ * Show the evidence in the trace of @len bytes at @buf, without a policy. Returns false, with an error that
+ * names the offset, on a trace that is malformed; what lay before that was shown.
+ */
+bool trace_foreach_evidence(const void *buf, size_t len, TraceVisit visit, void *opaque, GError **errp);
+
 /* What a replay found. */
 typedef struct TraceReplay {
     uint64_t records;
