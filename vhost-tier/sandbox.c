@@ -20,15 +20,30 @@ typedef struct Need {
     const char *name, *purpose;
     int capability;
     PolicySource source;            /* needed for this source only; POLICY_SOURCE__MAX: always */
+    bool (*only_if)(void);          /* and only then; NULL: always */
 } Need;
+
+/*
+ * Debian's kernels have a further level of this setting, 3, at which perf_event_open(2) wants CAP_SYS_ADMIN
+ * where CAP_PERFMON is enough elsewhere.
+ */
+static bool perf_wants_admin(void)
+{
+    g_autofree char *level = NULL;
+
+    return g_file_get_contents("/proc/sys/kernel/perf_event_paranoid", &level, NULL, NULL) &&
+           g_ascii_strtoll(level, NULL, 10) > 2;
+}
 
 static const Need needs[] = {
     { "CAP_SYS_NICE", "moving pages of other processes (move_pages, process_madvise)", CAP_SYS_NICE,
-      POLICY_SOURCE__MAX },
+      POLICY_SOURCE__MAX, NULL },
     { "CAP_SYS_PTRACE", "the same, and reading /proc/PID/maps to verify regions", CAP_SYS_PTRACE,
-      POLICY_SOURCE__MAX },
-    { "CAP_CHOWN", "giving VM sockets to their QEMU's user", CAP_CHOWN, POLICY_SOURCE__MAX },
-    { "CAP_PERFMON", "reading DAMON's tracepoint", CAP_PERFMON, POLICY_SOURCE_DAMON },
+      POLICY_SOURCE__MAX, NULL },
+    { "CAP_CHOWN", "giving VM sockets to their QEMU's user", CAP_CHOWN, POLICY_SOURCE__MAX, NULL },
+    { "CAP_PERFMON", "reading DAMON's tracepoint", CAP_PERFMON, POLICY_SOURCE_DAMON, NULL },
+    { "CAP_SYS_ADMIN", "the same on this kernel, unless kernel.perf_event_paranoid is set to 2 or less",
+      CAP_SYS_ADMIN, POLICY_SOURCE_DAMON, perf_wants_admin },
 };
 
 static const int forbidden[] = {
@@ -116,7 +131,8 @@ static bool drop_capabilities(const Facts *facts, GError **errp)
     }
     for (size_t i = 0; i < G_N_ELEMENTS(needs); i++) {
         keep[i] = capng_have_capability(CAPNG_PERMITTED, (unsigned)needs[i].capability) &&
-                  (needs[i].source == POLICY_SOURCE__MAX || source_usable(facts, needs[i].source));
+                  (needs[i].source == POLICY_SOURCE__MAX || source_usable(facts, needs[i].source)) &&
+                  (!needs[i].only_if || needs[i].only_if());
     }
     const bool bounding = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 
@@ -124,7 +140,8 @@ static bool drop_capabilities(const Facts *facts, GError **errp)
     for (size_t i = 0; i < G_N_ELEMENTS(needs); i++) {
         if (keep[i]) {
             capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)needs[i].capability);
-            g_info("keeping %s: %s", needs[i].name, needs[i].purpose);
+            g_log(G_LOG_DOMAIN, needs[i].capability == CAP_SYS_ADMIN ? G_LOG_LEVEL_WARNING : G_LOG_LEVEL_INFO,
+                  "keeping %s: %s", needs[i].name, needs[i].purpose);
         }
     }
     rc = capng_apply(bounding ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
