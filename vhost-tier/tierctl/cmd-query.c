@@ -185,7 +185,7 @@ static void show_regions(GString *out, JsonObject *vm)
     for (guint i = 0; i < elements(regions); i++) {
         JsonObject *region = element_object(regions, i);
 
-        table_take(table, text_number(field_number(region, "id")));
+        table_take(table, g_strdup_printf("%" G_GUINT64_FORMAT, field_uint(region, "id", 0)));
         table_take(table, view_string(region, "name"));
         table_take(table, text_size(field_uint(region, "size", UINT64_MAX)));
         table_take(table, text_size(field_uint(region, "granule", UINT64_MAX)));
