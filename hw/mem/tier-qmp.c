@@ -4,8 +4,9 @@
  *
  * The kernel is asked about every page, and copies some: that takes long, so it
  * is done by a thread of the pool while the command's coroutine waits, and
- * neither QEMU's big lock nor the guest does. The backend is held meanwhile: it
- * may be removed, but not freed.
+ * neither QEMU's big lock nor the guest does. Other QMP commands do, which is
+ * how QEMU dispatches them. The backend is held meanwhile: it may be removed,
+ * but not freed.
  */
 #include "qemu/osdep.h"
 
@@ -16,7 +17,11 @@
 #include "qapi/qapi-events-memory-tier.h"
 #include "qapi/qmp/qerror.h"
 #include "qapi/util.h"
+#include "qemu/units.h"
 #include "qom/object_interfaces.h"
+
+/* As much is moved by one command: a second or so on usual hosts */
+#define MAX_PLACE_BYTES (1 * GiB)
 
 /* What one piece of work is given, and what it finds. */
 typedef struct Work {
@@ -24,6 +29,7 @@ typedef struct Work {
     const char *sysfs;
     const TierPlan *plan;
     /* query-memory-tiers */
+    bool residency_wanted;
     TierResidency residency;
     uint64_t total[TIER_MAX_TIERS];
     uint64_t free[TIER_MAX_TIERS];
@@ -172,7 +178,9 @@ static int query_work(void *opaque)
     Work *work = opaque;
     const Topology *topology = work->pages.topology;
 
-    tier_pages_query(&work->pages, &work->residency);
+    if (work->residency_wanted) {
+        tier_pages_query(&work->pages, &work->residency);
+    }
     work->planned_fast = tier_plan_fast_bytes(work->plan);
     for (unsigned node = 0; node < TIER_MAX_NODES; node++) {
         int tier = topology_tier_of_node(topology, node);
@@ -200,6 +208,7 @@ static MemoryTierList *tiers_info(const MemoryBackendTier *tier,
         info->total = work->total[i];
         info->free = work->free[i];
         info->planned = i == 0 ? fast : i == 1 ? tier->plan.size - fast : 0;
+        info->has_resident = work->residency_wanted;
         info->resident = work->residency.tiers[i];
         QAPI_LIST_APPEND(tail, info);
     }
@@ -207,13 +216,15 @@ static MemoryTierList *tiers_info(const MemoryBackendTier *tier,
 }
 
 static MemoryTierBackend *coroutine_fn backend_info(MemoryBackendTier *tier,
-                                                    const char *id)
+                                                    const char *id,
+                                                    bool residency)
 {
     MemoryTierBackend *info = g_new0(MemoryTierBackend, 1);
     Work work = {
         .pages = pages_of(tier),
         .sysfs = tier->sysfs,
         .plan = &tier->plan,
+        .residency_wanted = residency,
     };
 
     thread_pool_submit_co(query_work, &work);
@@ -230,6 +241,7 @@ static MemoryTierBackend *coroutine_fn backend_info(MemoryBackendTier *tier,
     info->weight = tier->settings.weight;
     info->tiers = tiers_info(tier, &work);
     info->tiers_origin = g_strdup(tier->topology->origin);
+    info->has_off_tier = info->has_unmapped = info->has_absent = residency;
     info->off_tier = work.residency.off_tier;
     info->unmapped = work.residency.unmapped;
     info->absent = work.residency.absent;
@@ -248,7 +260,8 @@ static int collect_backend(Object *obj, void *opaque)
     return 0;
 }
 
-MemoryTierBackendList *coroutine_fn qmp_query_memory_tiers(Error **errp)
+MemoryTierBackendList *coroutine_fn
+qmp_query_memory_tiers(bool has_residency, bool residency, Error **errp)
 {
     g_autoptr(GPtrArray) backends =
         g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
@@ -260,7 +273,8 @@ MemoryTierBackendList *coroutine_fn qmp_query_memory_tiers(Error **errp)
         g_autofree char *id = g_strdup(memory_backend_tier_id(tier));
 
         if (id[0]) {            /* not removed since we began */
-            QAPI_LIST_APPEND(tail, backend_info(tier, id));
+            QAPI_LIST_APPEND(tail, backend_info(tier, id, !has_residency ||
+                                                          residency));
         }
     }
     return list;
@@ -306,6 +320,12 @@ static bool check_range(const TierPages *pages, uint64_t offset, uint64_t size,
         error_setg(errp, "Parameters 'offset' (%" PRIu64 ") and 'size' (%"
                    PRIu64 ") must be multiples of the page size, %" PRIu64
                    ", and size not 0", offset, size, pages->page_size);
+        return false;
+    }
+    if (size > MAX_PLACE_BYTES) {
+        error_setg(errp, "Parameter 'size' (%" PRIu64 ") must be at most %"
+                   PRIu64 ": move a larger range in parts, between which other "
+                   "commands can run", size, (uint64_t)MAX_PLACE_BYTES);
         return false;
     }
     if (offset > pages->size || size > pages->size - offset) {

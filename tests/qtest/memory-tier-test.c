@@ -428,6 +428,25 @@ static void shows_all_backends_and_none(void)
     qtest_quit(qts);
 }
 
+static void leaves_out_residency_where_it_is_not_wanted(void)
+{
+    QTestState *qts = start("tiers.0=0");
+    QDict *response = qtest_qmp(qts, "{'execute': 'query-memory-tiers',"
+                                "'arguments': {'residency': false}}");
+    QDict *backend = qobject_to(QDict, qlist_peek(
+        qdict_get_qlist(response, "return")));
+    QDict *tier = qobject_to(QDict, qlist_peek(
+        qdict_get_qlist(backend, "tiers")));
+
+    g_assert_false(qdict_haskey(tier, "resident"));
+    g_assert_true(qdict_haskey(tier, "planned"));
+    g_assert_false(qdict_haskey(backend, "absent"));
+    g_assert_false(qdict_haskey(backend, "unmapped"));
+    g_assert_false(qdict_haskey(backend, "off-tier"));
+    qobject_unref(response);
+    qtest_quit(qts);
+}
+
 /* memory-tier-set */
 
 static void set_changes_what_is_named(void)
@@ -485,6 +504,8 @@ static void place_refuses_ranges_that_do_not_exist(void)
         { "'offset': 67108864, 'size': 4096, 'tier': 0", "reach beyond" },
         { "'offset': 4096, 'size': 67108864, 'tier': 0", "reach beyond" },
         { "'offset': 4096, 'size': 18446744073709547520, 'tier': 0",
+          "at most 1073741824" },
+        { "'offset': 18446744073709547520, 'size': 8192, 'tier': 0",
           "reach beyond" },
         { "'offset': 0, 'size': 4096, 'tier': 2", "must be less than 2" },
     };
@@ -630,6 +651,7 @@ int main(int argc, char **argv)
     ADD(counts_memory_that_is_touched);
     ADD(preallocated_memory_is_all_there);
     ADD(shows_all_backends_and_none);
+    ADD(leaves_out_residency_where_it_is_not_wanted);
     ADD(set_changes_what_is_named);
     ADD(set_refuses_all_or_nothing);
     ADD(place_refuses_ranges_that_do_not_exist);
