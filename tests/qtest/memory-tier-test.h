@@ -9,15 +9,27 @@
 #include "memory-tier-peer.h"
 #include "qobject/qdict.h"
 
+/* A QEMU whose RAM, 64 MiB, is the backend "ram" with @options. */
+QTestState *start_ram(const char *options);
+/* The same on a made-up host: node 0, and node 1 without CPUs. */
+QTestState *start_two_tiers(const char *options);
+/* Whether this host has a node 1; says that the test is skipped if not. */
+bool has_two_nodes(void);
+
 /* What query-memory-tiers says of the only backend; to be unreferenced. */
 QDict *query_backend(QTestState *qts);
-/* The same of its memory channel. */
+/* Of that, what it says of a tier. */
+uint64_t tier_bytes(QDict *backend, int tier, const char *key);
+/* What it says of the backend's memory channel. */
 QDict *query_daemon(QTestState *qts);
 /* Ask until the daemon's member @key has the boolean @value. */
 void wait_daemon(QTestState *qts, const char *key, bool value);
 /* A command that must fail, with @error somewhere in the description. */
 void assert_refused(QTestState *qts, const char *command, const char *arguments,
                     const char *error);
+
+/* memory-tier-commands.c */
+void add_command_tests(void);
 
 /* memory-tier-channel.c */
 
