@@ -2,9 +2,9 @@
 /*
  * Measuring what memory and moves cost.
  *
- * Latency: a chain of pointers through a few pages of the tier, in random order, is followed after its lines were flushed from the
- * caches; so a few pages do, where a chain larger than the caches would take long to set up. All is bounded in time as well, since an
- * emulated host is a thousand times slower.
+ * Latency: a chain of pointers through a few pages of the tier, in random order, is followed after its lines
+ * were flushed from the caches; so a few pages do, where a chain larger than the caches would take long to
+ * set up. All is bounded in time as well, since an emulated host is a thousand times slower.
  */
 #include "costs.h"
 
@@ -19,15 +19,15 @@
 #include <emmintrin.h>
 #endif
 
-#define PAGE_BYTES   4096u
-#define CHASE_PAGES  8u
-#define LINE_BYTES   128u       /* two cache lines: processors fetch them in pairs */
-#define CHASE_LINES  (CHASE_PAGES * PAGE_BYTES / LINE_BYTES)
+#define PAGE_BYTES 4096u
+#define CHASE_PAGES 8u
+#define LINE_BYTES 128u /* two cache lines: processors fetch them in pairs */
+#define CHASE_LINES (CHASE_PAGES * PAGE_BYTES / LINE_BYTES)
 #define CHASE_ROUNDS 8
-#define MOVE_PAGES   64u
-#define MOVE_TRIES   5
-#define TIER_STEP    1.1        /* a slower tier has at least so many times the latency */
-#define TIME_BOX_NS  20000000ull /* for each latency */
+#define MOVE_PAGES 64u
+#define MOVE_TRIES 5
+#define TIER_STEP 1.1           /* a slower tier has at least so many times the latency */
+#define TIME_BOX_NS 20000000ull /* for each latency */
 
 static const PolicyCosts defaults = {
     .latency_ns = {100, 250, 400, 600},
@@ -53,7 +53,8 @@ static char *map_on_tier(const Topology *topology, unsigned tier, unsigned pages
     if (memory == MAP_FAILED) {
         return NULL;
     }
-    if (mbind(memory, size, MPOL_BIND, (const unsigned long *)topology->tiers[tier].nodes, TIER_MAX_NODES, 0) == 0) {
+    if (mbind(memory, size, MPOL_BIND, (const unsigned long *)topology->tiers[tier].nodes, TIER_MAX_NODES,
+              0) == 0) {
         for (unsigned i = 0; i < pages; i++) {
             memory[i * PAGE_BYTES] = 1;
         }
@@ -118,7 +119,8 @@ static uint32_t measure_latency(const Topology *topology, unsigned tier)
         return 0;
     }
     link_lines(memory);
-    for (int round = 0; round < CHASE_ROUNDS && (round == 0 || clock_ns() < begin_ns + TIME_BOX_NS); round++) {
+    for (int round = 0; round < CHASE_ROUNDS && (round == 0 || clock_ns() < begin_ns + TIME_BOX_NS);
+         round++) {
         best = MIN(best, chase_ns(memory));
     }
     munmap(memory, CHASE_PAGES * PAGE_BYTES);
@@ -127,11 +129,13 @@ static uint32_t measure_latency(const Topology *topology, unsigned tier)
 #else
 static uint32_t measure_latency(const Topology *topology, unsigned tier)
 {
-    return 0;   /* no portable way to flush a line */
+    return 0; /* no portable way to flush a line */
 }
 #endif
 
-/* Move @n pages of our own to a node; false unless nearly all came to be there (some may be busy just then). */
+/*
+ * Move @n pages of our own to a node; false unless nearly all came to be there (some may be busy just then).
+ */
 static bool move_own(char *memory, unsigned n, int node)
 {
     void *pages[MOVE_PAGES] = {NULL};
@@ -143,7 +147,8 @@ static bool move_own(char *memory, unsigned n, int node)
         nodes[i] = node;
     }
     /* Where one stays behind it writes no status for others, so they are asked for. */
-    if (move_pages(0, n, pages, nodes, status, MPOL_MF_MOVE) < 0 || move_pages(0, n, pages, NULL, status, 0) < 0) {
+    if (move_pages(0, n, pages, nodes, status, MPOL_MF_MOVE) < 0 ||
+        move_pages(0, n, pages, NULL, status, 0) < 0) {
         return false;
     }
     for (unsigned i = 0; i < n; i++) {
@@ -153,8 +158,8 @@ static bool move_own(char *memory, unsigned n, int node)
 }
 
 /*
- * Move @n of our pages to @there and back: how long that took, or 0 when they did not get there. A page may be busy for a moment, so it
- * is tried a few times.
+ * Move @n of our pages to @there and back: how long that took, or 0 when they did not get there. A page may
+ * be busy for a moment, so it is tried a few times.
  */
 static uint64_t there_and_back_ns(char *memory, unsigned n, int there, int back)
 {
@@ -170,9 +175,9 @@ static uint64_t there_and_back_ns(char *memory, unsigned n, int there, int back)
 }
 
 /*
- * What moving a page between tiers 0 and 1 takes, the mean of both ways; 0 when it can't be tried. Pages are moved in large batches, so
- * what a call takes of itself (it drains the lists of all CPUs) is not a page's: taken is the difference between a batch and
- * a single page.
+ * What moving a page between tiers 0 and 1 takes, the mean of both ways; 0 when it can't be tried. Pages are
+ * moved in large batches, so what a call takes of itself (it drains the lists of all CPUs) is not a page's:
+ * taken is the difference between a batch and a single page.
  */
 static uint32_t measure_move(const Topology *topology)
 {
@@ -203,8 +208,9 @@ static uint32_t measure_move(const Topology *topology)
 }
 
 /*
- * Measure all tiers' latencies into @latency_ns. False when one can't be measured, or no difference is seen between tiers: then it
- * was not the memory that was measured (an emulator has no caches to flush), and others know better.
+ * Measure all tiers' latencies into @latency_ns. False when one can't be measured, or no difference is seen
+ * between tiers: then it was not the memory that was measured (an emulator has no caches to flush), and
+ * others know better.
  */
 static bool measure_latencies(const Topology *topology, uint32_t *latency_ns)
 {
@@ -245,7 +251,8 @@ void costs_measure(const Topology *topology, Costs *costs)
     if (page_ns) {
         /* A huge page is copied much faster than as many small ones: by the ratio that the defaults have. */
         costs->policy.move_4k_ns = page_ns;
-        costs->policy.move_2m_ns = MIN((uint64_t)page_ns * (defaults.move_2m_ns / defaults.move_4k_ns), UINT32_MAX);
+        costs->policy.move_2m_ns =
+            MIN((uint64_t)page_ns * (defaults.move_2m_ns / defaults.move_4k_ns), UINT32_MAX);
         costs->moves_from = COSTS_MEASURED;
     }
 }

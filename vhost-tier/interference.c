@@ -9,7 +9,10 @@
 #include "sources/damon-sysfs.h"
 #include "sysfs.h"
 
-/* Of kernel.numa_balancing: NUMA_BALANCING_NORMAL and NUMA_BALANCING_MEMORY_TIERING of Linux's include/linux/sched/sysctl.h. */
+/*
+ * Of kernel.numa_balancing: NUMA_BALANCING_NORMAL and NUMA_BALANCING_MEMORY_TIERING of Linux's
+ * include/linux/sched/sysctl.h.
+ */
 #define NUMA_BALANCING_NORMAL 1
 #define NUMA_BALANCING_TIERING 2
 
@@ -45,10 +48,14 @@ static void find_numa_balancing(GPtrArray *list, const char *proc)
         !(mode & (NUMA_BALANCING_NORMAL | NUMA_BALANCING_TIERING))) {
         return;
     }
-    list_add(list,
-             g_strdup_printf("kernel.numa_balancing is %" G_GUINT64_FORMAT ": the kernel moves pages that have no memory policy, "
-                             "by its own view of what is hot, and knows no budget", mode),
-             g_strdup("sysctl kernel.numa_balancing=0, or see that all guests' memory has a policy (memory-backend-tier's has)"));
+    list_add(
+        list,
+        g_strdup_printf("kernel.numa_balancing is %" G_GUINT64_FORMAT
+                        ": the kernel moves pages that have no memory policy, "
+                        "by its own view of what is hot, and knows no budget",
+                        mode),
+        g_strdup(
+            "sysctl kernel.numa_balancing=0, or see that all guests' memory has a policy (memory-backend-tier's has)"));
 }
 
 static bool is_on(const char *text)
@@ -61,8 +68,12 @@ static void find_demotion(GPtrArray *list, const char *sysfs)
     g_autofree char *enabled = sysfs_read(sysfs, NULL, "kernel/mm/numa/demotion_enabled");
 
     if (is_on(enabled)) {
-        list_add(list, g_strdup("demotion is enabled: when a fast node is short of memory, the kernel demotes pages of guests, too"),
-                 g_strdup("echo false > /sys/kernel/mm/numa/demotion_enabled, or keep enough of the fast node free (reserve)"));
+        list_add(
+            list,
+            g_strdup(
+                "demotion is enabled: when a fast node is short of memory, the kernel demotes pages of guests, too"),
+            g_strdup(
+                "echo false > /sys/kernel/mm/numa/demotion_enabled, or keep enough of the fast node free (reserve)"));
     }
 }
 
@@ -72,19 +83,25 @@ static void find_damon(GPtrArray *list, const char *sysfs)
     g_autoptr(GError) err = NULL;
     uint64_t n;
 
-    if (sysfs_read_u64(sysfs, &n, NULL, "kernel/mm/damon/admin/kdamonds/nr_kdamonds") && !damon_sysfs_usable(sysfs, &err)) {
-        g_autofree char *action = sysfs_read(sysfs, NULL, "kernel/mm/damon/admin/kdamonds/0/contexts/0/schemes/0/action");
+    if (sysfs_read_u64(sysfs, &n, NULL, "kernel/mm/damon/admin/kdamonds/nr_kdamonds") &&
+        !damon_sysfs_usable(sysfs, &err)) {
+        g_autofree char *action =
+            sysfs_read(sysfs, NULL, "kernel/mm/damon/admin/kdamonds/0/contexts/0/schemes/0/action");
 
-        list_add(list,
-                 g_strdup_printf("another user has DAMON (%" G_GUINT64_FORMAT " kdamonds; the first's action is '%s')", n,
-                                 action ? action : "none"),
-                 g_strdup("if it moves or reclaims memory, end that use; 'damon' is no source of ours meanwhile"));
+        list_add(
+            list,
+            g_strdup_printf("another user has DAMON (%" G_GUINT64_FORMAT
+                            " kdamonds; the first's action is '%s')",
+                            n, action ? action : "none"),
+            g_strdup("if it moves or reclaims memory, end that use; 'damon' is no source of ours meanwhile"));
     }
     for (size_t i = 0; i < G_N_ELEMENTS(modules); i++) {
         g_autofree char *enabled = sysfs_read(sysfs, NULL, "module/%s/parameters/enabled", modules[i]);
 
         if (is_on(enabled)) {
-            list_add(list, g_strdup_printf("%s is enabled: it acts on memory by its own view of what is cold", modules[i]),
+            list_add(list,
+                     g_strdup_printf("%s is enabled: it acts on memory by its own view of what is cold",
+                                     modules[i]),
                      g_strdup_printf("echo N > /sys/module/%s/parameters/enabled", modules[i]));
         }
     }
@@ -128,11 +145,14 @@ GPtrArray *interference_of_process(const char *proc, const Topology *topology, p
         if (any) {
             g_autofree char *nodes = node_list_format(missing);
 
-            list_add(list,
-                     g_strdup_printf("the cpuset of process %d allows nodes %s only, not %s of tier %u: nothing can be moved there",
-                                     (int)pid, allowed, nodes, tier),
-                     g_strdup("let cpuset.mems of its control group contain the tiers' nodes (libvirt: <numatune> without "
-                              "mode='strict', or with these nodes)"));
+            list_add(
+                list,
+                g_strdup_printf(
+                    "the cpuset of process %d allows nodes %s only, not %s of tier %u: nothing can be moved there",
+                    (int)pid, allowed, nodes, tier),
+                g_strdup(
+                    "let cpuset.mems of its control group contain the tiers' nodes (libvirt: <numatune> without "
+                    "mode='strict', or with these nodes)"));
         }
     }
     return list;

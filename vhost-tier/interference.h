@@ -15,7 +15,10 @@ typedef struct Interference {
     char *remedy;
 } Interference;
 
-/* Of the whole host: an array of Interference, which owns them; empty when all is well. Roots are "/sys" and "/proc", or a test's. */
+/*
+ * Of the whole host: an array of Interference, which owns them; empty when all is well. Roots are "/sys" and
+ * "/proc", or a test's.
+ */
 GPtrArray *interference_of_host(const char *sysfs, const char *proc);
 
 /* Of one process: nodes of the tiers that its cpuset does not allow. */

@@ -18,7 +18,8 @@ static char *vpath(const char *root, const char *format, va_list ap)
 
 static void set_file_error(GError **errp, int err, const char *verb, const char *path)
 {
-    g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(err), "can't %s %s: %s", verb, path, g_strerror(err));
+    g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(err), "can't %s %s: %s", verb, path,
+                g_strerror(err));
 }
 
 /* Read all of @path: such files have no size that stat(2) knows. */
@@ -73,7 +74,8 @@ bool sysfs_read_u64(const char *root, uint64_t *value, GError **errp, const char
         return false;
     }
     if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, value, NULL)) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s holds '%.40s' where a number is expected", path, text);
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s holds '%.40s' where a number is expected",
+                    path, text);
         return false;
     }
     return true;
@@ -100,8 +102,8 @@ bool sysfs_write(const char *root, const char *text, GError **errp, const char *
     err = put < 0 ? errno : EIO;
     close(fd);
     if (put != (ssize_t)strlen(text)) {
-        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(err), "can't write '%s' to %s: %s", text, path,
-                    g_strerror(err));
+        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(err), "can't write '%s' to %s: %s", text,
+                    path, g_strerror(err));
         return false;
     }
     return true;

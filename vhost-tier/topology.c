@@ -18,10 +18,10 @@
 typedef struct NodeInfo {
     unsigned node;
     uint64_t total_bytes;
-    uint32_t latency_ns;        /* of a read by the nearest CPU; 0: not known */
+    uint32_t latency_ns; /* of a read by the nearest CPU; 0: not known */
     uint32_t bandwidth_mbps;
     bool has_cpu;
-    unsigned rank;              /* of its tier; equal ranks are one tier, smaller is faster */
+    unsigned rank; /* of its tier; equal ranks are one tier, smaller is faster */
 } NodeInfo;
 
 static void nodes_add(uint64_t *nodes, unsigned node)
@@ -45,9 +45,10 @@ bool node_list_parse(const char *text, uint64_t *nodes, GError **errp)
 
         if (!ends[0] || !g_ascii_string_to_unsigned(ends[0], 10, 0, TIER_MAX_NODES - 1, &first, NULL) ||
             (ends[1] && !g_ascii_string_to_unsigned(ends[1], 10, first, TIER_MAX_NODES - 1, &last, NULL))) {
-            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-                        "'%s' is no list of NUMA nodes: '%s' should be a number from 0 to %d or a range such as 0-3",
-                        text, *part, TIER_MAX_NODES - 1);
+            g_set_error(
+                errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                "'%s' is no list of NUMA nodes: '%s' should be a number from 0 to %d or a range such as 0-3",
+                text, *part, TIER_MAX_NODES - 1);
             return false;
         }
         for (guint64 node = first; node <= (ends[1] ? last : first); node++) {
@@ -103,16 +104,21 @@ bool topology_node_memory(const char *sysfs, unsigned node, uint64_t *total_byte
 {
     g_autofree char *meminfo = sysfs_read(sysfs, NULL, "devices/system/node/node%u/meminfo", node);
 
-    return meminfo && meminfo_field(meminfo, "MemTotal", total_bytes) && meminfo_field(meminfo, "MemFree", free_bytes);
+    return meminfo && meminfo_field(meminfo, "MemTotal", total_bytes) &&
+           meminfo_field(meminfo, "MemFree", free_bytes);
 }
 
-/* A figure of the HMAT's, as seen from the nearest CPU (access class 1), else from the nearest initiator of any kind. */
+/*
+ * A figure of the HMAT's, as seen from the nearest CPU (access class 1), else from the nearest initiator of
+ * any kind.
+ */
 static uint32_t hmat_figure(const char *sysfs, unsigned node, const char *name)
 {
-    for (int class = 1; class >= 0; class--) {
+    for (int class = 1; class >= 0; class --) {
         uint64_t value;
 
-        if (sysfs_read_u64(sysfs, &value, NULL, "devices/system/node/node%u/access%d/initiators/%s", node, class, name) &&
+        if (sysfs_read_u64(sysfs, &value, NULL, "devices/system/node/node%u/access%d/initiators/%s", node,
+                           class, name) &&
             value <= UINT32_MAX) {
             return value;
         }
@@ -120,7 +126,10 @@ static uint32_t hmat_figure(const char *sysfs, unsigned node, const char *name)
     return 0;
 }
 
-/* All nodes that have memory, ascending; an array of NodeInfo. NULL, with an error, when sysfs lists no nodes. */
+/*
+ * All nodes that have memory, ascending; an array of NodeInfo. NULL, with an error, when sysfs lists no
+ * nodes.
+ */
 static GArray *nodes_with_memory(const char *sysfs, GError **errp)
 {
     g_autofree char *folder = g_build_filename(sysfs, "devices/system/node", NULL);
@@ -165,8 +174,8 @@ static bool ranks_differ(const GArray *nodes)
 }
 
 /*
- * Rank by the kernel's memory tiers: memory_tierN holds nodes of abstract distance N * 2^7.., so a smaller N is faster. False
- * when they don't tell the nodes apart, or leave one out.
+ * Rank by the kernel's memory tiers: memory_tierN holds nodes of abstract distance N * 2^7.., so a smaller N
+ * is faster. False when they don't tell the nodes apart, or leave one out.
  */
 static bool rank_by_memory_tiers(const char *sysfs, GArray *nodes)
 {
@@ -209,7 +218,10 @@ static int by_latency(const void *a, const void *b)
                                           : (x->node > y->node) - (x->node < y->node);
 }
 
-/* Rank by the HMAT's read latency: a clear step begins a new tier. False when a node's is not known, or there is no step. */
+/*
+ * Rank by the HMAT's read latency: a clear step begins a new tier. False when a node's is not known, or there
+ * is no step.
+ */
 static bool rank_by_hmat(GArray *nodes)
 {
     uint32_t fastest = 0;
@@ -322,15 +334,16 @@ static bool rank_by_list(GArray *nodes, const char *list, unsigned rank, GError 
             }
         }
         if (!info) {
-            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-                        "tier %u ('%s'): NUMA node %u does not exist or has no memory; 'numactl -H' lists those that do",
-                        rank, list, node);
+            g_set_error(
+                errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                "tier %u ('%s'): NUMA node %u does not exist or has no memory; 'numactl -H' lists those that do",
+                rank, list, node);
             return false;
         }
         if (info->rank != UINT_MAX) {
             g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-                        "tier %u ('%s'): NUMA node %u belongs to tier %u already; tiers must not overlap", rank, list,
-                        node, info->rank);
+                        "tier %u ('%s'): NUMA node %u belongs to tier %u already; tiers must not overlap",
+                        rank, list, node, info->rank);
             return false;
         }
         info->rank = rank;
@@ -347,8 +360,8 @@ Topology *topology_from_config(const char *sysfs, const char *const *tiers, GErr
         return NULL;
     }
     if (n_tiers < 1 || n_tiers > TIER_MAX_TIERS) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%u tiers are named; 1 to %d are allowed", n_tiers,
-                    TIER_MAX_TIERS);
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%u tiers are named; 1 to %d are allowed",
+                    n_tiers, TIER_MAX_TIERS);
         return NULL;
     }
     for (guint i = 0; i < nodes->len; i++) {

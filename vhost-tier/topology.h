@@ -12,28 +12,30 @@
 #include "tier-channel.h"
 
 typedef struct TopologyTier {
-    uint64_t nodes[TIER_NODE_WORDS];    /* bit n: NUMA node n */
-    uint32_t latency_ns;                /* of a read, from HMAT; 0: not known */
-    uint32_t bandwidth_mbps;            /* of reads, from HMAT; 0: not known */
+    uint64_t nodes[TIER_NODE_WORDS]; /* bit n: NUMA node n */
+    uint32_t latency_ns;             /* of a read, from HMAT; 0: not known */
+    uint32_t bandwidth_mbps;         /* of reads, from HMAT; 0: not known */
     uint64_t total_bytes;
 } TopologyTier;
 
 typedef struct Topology {
-    uint32_t n_tiers;                   /* 1..TIER_MAX_TIERS; more are merged into the last */
+    uint32_t n_tiers; /* 1..TIER_MAX_TIERS; more are merged into the last */
     TopologyTier tiers[TIER_MAX_TIERS];
-    char *origin;                       /* how it was found: "memory tiers", "HMAT", "nodes without CPUs", "configuration", "one node", "one tier" */
+    /* How it was found: "memory tiers", "HMAT", "nodes without CPUs", "configuration", "one node", "one tier". */
+    char *origin;
 } Topology;
 
 /*
- * Find the host's tiers under @sysfs ("/sys", or a recorded tree): the kernel's memory tiers where they tell nodes apart, else
- * HMAT latencies, else nodes without CPUs, else one tier. Nodes without memory are left out. Never fails where /sys can be read; the
- * caller frees it with topology_free().
+ * Find the host's tiers under @sysfs ("/sys", or a recorded tree): the kernel's memory tiers where they tell
+ * nodes apart, else HMAT latencies, else nodes without CPUs, else one tier. Nodes without memory are left
+ * out. Never fails where /sys can be read; the caller frees it with topology_free().
  */
 Topology *topology_discover(const char *sysfs, GError **errp);
 
 /*
- * The tiers that the configuration names: @tiers is a list of node lists, the fastest first ("0-1", "2"). Errors: a list that
- * does not parse, a node that does not exist or has no memory, tiers that overlap, too many tiers.
+ * The tiers that the configuration names: @tiers is a list of node lists, the fastest first ("0-1", "2").
+ * Errors: a list that does not parse, a node that does not exist or has no memory, tiers that overlap, too
+ * many tiers.
  */
 Topology *topology_from_config(const char *sysfs, const char *const *tiers, GError **errp);
 

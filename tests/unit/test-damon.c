@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The source 'damon': its use of DAMON's sysfs against a tree of plain files, its reading of trace records, and, where this
- * host's DAMON is free, all of it on a process whose accesses are known.
+ * The source 'damon': its use of DAMON's sysfs against a tree of plain files, its reading of trace records,
+ * and, where this host's DAMON is free, all of it on a process whose accesses are known.
  */
 #include <glib/gstdio.h>
 #include <math.h>
@@ -26,18 +26,32 @@
 static char *fake_new(void)
 {
     static const char *const files[][2] = {
-        {ADMIN "/nr_kdamonds", "0"}, {ADMIN "/0/state", "off"}, {ADMIN "/0/pid", "4321"},
-        {ADMIN "/0/contexts/nr_contexts", ""}, {CONTEXT "/avail_operations", "vaddr\nfvaddr\npaddr\n"},
-        {CONTEXT "/operations", "paddr"}, {CONTEXT "/monitoring_attrs/intervals/sample_us", ""},
-        {CONTEXT "/monitoring_attrs/intervals/aggr_us", ""}, {CONTEXT "/monitoring_attrs/intervals/update_us", ""},
-        {CONTEXT "/monitoring_attrs/nr_regions/min", ""}, {CONTEXT "/monitoring_attrs/nr_regions/max", ""},
-        {CONTEXT "/schemes/nr_schemes", ""}, {CONTEXT "/schemes/0/action", ""}, {MARK_FILE, "5000000"},
-        {CONTEXT "/targets/nr_targets", ""}, {CONTEXT "/targets/0/pid_target", ""},
-        {CONTEXT "/targets/0/regions/nr_regions", ""}, {CONTEXT "/targets/0/regions/0/start", ""},
-        {CONTEXT "/targets/0/regions/0/end", ""}, {CONTEXT "/targets/0/regions/1/start", ""},
-        {CONTEXT "/targets/0/regions/1/end", ""}, {CONTEXT "/targets/1/pid_target", ""},
-        {CONTEXT "/targets/1/regions/nr_regions", ""}, {CONTEXT "/targets/1/regions/0/start", ""},
-        {CONTEXT "/targets/1/regions/0/end", ""}, {STAT, "N"},
+        {ADMIN "/nr_kdamonds", "0"},
+        {ADMIN "/0/state", "off"},
+        {ADMIN "/0/pid", "4321"},
+        {ADMIN "/0/contexts/nr_contexts", ""},
+        {CONTEXT "/avail_operations", "vaddr\nfvaddr\npaddr\n"},
+        {CONTEXT "/operations", "paddr"},
+        {CONTEXT "/monitoring_attrs/intervals/sample_us", ""},
+        {CONTEXT "/monitoring_attrs/intervals/aggr_us", ""},
+        {CONTEXT "/monitoring_attrs/intervals/update_us", ""},
+        {CONTEXT "/monitoring_attrs/nr_regions/min", ""},
+        {CONTEXT "/monitoring_attrs/nr_regions/max", ""},
+        {CONTEXT "/schemes/nr_schemes", ""},
+        {CONTEXT "/schemes/0/action", ""},
+        {MARK_FILE, "5000000"},
+        {CONTEXT "/targets/nr_targets", ""},
+        {CONTEXT "/targets/0/pid_target", ""},
+        {CONTEXT "/targets/0/regions/nr_regions", ""},
+        {CONTEXT "/targets/0/regions/0/start", ""},
+        {CONTEXT "/targets/0/regions/0/end", ""},
+        {CONTEXT "/targets/0/regions/1/start", ""},
+        {CONTEXT "/targets/0/regions/1/end", ""},
+        {CONTEXT "/targets/1/pid_target", ""},
+        {CONTEXT "/targets/1/regions/nr_regions", ""},
+        {CONTEXT "/targets/1/regions/0/start", ""},
+        {CONTEXT "/targets/1/regions/0/end", ""},
+        {STAT, "N"},
     };
     char *root = g_dir_make_tmp("vhost-tier-damon-XXXXXX", NULL);
 
@@ -116,7 +130,8 @@ static void what_another_user_has_is_never_touched(void)
         g_clear_error(&err);
         g_assert_false(damon_sysfs_claim(root, &err));
         g_clear_error(&err);
-        g_assert_cmpint(damon_sysfs_start(root, &(DamonAttrs){.sample_us = 1, .aggr_us = 1}, NULL, 0, &err), ==, 0);
+        g_assert_cmpint(damon_sysfs_start(root, &(DamonAttrs){.sample_us = 1, .aggr_us = 1}, NULL, 0, &err),
+                        ==, 0);
         damon_sysfs_release(root);
         assert_file(root, ADMIN "/nr_kdamonds", lists[i]);
         assert_file(root, ADMIN "/0/state", "on");
@@ -144,7 +159,7 @@ static void what_a_killed_daemon_left_is_removed(void)
 
     fake_write(root, STAT, "Y");
     g_assert_true(damon_sysfs_claim(root, NULL));
-    fake_write(root, ADMIN "/0/state", "on");       /* and killed */
+    fake_write(root, ADMIN "/0/state", "on"); /* and killed */
 
     g_assert_true(damon_sysfs_usable(root, NULL));
     g_test_expect_message(NULL, G_LOG_LEVEL_MESSAGE, "removing the kdamond*");
@@ -217,17 +232,16 @@ static void targets_are_written_as_given(void)
 }
 
 /* As of Linux 6.12. */
-static const char format_text[] =
-    "name: damon_aggregated\nID: 571\nformat:\n"
-    "\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"
-    "\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n"
-    "\tfield:unsigned long target_id;\toffset:8;\tsize:8;\tsigned:0;\n"
-    "\tfield:unsigned int nr_regions;\toffset:16;\tsize:4;\tsigned:0;\n"
-    "\tfield:unsigned long start;\toffset:24;\tsize:8;\tsigned:0;\n"
-    "\tfield:unsigned long end;\toffset:32;\tsize:8;\tsigned:0;\n"
-    "\tfield:unsigned int nr_accesses;\toffset:40;\tsize:4;\tsigned:0;\n"
-    "\tfield:unsigned int age;\toffset:44;\tsize:4;\tsigned:0;\n\n"
-    "print fmt: \"target_id=%lu\", REC->target_id\n";
+static const char format_text[] = "name: damon_aggregated\nID: 571\nformat:\n"
+                                  "\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"
+                                  "\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n"
+                                  "\tfield:unsigned long target_id;\toffset:8;\tsize:8;\tsigned:0;\n"
+                                  "\tfield:unsigned int nr_regions;\toffset:16;\tsize:4;\tsigned:0;\n"
+                                  "\tfield:unsigned long start;\toffset:24;\tsize:8;\tsigned:0;\n"
+                                  "\tfield:unsigned long end;\toffset:32;\tsize:8;\tsigned:0;\n"
+                                  "\tfield:unsigned int nr_accesses;\toffset:40;\tsize:4;\tsigned:0;\n"
+                                  "\tfield:unsigned int age;\toffset:44;\tsize:4;\tsigned:0;\n\n"
+                                  "print fmt: \"target_id=%lu\", REC->target_id\n";
 
 static void records_are_read_by_the_events_format(void)
 {
@@ -240,7 +254,12 @@ static void records_are_read_by_the_events_format(void)
         uint32_t pad2;
         uint64_t start, end;
         uint32_t nr_accesses, age;
-    } raw = {.target_id = 2, .nr_regions = 9, .start = 0x7f0000001000, .end = 0x7f0000009000, .nr_accesses = 17, .age = 3};
+    } raw = {.target_id = 2,
+             .nr_regions = 9,
+             .start = 0x7f0000001000,
+             .end = 0x7f0000009000,
+             .nr_accesses = 17,
+             .age = 3};
     DamonFormat format;
     DamonFound found;
 
@@ -260,7 +279,10 @@ static void an_odd_format_is_refused(void)
     static const struct {
         const char *from, *to;
     } changes[] = {
-        {"target_id;", "other_id;"}, {"size:8;", "size:16;"}, {"offset:40;", "offset:4000;"}, {"ID: 571", "ID: x"},
+        {"target_id;", "other_id;"},
+        {"size:8;", "size:16;"},
+        {"offset:40;", "offset:4000;"},
+        {"ID: 571", "ID: x"},
         {"field:unsigned long start", "field:unsigned long restart"},
     };
 
@@ -296,16 +318,21 @@ static ChildPage hot_stretch(size_t page)
 }
 
 static const SourceParams real_params = {
-    .overhead_share = 0.01, .damon_sample_ns = 20000000, .damon_aggr_ns = 400000000, .damon_max_regions = 400,
+    .overhead_share = 0.01,
+    .damon_sample_ns = 20000000,
+    .damon_aggr_ns = 400000000,
+    .damon_max_regions = 400,
 };
 
 static bool real_damon_is_free(void)
 {
     g_autoptr(GError) err = NULL;
-    g_autoptr(Policy) policy = policy_new(&(PolicyConfig){.budget_bytes = 4096, .heat_half_life_ns = SECOND,
-                                                          .heat_life_ns = SECOND, .n_tiers = 2,
-                                                          .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000,
-                                                                    .move_2m_ns = 250000}});
+    g_autoptr(Policy) policy = policy_new(
+        &(PolicyConfig){.budget_bytes = 4096,
+                        .heat_half_life_ns = SECOND,
+                        .heat_life_ns = SECOND,
+                        .n_tiers = 2,
+                        .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000}});
     Source *source = damon_source_class.start(&real_params, policy, &err);
 
     if (!source) {
@@ -320,7 +347,10 @@ static bool real_damon_is_free(void)
 static Policy *policy_for(const Region *region)
 {
     PolicyConfig config = {
-        .budget_bytes = region->size / 5, .heat_half_life_ns = 30 * SECOND, .heat_life_ns = 60 * SECOND, .n_tiers = 2,
+        .budget_bytes = region->size / 5,
+        .heat_half_life_ns = 30 * SECOND,
+        .heat_life_ns = 60 * SECOND,
+        .n_tiers = 2,
         .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000},
     };
     Policy *policy = policy_new(&config);
@@ -353,8 +383,9 @@ static int hottest_first(const void *a, const void *b)
 }
 
 /*
- * How many of the hot pages are among as many of the hottest as estimated, and a quarter more. Only the order counts: DAMON does not
- * flush TLBs, so it may see pages that are accessed 250 times a second in one sample of twenty only.
+ * How many of the hot pages are among as many of the hottest as estimated, and a quarter more. Only the order
+ * counts: DAMON does not flush TLBs, so it may see pages that are accessed 250 times a second in one sample
+ * of twenty only.
  */
 static size_t hot_pages_found(const Policy *policy, uint32_t region)
 {
@@ -399,8 +430,8 @@ static void the_hot_set_of_a_process_is_found(void)
     tick_for(source, 8000);
     found = hot_pages_found(policy, child.region.id);
     damon_source_class.health(source, &health);
-    g_test_message("found %zu of %d hot pages; %" G_GUINT64_FORMAT " reports, kdamond %.3f s", found, HOT_PAGES,
-                   health.reports, health.cpu_ns / 1e9);
+    g_test_message("found %zu of %d hot pages; %" G_GUINT64_FORMAT " reports, kdamond %.3f s", found,
+                   HOT_PAGES, health.reports, health.cpu_ns / 1e9);
     g_assert_cmpstr(health.problem, ==, NULL);
     g_assert_cmpuint(found * 10, >=, 9 * HOT_PAGES);
 
@@ -432,7 +463,7 @@ static void two_vms_share_the_kdamond(void)
         g_assert_no_error(err);
     }
     tick_for(sources[0], 1500);
-    for (int i = 1; i >= 0; i--) {      /* the second goes first, and the first goes on */
+    for (int i = 1; i >= 0; i--) { /* the second goes first, and the first goes on */
         tick_for(sources[i], 1500);
         damon_source_class.health(sources[i], &health);
         g_assert_cmpstr(health.problem, ==, NULL);
@@ -485,13 +516,15 @@ int main(int argc, char **argv)
     g_test_add_func("/damon/what_another_user_has_is_never_touched", what_another_user_has_is_never_touched);
     g_test_add_func("/damon/damon_stat_is_held_and_restored", damon_stat_is_held_and_restored);
     g_test_add_func("/damon/what_a_killed_daemon_left_is_removed", what_a_killed_daemon_left_is_removed);
-    g_test_add_func("/damon/without_fvaddr_or_a_file_all_is_given_back", without_fvaddr_or_a_file_all_is_given_back);
+    g_test_add_func("/damon/without_fvaddr_or_a_file_all_is_given_back",
+                    without_fvaddr_or_a_file_all_is_given_back);
     g_test_add_func("/damon/targets_are_written_as_given", targets_are_written_as_given);
     g_test_add_func("/damon/records_are_read_by_the_events_format", records_are_read_by_the_events_format);
     g_test_add_func("/damon/an_odd_format_is_refused", an_odd_format_is_refused);
     g_test_add_func("/damon/the_share_of_hits_tells_the_rate", the_share_of_hits_tells_the_rate);
     g_test_add_func("/damon/the_hot_set_of_a_process_is_found", the_hot_set_of_a_process_is_found);
     g_test_add_func("/damon/two_vms_share_the_kdamond", two_vms_share_the_kdamond);
-    g_test_add_func("/damon/a_real_kdamond_of_a_killed_daemon_is_removed", a_real_kdamond_of_a_killed_daemon_is_removed);
+    g_test_add_func("/damon/a_real_kdamond_of_a_killed_daemon_is_removed",
+                    a_real_kdamond_of_a_killed_daemon_is_removed);
     return g_test_run();
 }

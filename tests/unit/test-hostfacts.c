@@ -43,7 +43,9 @@ static char *tree_new(const File *files, size_t n)
     return root;
 }
 
-/* Whether what these files tell is found to interfere, and the text says @what; NULL: nothing is to be found. */
+/*
+ * Whether what these files tell is found to interfere, and the text says @what; NULL: nothing is to be found.
+ */
 static void assert_host(const File *files, size_t n, const char *what)
 {
     char *root = tree_new(files, n);
@@ -78,8 +80,11 @@ static void each_mover_of_the_hosts_is_named(void)
 static void a_quiet_host_has_no_interference(void)
 {
     static const File quiet[] = {
-        {"sys/kernel/numa_balancing", "0\n"}, {"kernel/mm/numa/demotion_enabled", "false\n"}, {NR_KDAMONDS, "0\n"},
-        {"module/damon_reclaim/parameters/enabled", "N\n"}, {"module/damon_stat/parameters/enabled", "Y\n"},
+        {"sys/kernel/numa_balancing", "0\n"},
+        {"kernel/mm/numa/demotion_enabled", "false\n"},
+        {NR_KDAMONDS, "0\n"},
+        {"module/damon_reclaim/parameters/enabled", "N\n"},
+        {"module/damon_stat/parameters/enabled", "Y\n"},
     };
 
     assert_host(quiet, G_N_ELEMENTS(quiet), NULL);
@@ -100,7 +105,7 @@ static void a_cpuset_that_leaves_a_tier_out_is_named(void)
 
     topology.tiers[0].nodes[0] = 1;
     topology.tiers[1].nodes[0] = 2;
-    for (int i = 0; i < 4; i++) {       /* 13 does not exist */
+    for (int i = 0; i < 4; i++) { /* 13 does not exist */
         g_autoptr(GPtrArray) found = interference_of_process(root, &topology, 10 + i);
 
         g_assert_cmpuint(found->len, ==, found_of[i]);
@@ -128,8 +133,8 @@ static void what_this_host_costs_is_measured_quickly(void)
     costs_measure(topology, &costs);
     g_test_message("in %d ms: latencies %s: %u, %u ns; moves %s: %u ns, %u ns",
                    (int)((g_get_monotonic_time() - begin_us) / 1000), costs_origin_name(costs.latency_from),
-                   costs.policy.latency_ns[0], costs.policy.latency_ns[1], costs_origin_name(costs.moves_from),
-                   costs.policy.move_4k_ns, costs.policy.move_2m_ns);
+                   costs.policy.latency_ns[0], costs.policy.latency_ns[1],
+                   costs_origin_name(costs.moves_from), costs.policy.move_4k_ns, costs.policy.move_2m_ns);
     g_assert_cmpint(g_get_monotonic_time() - begin_us, <, 500000);
     g_assert_cmpuint(costs.policy.latency_ns[0], >, 0);
     g_assert_cmpuint(costs.policy.move_4k_ns, >, 0);
@@ -144,12 +149,12 @@ static void costs_fall_back_to_the_hmat_and_to_defaults(void)
     Topology topology = {.n_tiers = 3};
     Costs costs;
 
-    topology.tiers[0].nodes[TIER_NODE_WORDS - 1] = 1ull << 62;      /* nodes that no test machine has */
+    topology.tiers[0].nodes[TIER_NODE_WORDS - 1] = 1ull << 62; /* nodes that no test machine has */
     topology.tiers[0].latency_ns = 80;
     topology.tiers[1].nodes[TIER_NODE_WORDS - 1] = 1ull << 61;
     topology.tiers[1].latency_ns = 310;
     topology.tiers[2].nodes[TIER_NODE_WORDS - 1] = 1ull << 60;
-    costs_measure(&topology, &costs);       /* of tier 2 nothing is known, and figures of two kinds don't mix */
+    costs_measure(&topology, &costs); /* of tier 2 nothing is known, and figures of two kinds don't mix */
     g_assert_cmpuint(costs.policy.latency_ns[0], ==, 100);
     g_assert_cmpuint(costs.policy.latency_ns[1], ==, 250);
     g_assert_cmpuint(costs.policy.latency_ns[2], ==, 400);
@@ -188,7 +193,7 @@ static void small_files_are_checked(void)
     g_assert_true(sysfs_write(root, "7", &err, "num%s", "ber"));
     g_assert_true(sysfs_read_u64(root, &value, &err, "number"));
     g_assert_cmpuint(value, ==, 7);
-    g_assert_null(sysfs_read("/", &err, "dev/zero"));       /* has no end */
+    g_assert_null(sysfs_read("/", &err, "dev/zero")); /* has no end */
     g_assert_nonnull(err);
     remove_tree(root);
     g_free(root);
@@ -199,9 +204,12 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/hostfacts/each_mover_of_the_hosts_is_named", each_mover_of_the_hosts_is_named);
     g_test_add_func("/hostfacts/a_quiet_host_has_no_interference", a_quiet_host_has_no_interference);
-    g_test_add_func("/hostfacts/a_cpuset_that_leaves_a_tier_out_is_named", a_cpuset_that_leaves_a_tier_out_is_named);
-    g_test_add_func("/hostfacts/what_this_host_costs_is_measured_quickly", what_this_host_costs_is_measured_quickly);
-    g_test_add_func("/hostfacts/costs_fall_back_to_the_hmat_and_to_defaults", costs_fall_back_to_the_hmat_and_to_defaults);
+    g_test_add_func("/hostfacts/a_cpuset_that_leaves_a_tier_out_is_named",
+                    a_cpuset_that_leaves_a_tier_out_is_named);
+    g_test_add_func("/hostfacts/what_this_host_costs_is_measured_quickly",
+                    what_this_host_costs_is_measured_quickly);
+    g_test_add_func("/hostfacts/costs_fall_back_to_the_hmat_and_to_defaults",
+                    costs_fall_back_to_the_hmat_and_to_defaults);
     g_test_add_func("/hostfacts/small_files_are_checked", small_files_are_checked);
     return g_test_run();
 }

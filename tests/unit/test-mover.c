@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The NUMA mover: its judgement by tables, and what it does to a real process. What needs two tiers is skipped where there is one.
+ * The NUMA mover: its judgement by tables, and what it does to a real process. What needs two tiers is
+ * skipped where there is one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 #define SECOND 1000000000ull
 #define PAGES 1024
 #define FOREVER UINT64_MAX
-#define NO_NODE 1000            /* that no test machine has */
+#define NO_NODE 1000 /* that no test machine has */
 
 static Topology two_tiers(unsigned fast_node, unsigned slow_node)
 {
@@ -67,9 +68,9 @@ static void reasons_follow_from_what_the_kernel_said(void)
     } table[] = {
         /* nodes: 0 is tier 0, 1 is tier 1, 2 is of no tier; moves go from tier 0 to tier 1 */
         {0, 1, 1, true, 0},
-        {ENOMEM, FAIL_STATUS_UNWRITTEN, 1, true, 0},            /* the call failed, but this page went before it did */
-        {0, 1, 0, false, TIER_MOVE_FAIL_BUSY},                  /* it said so, but the page is not there */
-        {0, 1, 2, false, TIER_MOVE_FAIL_ELSEWHERE},             /* it fell back */
+        {ENOMEM, FAIL_STATUS_UNWRITTEN, 1, true, 0}, /* the call failed, but this page went before it did */
+        {0, 1, 0, false, TIER_MOVE_FAIL_BUSY},       /* it said so, but the page is not there */
+        {0, 1, 2, false, TIER_MOVE_FAIL_ELSEWHERE},  /* it fell back */
         {0, FAIL_STATUS_UNWRITTEN, 0, false, TIER_MOVE_FAIL_BUSY},
         {0, -EBUSY, 0, false, TIER_MOVE_FAIL_BUSY},
         {0, -EAGAIN, 0, false, TIER_MOVE_FAIL_BUSY},
@@ -105,11 +106,11 @@ static void what_stays_busy_is_pinned_after_some_tries_and_some_time(void)
 {
     Pinned *pinned = pinned_new();
 
-    for (int i = 0; i < 3 * PINNED_TRIES; i++) {        /* many tries at once are one moment */
+    for (int i = 0; i < 3 * PINNED_TRIES; i++) { /* many tries at once are one moment */
         g_assert_false(pinned_busy(pinned, 1, 7, SECOND));
     }
     g_assert_true(pinned_busy(pinned, 1, 7, SECOND + PINNED_AGE_NS));
-    g_assert_false(pinned_busy(pinned, 1, 7, SECOND + PINNED_AGE_NS));      /* judged anew */
+    g_assert_false(pinned_busy(pinned, 1, 7, SECOND + PINNED_AGE_NS)); /* judged anew */
 
     for (int i = 0; i < PINNED_TRIES - 1; i++) {
         g_assert_false(pinned_busy(pinned, 1, 8, i * PINNED_AGE_NS));
@@ -128,10 +129,10 @@ static void the_memory_of_busy_granules_is_bounded(void)
     for (uint32_t i = 0; i <= last; i++) {
         g_assert_false(pinned_busy(pinned, 1, i, SECOND));
     }
-    for (int i = 0; i < 2 * PINNED_TRIES; i++) {        /* one too many to be remembered */
+    for (int i = 0; i < 2 * PINNED_TRIES; i++) { /* one too many to be remembered */
         g_assert_false(pinned_busy(pinned, 1, last, SECOND + i * PINNED_AGE_NS));
     }
-    for (int i = 0; i < PINNED_TRIES - 1; i++) {        /* much later the stale ones make room */
+    for (int i = 0; i < PINNED_TRIES - 1; i++) { /* much later the stale ones make room */
         g_assert_false(pinned_busy(pinned, 1, last, (1000 + i) * SECOND));
     }
     g_assert_true(pinned_busy(pinned, 1, last, 1100 * SECOND));
@@ -198,8 +199,8 @@ static void a_node_that_can_not_be_used_is_told_by_reason(void)
 
     child_start(&child, PAGES, upper_half_absent, false);
     plan(moves, PAGES, 0, 1);
-    moves[3].granule = PAGES;       /* outside */
-    moves[4].to = 3;                /* no such tier */
+    moves[3].granule = PAGES; /* outside */
+    moves[4].to = 3;          /* no such tier */
     g_assert_cmpuint(mover_move(mover, &child.region, moves, PAGES, FOREVER, outcomes), ==, PAGES);
     for (size_t i = 0; i < PAGES; i++) {
         g_assert_cmpint(outcomes[i], ==, i < PAGES / 2 ? POLICY_NOT_MOVED : POLICY_GONE);
@@ -345,17 +346,23 @@ static void pages_that_are_held_stay_and_are_called_pinned_in_the_end(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/mover/reasons_follow_from_what_the_kernel_said", reasons_follow_from_what_the_kernel_said);
+    g_test_add_func("/mover/reasons_follow_from_what_the_kernel_said",
+                    reasons_follow_from_what_the_kernel_said);
     g_test_add_func("/mover/what_stays_busy_is_pinned_after_some_tries_and_some_time",
                     what_stays_busy_is_pinned_after_some_tries_and_some_time);
     g_test_add_func("/mover/the_memory_of_busy_granules_is_bounded", the_memory_of_busy_granules_is_bounded);
-    g_test_add_func("/mover/where_tells_present_pages_from_absent_ones", where_tells_present_pages_from_absent_ones);
-    g_test_add_func("/mover/a_page_that_is_there_already_counts_as_moved", a_page_that_is_there_already_counts_as_moved);
-    g_test_add_func("/mover/a_node_that_can_not_be_used_is_told_by_reason", a_node_that_can_not_be_used_is_told_by_reason);
+    g_test_add_func("/mover/where_tells_present_pages_from_absent_ones",
+                    where_tells_present_pages_from_absent_ones);
+    g_test_add_func("/mover/a_page_that_is_there_already_counts_as_moved",
+                    a_page_that_is_there_already_counts_as_moved);
+    g_test_add_func("/mover/a_node_that_can_not_be_used_is_told_by_reason",
+                    a_node_that_can_not_be_used_is_told_by_reason);
     g_test_add_func("/mover/nothing_is_tried_after_the_deadline_or_the_processs_end",
                     nothing_is_tried_after_the_deadline_or_the_processs_end);
-    g_test_add_func("/mover/a_block_becomes_huge_or_the_reason_is_told", a_block_becomes_huge_or_the_reason_is_told);
-    g_test_add_func("/mover/pages_of_a_running_process_move_both_ways", pages_of_a_running_process_move_both_ways);
+    g_test_add_func("/mover/a_block_becomes_huge_or_the_reason_is_told",
+                    a_block_becomes_huge_or_the_reason_is_told);
+    g_test_add_func("/mover/pages_of_a_running_process_move_both_ways",
+                    pages_of_a_running_process_move_both_ways);
     g_test_add_func("/mover/pages_that_are_held_stay_and_are_called_pinned_in_the_end",
                     pages_that_are_held_stay_and_are_called_pinned_in_the_end);
     return g_test_run();

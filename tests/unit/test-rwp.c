@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sources 'rwp' and 'wp' for real: on a process whose accesses are known. Where the kernel lacks one of them its tests are skipped.
+ * The sources 'rwp' and 'wp' for real: on a process whose accesses are known. Where the kernel lacks one of
+ * them its tests are skipped.
  */
 #include <string.h>
 #include <sys/wait.h>
@@ -32,8 +33,8 @@ typedef struct Works {
 static ChildPage mixed(size_t page)
 {
     return page >= 1024 && page < 1100 ? CHILD_ABSENT
-         : page % 11 == 3              ? CHILD_WRITTEN
-         : page % 13 == 5              ? CHILD_READ
+           : page % 11 == 3            ? CHILD_WRITTEN
+           : page % 13 == 5            ? CHILD_READ
                                        : CHILD_COLD;
 }
 
@@ -45,7 +46,10 @@ static ChildPage all_written(size_t page)
 static Policy *new_policy(const Region *region)
 {
     PolicyConfig config = {
-        .budget_bytes = region->size / 5, .heat_half_life_ns = 30 * SECOND, .heat_life_ns = 60 * SECOND, .n_tiers = 2,
+        .budget_bytes = region->size / 5,
+        .heat_half_life_ns = 30 * SECOND,
+        .heat_life_ns = 60 * SECOND,
+        .n_tiers = 2,
         .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000},
     };
     Policy *policy = policy_new(&config);
@@ -65,7 +69,8 @@ static bool usable(const Kind *kind)
     return true;
 }
 
-static void works_begin(Works *works, const Kind *kind, ChildPage (*pattern)(size_t page), double share, uint64_t fault_ns)
+static void works_begin(Works *works, const Kind *kind, ChildPage (*pattern)(size_t page), double share,
+                        uint64_t fault_ns)
 {
     SourceParams params = {.overhead_share = share, .fault_ns = fault_ns};
     g_autoptr(GError) err = NULL;
@@ -101,7 +106,8 @@ static double rate_of(Works *works, size_t page)
 {
     PolicyGranule granule;
 
-    g_assert_true(policy_granule(works->policy, works->child.region.id, page, g_get_monotonic_time() * 1000, &granule));
+    g_assert_true(
+        policy_granule(works->policy, works->child.region.id, page, g_get_monotonic_time() * 1000, &granule));
     g_assert_cmpuint(granule.seen_ns, >, 0);
     return granule.rate_per_s;
 }
@@ -139,7 +145,8 @@ static void holds_the_budget_by_a_measured_fault(gconstpointer data)
     works_run(&works, 3000);
     works.source->class->health(works.source, &health);
     g_test_message("a fault takes %" G_GUINT64_FORMAT " ns; lost %.5f, %" G_GUINT64_FORMAT " reports",
-                   uffd_measure_fault_ns(kind == &rwp ? UFFD_RWP : UFFD_WP, NULL), health.overhead_share, health.reports);
+                   uffd_measure_fault_ns(kind == &rwp ? UFFD_RWP : UFFD_WP, NULL), health.overhead_share,
+                   health.reports);
     g_assert_null(health.problem);
     g_assert_cmpuint(health.reports, >, 0);
     g_assert_cmpfloat(health.overhead_share, >, 0);
@@ -184,13 +191,15 @@ static void goes_on_where_a_killed_daemon_left_pages_armed(gconstpointer data)
     }
     child_start(&works.child, PAGES, mixed, true);
     daemon = fork();
-    if (daemon == 0) {      /* arms, and is gone without a word */
+    if (daemon == 0) { /* arms, and is gone without a word */
         g_autoptr(GError) err = NULL;
         Region *region = &works.child.region;
 
         _exit(uffd_enter(region->uffd, kind == &rwp ? UFFD_RWP : UFFD_WP, region->hva, region->size, &err) &&
-                      uffd_arm(region->uffd, kind == &rwp ? UFFD_RWP : UFFD_WP, region->hva, region->size, true) == 0
-                  ? 0 : 1);
+                      uffd_arm(region->uffd, kind == &rwp ? UFFD_RWP : UFFD_WP, region->hva, region->size,
+                               true) == 0
+                  ? 0
+                  : 1);
     }
     int status;
     g_assert_cmpint(waitpid(daemon, &status, 0), ==, daemon);

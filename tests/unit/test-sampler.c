@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sampling engine against simulated guests, whose pages are accessed at known rates: what it costs, what it finds, how soon.
+ * The sampling engine against simulated guests, whose pages are accessed at known rates: what it costs, what
+ * it finds, how soon.
  */
 #include <glib.h>
 #include <math.h>
@@ -15,13 +16,16 @@
 #define STEP_NS (2 * MS)
 #define REGION 1
 
-/* A guest: each page is accessed at random times, at its own rate, and the first access to an armed page faults. */
+/*
+ * A guest: each page is accessed at random times, at its own rate, and the first access to an armed page
+ * faults.
+ */
 typedef struct Guest {
     size_t n;
     double *per_s;
     bool *armed;
-    bool *touched;          /* since it was armed */
-    bool *found;            /* some look found it touched within FOUND_NS */
+    bool *touched; /* since it was armed */
+    bool *found;   /* some look found it touched within FOUND_NS */
     uint64_t faults;
     GRand *rand;
 } Guest;
@@ -35,19 +39,26 @@ typedef struct Run {
     Policy *policy;
     uint64_t now_ns;
     uint64_t looks;
-    double worst_second;    /* share of guest time lost in the worst second */
+    double worst_second; /* share of guest time lost in the worst second */
 } Run;
 
 static void run_begin(Run *run, size_t n, double share, uint64_t fault_ns)
 {
     PolicyConfig config = {
-        .budget_bytes = n * 4096 / 5, .heat_half_life_ns = 30 * SECOND, .heat_life_ns = 60 * SECOND, .n_tiers = 2,
+        .budget_bytes = n * 4096 / 5,
+        .heat_half_life_ns = 30 * SECOND,
+        .heat_life_ns = 60 * SECOND,
+        .n_tiers = 2,
         .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000},
     };
 
     *run = (Run){.now_ns = START_NS};
     run->guest = (Guest){
-        .n = n, .per_s = g_new0(double, n), .armed = g_new0(bool, n), .touched = g_new0(bool, n), .found = g_new0(bool, n),
+        .n = n,
+        .per_s = g_new0(double, n),
+        .armed = g_new0(bool, n),
+        .touched = g_new0(bool, n),
+        .found = g_new0(bool, n),
         .rand = g_rand_new_with_seed(7),
     };
     sampler_budget_init(&run->budget, share, fault_ns, START_NS);
@@ -103,7 +114,8 @@ static void score(void *opaque, size_t block, uint8_t *scores)
 {
     Run *run = opaque;
 
-    policy_uncertainty(run->policy, REGION, block * BLOCK, sampler_block_size(run->sampler, block), run->now_ns, scores);
+    policy_uncertainty(run->policy, REGION, block * BLOCK, sampler_block_size(run->sampler, block),
+                       run->now_ns, scores);
 }
 
 static void run_arm(Run *run, size_t block)
@@ -139,8 +151,9 @@ static void run_for(Run *run, uint64_t duration_ns)
             run_arm(run, block);
         }
         if (run->now_ns >= second_ns + SECOND) {
-            run->worst_second = MAX(run->worst_second, (run->guest.faults - second_faults) * (double)run->budget.fault_ns /
-                                                           (run->now_ns - second_ns));
+            run->worst_second =
+                MAX(run->worst_second, (run->guest.faults - second_faults) * (double)run->budget.fault_ns /
+                                           (run->now_ns - second_ns));
             second_ns = run->now_ns;
             second_faults = run->guest.faults;
         }
@@ -212,7 +225,7 @@ static void idle_memory_is_watched_whole_at_hardly_any_cost(void)
     Run run;
     size_t armed = 0;
 
-    run_begin(&run, 65536, 0.01, 4000);     /* 256 MiB; paying for each page in advance, it would take 26 s */
+    run_begin(&run, 65536, 0.01, 4000); /* 256 MiB; paying for each page in advance, it would take 26 s */
     run_for(&run, 12 * SECOND);
     for (size_t i = 0; i < run.guest.n; i++) {
         armed += run.guest.armed[i];
@@ -251,7 +264,7 @@ static void every_block_is_armed_in_the_end(void)
 
     run_begin(&run, 200 * BLOCK + 3, 0.02, 4000);
     for (size_t i = 0; i < run.guest.n; i++) {
-        run.guest.per_s[i] = i < 50 * BLOCK ? 1000 : 0.01;      /* these want attention all the time */
+        run.guest.per_s[i] = i < 50 * BLOCK ? 1000 : 0.01; /* these want attention all the time */
     }
     run_for(&run, 30 * SECOND);
     for (size_t i = 0; i < run.guest.n; i++) {
@@ -309,7 +322,7 @@ static void what_was_touched_is_watched_no_more(void)
     sampler_budget_init(&budget, 0.01, 1000, START_NS);
     sampler = sampler_new(BLOCK + 10, 1, &budget, 1);
     sampler_armed(sampler, 1, START_NS);
-    g_assert_cmphex(sampler_watched(sampler, 1, &since_ns), ==, 0x3ff);     /* the last block is short */
+    g_assert_cmphex(sampler_watched(sampler, 1, &since_ns), ==, 0x3ff); /* the last block is short */
     g_assert_cmpuint(since_ns, ==, START_NS);
     sampler_looked(sampler, 1, 0x5, START_NS + 10 * MS);
     g_assert_cmphex(sampler_watched(sampler, 1, &since_ns), ==, 0x3fa);
@@ -317,7 +330,7 @@ static void what_was_touched_is_watched_no_more(void)
     sampler_looked(sampler, 1, 0x3ff, START_NS + 20 * MS);
     g_assert_cmphex(sampler_watched(sampler, 1, &since_ns), ==, 0);
     g_assert_cmpuint(sampler_due_ns(sampler), ==, UINT64_MAX);
-    g_assert_cmpuint(budget.lost_ns, ==, 11 * 1000);        /* ten pages, and the arming */
+    g_assert_cmpuint(budget.lost_ns, ==, 11 * 1000); /* ten pages, and the arming */
     sampler_armed(sampler, 0, START_NS + 30 * MS);
     sampler_reset(sampler);
     g_assert_cmphex(sampler_watched(sampler, 0, &since_ns), ==, 0);
@@ -331,14 +344,16 @@ int main(int argc, char **argv)
     g_test_add_func("/sampler/the_budget_is_held", the_budget_is_held);
     g_test_add_func("/sampler/hot_pages_are_found_as_soon_as_the_budget_allows",
                     hot_pages_are_found_as_soon_as_the_budget_allows);
-    g_test_add_func("/sampler/the_policy_tells_hot_pages_from_cold_ones", the_policy_tells_hot_pages_from_cold_ones);
+    g_test_add_func("/sampler/the_policy_tells_hot_pages_from_cold_ones",
+                    the_policy_tells_hot_pages_from_cold_ones);
     g_test_add_func("/sampler/idle_memory_is_watched_whole_at_hardly_any_cost",
                     idle_memory_is_watched_whole_at_hardly_any_cost);
     g_test_add_func("/sampler/a_guest_that_wakes_up_costs_a_debt_that_is_paid_off",
                     a_guest_that_wakes_up_costs_a_debt_that_is_paid_off);
     g_test_add_func("/sampler/every_block_is_armed_in_the_end", every_block_is_armed_in_the_end);
     g_test_add_func("/sampler/no_share_means_nothing_is_armed", no_share_means_nothing_is_armed);
-    g_test_add_func("/sampler/looks_come_at_intervals_that_double_up_to_a_second", looks_come_at_intervals_that_double_up_to_a_second);
+    g_test_add_func("/sampler/looks_come_at_intervals_that_double_up_to_a_second",
+                    looks_come_at_intervals_that_double_up_to_a_second);
     g_test_add_func("/sampler/what_was_touched_is_watched_no_more", what_was_touched_is_watched_no_more);
     return g_test_run();
 }

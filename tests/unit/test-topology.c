@@ -50,7 +50,7 @@ static void memory_tiers_come_first_and_bring_the_hmats_figures(void)
     g_assert_cmpstr(topology->origin, ==, "memory tiers");
     g_assert_cmpuint(topology->n_tiers, ==, 2);
     assert_nodes(topology, 0, "0-1");
-    assert_nodes(topology, 1, "2");         /* node 3 has no memory */
+    assert_nodes(topology, 1, "2"); /* node 3 has no memory */
     g_assert_cmpuint(topology->tiers[0].latency_ns, ==, 90);
     g_assert_cmpuint(topology->tiers[0].bandwidth_mbps, ==, 230000);
     g_assert_cmpuint(topology->tiers[1].latency_ns, ==, 260);
@@ -67,7 +67,7 @@ static void latencies_tell_nodes_apart_that_share_a_memory_tier(void)
 
     g_assert_cmpstr(topology->origin, ==, "HMAT");
     g_assert_cmpuint(topology->n_tiers, ==, 2);
-    assert_nodes(topology, 0, "0-1");       /* 100 and 110 ns: no clear step */
+    assert_nodes(topology, 0, "0-1"); /* 100 and 110 ns: no clear step */
     assert_nodes(topology, 1, "2");
 }
 
@@ -109,7 +109,7 @@ static void broken_files_leave_what_can_be_read(void)
     g_test_assert_expected_messages();
     g_assert_cmpstr(topology->origin, ==, "nodes without CPUs");
     assert_nodes(topology, 0, "0");
-    assert_nodes(topology, 1, "3");         /* 1 has no meminfo, 2's is garbage */
+    assert_nodes(topology, 1, "3"); /* 1 has no meminfo, 2's is garbage */
     g_assert_cmpuint(topology->tiers[1].latency_ns, ==, 0);
 }
 
@@ -167,7 +167,18 @@ static void the_configuration_overrules_and_is_checked(void)
 static void node_lists_are_read_and_written_as_the_kernel_does(void)
 {
     static const char *const good[] = {"", "0", "0-3", "0-1,3,5-7", "63-64", "1023"};
-    static const char *const bad[] = {"-", "1-", "-1", "3-1", "1024", "0-1024", "1,,2", "a", "0x1", "1 2", ",", "1-2-3",
+    static const char *const bad[] = {"-",
+                                      "1-",
+                                      "-1",
+                                      "3-1",
+                                      "1024",
+                                      "0-1024",
+                                      "1,,2",
+                                      "a",
+                                      "0x1",
+                                      "1 2",
+                                      ",",
+                                      "1-2-3",
                                       "99999999999999999999"};
     uint64_t nodes[TIER_NODE_WORDS];
 
@@ -208,12 +219,15 @@ int main(int argc, char **argv)
                     memory_tiers_come_first_and_bring_the_hmats_figures);
     g_test_add_func("/topology/latencies_tell_nodes_apart_that_share_a_memory_tier",
                     latencies_tell_nodes_apart_that_share_a_memory_tier);
-    g_test_add_func("/topology/a_node_without_cpus_is_the_slower_tier", a_node_without_cpus_is_the_slower_tier);
+    g_test_add_func("/topology/a_node_without_cpus_is_the_slower_tier",
+                    a_node_without_cpus_is_the_slower_tier);
     g_test_add_func("/topology/cxl_memory_is_tier_1", cxl_memory_is_tier_1);
-    g_test_add_func("/topology/what_exceeds_four_tiers_joins_the_last", what_exceeds_four_tiers_joins_the_last);
+    g_test_add_func("/topology/what_exceeds_four_tiers_joins_the_last",
+                    what_exceeds_four_tiers_joins_the_last);
     g_test_add_func("/topology/broken_files_leave_what_can_be_read", broken_files_leave_what_can_be_read);
     g_test_add_func("/topology/no_nodes_at_all_is_an_error", no_nodes_at_all_is_an_error);
-    g_test_add_func("/topology/the_configuration_overrules_and_is_checked", the_configuration_overrules_and_is_checked);
+    g_test_add_func("/topology/the_configuration_overrules_and_is_checked",
+                    the_configuration_overrules_and_is_checked);
     g_test_add_func("/topology/node_lists_are_read_and_written_as_the_kernel_does",
                     node_lists_are_read_and_written_as_the_kernel_does);
     g_test_add_func("/topology/this_hosts_tiers_are_found", this_hosts_tiers_are_found);

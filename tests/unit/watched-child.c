@@ -25,7 +25,9 @@ static void send_handover(int sock, uint64_t hva, const int *fds, size_t n_fds)
 {
     char control[CMSG_SPACE(2 * sizeof(int))] = {0};
     struct iovec data = {.iov_base = &hva, .iov_len = sizeof(hva)};
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
+    struct msghdr message = {.msg_iov = &data,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
                              .msg_controllen = CMSG_SPACE(n_fds * sizeof(int))};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
@@ -44,12 +46,14 @@ static char *map_aligned(int memfd, size_t size)
     char *space = mmap(NULL, size + HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     uintptr_t aligned = ((uintptr_t)space + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1);
 
-    return space == MAP_FAILED ? MAP_FAILED
-                               : mmap((void *)aligned, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memfd, 0);
+    return space == MAP_FAILED
+               ? MAP_FAILED
+               : mmap((void *)aligned, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memfd, 0);
 }
 
 /* The child's whole life. */
-static void G_GNUC_NORETURN child_main(int sock, int memfd, size_t n_pages, ChildPage (*pattern)(size_t page), bool uffd)
+static void G_GNUC_NORETURN child_main(int sock, int memfd, size_t n_pages, ChildPage (*pattern)(size_t page),
+                                       bool uffd)
 {
     int fds[2] = {open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), -1};
     volatile char *memory = map_aligned(memfd, n_pages * PAGE_BYTES);
@@ -89,8 +93,8 @@ void child_start(Child *child, size_t n_pages, ChildPage (*pattern)(size_t page)
     char control[CMSG_SPACE(2 * sizeof(int))] = {0};
     uint64_t hva = 0;
     struct iovec data = {.iov_base = &hva, .iov_len = sizeof(hva)};
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
-                             .msg_controllen = sizeof(control)};
+    struct msghdr message = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
     struct cmsghdr *header;
     int socks[2], fds[2] = {-1, -1}, memfd = memfd_create("vhost-tier-test", MFD_CLOEXEC);
     pid_t pid;
@@ -111,10 +115,19 @@ void child_start(Child *child, size_t n_pages, ChildPage (*pattern)(size_t page)
     memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
     *child = (Child){
         .n_pages = n_pages,
-        .region = {
-            .id = 3, .granule_bytes = PAGE_BYTES, .hva = hva, .size = n_pages * PAGE_BYTES, .page_size = PAGE_BYTES,
-            .pid = pid, .pidfd = syscall(SYS_pidfd_open, pid, 0), .memfd = memfd, .pagemap = fds[0], .uffd = fds[1],
-        },
+        .region =
+            {
+                .id = 3,
+                .granule_bytes = PAGE_BYTES,
+                .hva = hva,
+                .size = n_pages * PAGE_BYTES,
+                .page_size = PAGE_BYTES,
+                .pid = pid,
+                .pidfd = syscall(SYS_pidfd_open, pid, 0),
+                .memfd = memfd,
+                .pagemap = fds[0],
+                .uffd = fds[1],
+            },
     };
 }
 
@@ -141,7 +154,9 @@ size_t child_armed_pages(const Child *child)
     ssize_t size = child->n_pages * sizeof(*entries);
     size_t armed = 0;
 
-    g_assert_cmpint(pread(child->region.pagemap, entries, size, child->region.hva / PAGE_BYTES * sizeof(*entries)), ==, size);
+    g_assert_cmpint(
+        pread(child->region.pagemap, entries, size, child->region.hva / PAGE_BYTES * sizeof(*entries)), ==,
+        size);
     for (size_t i = 0; i < child->n_pages; i++) {
         armed += entries[i] >> ARMED_BIT & 1;
     }

@@ -14,12 +14,15 @@ static const struct {
 } reasons[TIER_MOVE_FAIL__MAX] = {
     [TIER_MOVE_FAIL_BUSY] = {"busy", NULL},
     [TIER_MOVE_FAIL_FULL] = {"node full", "free memory on the target node, or lower the VMs' budgets"},
-    [TIER_MOVE_FAIL_ELSEWHERE] = {"landed elsewhere", "free memory on the target node, and see that nothing else moves it"},
+    [TIER_MOVE_FAIL_ELSEWHERE] = {"landed elsewhere",
+                                  "free memory on the target node, and see that nothing else moves it"},
     [TIER_MOVE_FAIL_ABSENT] = {"absent", NULL},
-    [TIER_MOVE_FAIL_PINNED] = {"pinned", "pages that a device (VFIO) or vhost holds can't move: expect no tiering of them"},
-    [TIER_MOVE_FAIL_CPUSET] = {"not allowed",
-                               "let QEMU's cpuset contain the tiers' nodes (cpuset.mems, <numatune>), and the daemon have "
-                               "CAP_SYS_NICE and CAP_SYS_PTRACE"},
+    [TIER_MOVE_FAIL_PINNED] =
+        {"pinned", "pages that a device (VFIO) or vhost holds can't move: expect no tiering of them"},
+    [TIER_MOVE_FAIL_CPUSET] =
+        {"not allowed",
+         "let QEMU's cpuset contain the tiers' nodes (cpuset.mems, <numatune>), and the daemon have "
+         "CAP_SYS_NICE and CAP_SYS_PTRACE"},
     [TIER_MOVE_FAIL_OTHER] = {"other", NULL},
 };
 
@@ -42,7 +45,7 @@ TierMoveFail fail_from_errno(int err)
     case -ENOMEM:
         return TIER_MOVE_FAIL_FULL;
     case -ENOENT:
-    case -EFAULT:       /* no mapping, or the zero page */
+    case -EFAULT: /* no mapping, or the zero page */
     case -ESRCH:
         return TIER_MOVE_FAIL_ABSENT;
     case -EACCES:
@@ -71,7 +74,8 @@ bool fail_judge(const Topology *topology, unsigned from, unsigned to, int call_e
     } else if (call_errno) {
         *why = fail_from_errno(-call_errno);
     } else {
-        *why = TIER_MOVE_FAIL_BUSY;     /* the kernel gave up on it without a word: references that it could not drop */
+        /* The kernel gave up on it without a word: there are references that it could not drop. */
+        *why = TIER_MOVE_FAIL_BUSY;
     }
     return false;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Why a page did not move: what move_pages(2) said, and where the page is now, as one of the reasons that users see.
+ * Why a page did not move: what move_pages(2) said, and where the page is now, as one of the reasons that
+ * users see.
  */
 #ifndef VHOST_TIER_MOVERS_FAIL_H
 #define VHOST_TIER_MOVERS_FAIL_H
@@ -17,9 +18,9 @@
 TierMoveFail fail_from_errno(int err);
 
 /*
- * Whether a page is on tier @to after a move; otherwise *@why says why not. @call_errno is 0 where the call did not fail as a
- * whole; @status is what it wrote for the page (or FAIL_STATUS_UNWRITTEN); @found is the page's node as a query tells it now, or a
- * negative errno.
+ * Whether a page is on tier @to after a move; otherwise *@why says why not. @call_errno is 0 where the call
+ * did not fail as a whole; @status is what it wrote for the page (or FAIL_STATUS_UNWRITTEN); @found is the
+ * page's node as a query tells it now, or a negative errno.
  */
 bool fail_judge(const Topology *topology, unsigned from, unsigned to, int call_errno, int status, int found,
                 TierMoveFail *why);

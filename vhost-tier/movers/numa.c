@@ -4,17 +4,18 @@
  *
  * Theory of operation
  *
- * A plan comes as granules, grouped by direction. It is cut into batches of one direction; a batch is queried first (what is
- * there already, or gone, is not asked for), then moved, then queried again, and only the second query decides what was
- * applied. This is because move_pages(2) can't be taken at its word:
- *   - on partial failure it returns the number of pages that stayed behind and writes no status at all for some or all,
+ * A plan comes as granules, grouped by direction. It is cut into batches of one direction; a batch is queried
+ * first (what is there already, or gone, is not asked for), then moved, then queried again, and only the
+ * second query decides what was applied. This is because move_pages(2) can't be taken at its word:
+ *   - on partial failure it returns the number of pages that stayed behind and writes no status at all for
+ *     some or all,
  *   - one page that fails may end the call for all after it, so what is left over is tried a second time,
- *   - the kernel may fall back to another node, and tell of success.
- * What stays busy over several plans is pinned (pinned.h), and said to be POLICY_UNMOVABLE.
+ *   - the kernel may fall back to another node, and tell of success. What stays busy over several plans is
+ *     pinned (pinned.h), and said to be POLICY_UNMOVABLE.
  *
- * MPOL_MF_MOVE_ALL is needed as the pages are mapped by more than one process (vhost-user back ends map them, too);
- * it needs CAP_SYS_NICE. Batches are sized by what a page was seen to cost, so that one takes about BATCH_NS: under an
- * emulated CXL device a page takes a hundred times as long as on real memory.
+ * MPOL_MF_MOVE_ALL is needed as the pages are mapped by more than one process (vhost-user back ends map them,
+ * too); it needs CAP_SYS_NICE. Batches are sized by what a page was seen to cost, so that one takes about
+ * BATCH_NS: under an emulated CXL device a page takes a hundred times as long as on real memory.
  */
 #include "numa.h"
 
@@ -31,27 +32,27 @@
 #include "pinned.h"
 
 #ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25        /* Linux 6.1, asm-generic/mman-common.h */
+#define MADV_COLLAPSE 25 /* Linux 6.1, asm-generic/mman-common.h */
 #endif
 
-#define PAGE_BYTES       4096u
-#define HUGE_BYTES       (2u << 20)
-#define BATCH_NS         20000000ull
-#define BATCH_MIN_PAGES  16u
-#define BATCH_MAX_PAGES  1024u
-#define TRIES            2
+#define PAGE_BYTES 4096u
+#define HUGE_BYTES (2u << 20)
+#define BATCH_NS 20000000ull
+#define BATCH_MIN_PAGES 16u
+#define BATCH_MAX_PAGES 1024u
+#define TRIES 2
 
 struct Mover {
     Topology topology;
     MoverStats stats;
     Pinned *pinned;
-    uint64_t page_ns;                   /* what moving one page took lately; 0: not known yet */
-    bool full[TIER_MAX_TIERS];          /* found full in this mover_move() */
-    GArray *addresses;                  /* scratch of one batch: void *, */
-    GArray *owners;                     /* the index of the move that each page belongs to, */
-    GArray *targets;                    /* int: the node it shall go to, */
-    GArray *status;                     /* int: as move_pages() writes it, */
-    GArray *found;                      /* and int: where a query finds it */
+    uint64_t page_ns;          /* what moving one page took lately; 0: not known yet */
+    bool full[TIER_MAX_TIERS]; /* found full in this mover_move() */
+    GArray *addresses;         /* scratch of one batch: void *, */
+    GArray *owners;            /* the index of the move that each page belongs to, */
+    GArray *targets;           /* int: the node it shall go to, */
+    GArray *status;            /* int: as move_pages() writes it, */
+    GArray *found;             /* and int: where a query finds it */
 };
 
 /* What came of one move of a batch, page by page. */
@@ -60,7 +61,7 @@ typedef struct MoveTally {
     unsigned present;
     unsigned applied;
     bool failed;
-    TierMoveFail why;                   /* of the last page that failed */
+    TierMoveFail why; /* of the last page that failed */
 } MoveTally;
 
 static uint64_t clock_ns(void)
@@ -112,7 +113,10 @@ void mover_stats(const Mover *mover, MoverStats *stats)
     *stats = mover->stats;
 }
 
-/* Bytes from one address of a granule to the next that is asked for: one address does for a page of hugetlbfs. */
+/*
+ * Bytes from one address of a granule to the next that is asked for: one address does for a page of
+ * hugetlbfs.
+ */
 static uint32_t step_bytes(const Region *region)
 {
     return CLAMP(region->page_size, PAGE_BYTES, region->granule_bytes);
@@ -174,8 +178,8 @@ static int batch_query(Mover *mover, const Region *region)
 }
 
 /*
- * Ask for those pages of the batch that are present and not on tier @to yet. Their statuses are in mover->status after it, that of all
- * others is FAIL_STATUS_UNWRITTEN. Returns the call's errno, or 0.
+ * Ask for those pages of the batch that are present and not on tier @to yet. Their statuses are in
+ * mover->status after it, that of all others is FAIL_STATUS_UNWRITTEN. Returns the call's errno, or 0.
  */
 static int batch_move(Mover *mover, const Region *region, unsigned to, guint *asked)
 {
@@ -235,8 +239,8 @@ static void batch_tally(Mover *mover, const PolicyMove *moves, int call_errno, M
 }
 
 /* Turn a tally into the outcome that the policy is told, and into the counters that users see. */
-static PolicyOutcome settle(Mover *mover, const Region *region, const PolicyMove *move, const MoveTally *tally,
-                            uint64_t now_ns)
+static PolicyOutcome settle(Mover *mover, const Region *region, const PolicyMove *move,
+                            const MoveTally *tally, uint64_t now_ns)
 {
     uint64_t scale = step_bytes(region) / PAGE_BYTES;
     TierMoveFail why = tally->why;
@@ -265,11 +269,13 @@ static void learn_cost(Mover *mover, uint64_t took_ns, guint pages)
 
 static guint batch_pages(const Mover *mover)
 {
-    return mover->page_ns ? CLAMP(BATCH_NS / mover->page_ns, BATCH_MIN_PAGES, BATCH_MAX_PAGES) : BATCH_MIN_PAGES;
+    return mover->page_ns ? CLAMP(BATCH_NS / mover->page_ns, BATCH_MIN_PAGES, BATCH_MAX_PAGES)
+                          : BATCH_MIN_PAGES;
 }
 
 /* Carry out moves [0, n), all of one direction; fills @outcomes. False when the process has ended. */
-static bool move_batch(Mover *mover, const Region *region, const PolicyMove *moves, size_t n, PolicyOutcome *outcomes)
+static bool move_batch(Mover *mover, const Region *region, const PolicyMove *moves, size_t n,
+                       PolicyOutcome *outcomes)
 {
     g_autofree MoveTally *tally = g_new0(MoveTally, n);
     uint64_t begin_ns = clock_ns();
@@ -287,7 +293,7 @@ static bool move_batch(Mover *mover, const Region *region, const PolicyMove *mov
     if (err == ESRCH || call_errno == ESRCH) {
         return false;
     }
-    if (err) {          /* not even a query is allowed: then nothing was moved */
+    if (err) { /* not even a query is allowed: then nothing was moved */
         g_array_set_size(mover->status, mover->addresses->len);
         g_array_set_size(mover->found, mover->addresses->len);
         for (guint i = 0; i < mover->addresses->len; i++) {
@@ -323,7 +329,8 @@ static size_t batch_take(Mover *mover, const Region *region, const PolicyMove *m
     size_t taken = 0;
 
     batch_clear(mover);
-    while (taken < n && same_direction(&moves[taken], &moves[0]) && (taken == 0 || mover->addresses->len < most)) {
+    while (taken < n && same_direction(&moves[taken], &moves[0]) &&
+           (taken == 0 || mover->addresses->len < most)) {
         batch_add(mover, region, moves[taken].granule, taken);
         taken++;
     }
@@ -395,8 +402,8 @@ bool mover_where(Mover *mover, const Region *region, size_t first, size_t n, uin
     size_t n_granules = region->size / region->granule_bytes;
 
     if (first > n_granules || n > n_granules - first) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "granules %zu..%zu lie outside the region's %zu", first,
-                    first + n, n_granules);
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "granules %zu..%zu lie outside the region's %zu",
+                    first, first + n, n_granules);
         return false;
     }
     for (size_t at = 0, taken; at < n; at += taken) {
@@ -409,12 +416,13 @@ bool mover_where(Mover *mover, const Region *region, size_t first, size_t n, uin
         err = process_ended(region) ? ESRCH : batch_query(mover, region);
         if (err) {
             g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(err),
-                        "can't ask where pages of process %d are (move_pages): %s%s", (int)region->pid, g_strerror(err),
-                        err == EPERM ? "; the daemon needs CAP_SYS_PTRACE" : "");
+                        "can't ask where pages of process %d are (move_pages): %s%s", (int)region->pid,
+                        g_strerror(err), err == EPERM ? "; the daemon needs CAP_SYS_PTRACE" : "");
             return false;
         }
         for (size_t i = 0; i < taken; i++) {
-            tiers[at + i] = tier_of_pages(mover, &g_array_index(mover->found, int, i * per_granule), per_granule);
+            tiers[at + i] =
+                tier_of_pages(mover, &g_array_index(mover->found, int, i *per_granule), per_granule);
         }
     }
     return true;
@@ -434,7 +442,8 @@ bool mover_collapse(Mover *mover, const Region *region, size_t block, GError **e
         why = errno == EPERM ? "the daemon needs CAP_SYS_NICE and CAP_SYS_PTRACE" : g_strerror(errno);
     }
     if (why) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "can't make 2 MiB block %zu huge: %s", block, why);
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "can't make 2 MiB block %zu huge: %s", block,
+                    why);
         return false;
     }
     mover->stats.collapsed_blocks++;

@@ -15,8 +15,8 @@ typedef struct Failing {
 } Failing;
 
 struct Pinned {
-    GHashTable *failing;        /* region and granule in a gint64 -> Failing */
-    uint64_t purged_ns;         /* time of the last look for stale entries */
+    GHashTable *failing; /* region and granule in a gint64 -> Failing */
+    uint64_t purged_ns;  /* time of the last look for stale entries */
 };
 
 static gint64 key_of(uint32_t region, uint32_t granule)
@@ -51,7 +51,8 @@ bool pinned_busy(Pinned *pinned, uint32_t region, uint32_t granule, uint64_t now
     Failing *failing = g_hash_table_lookup(pinned->failing, &key);
 
     if (!failing) {
-        if (g_hash_table_size(pinned->failing) >= PINNED_MAX_GRANULES && now_ns >= pinned->purged_ns + PURGE_NS) {
+        if (g_hash_table_size(pinned->failing) >= PINNED_MAX_GRANULES &&
+            now_ns >= pinned->purged_ns + PURGE_NS) {
             g_hash_table_foreach_remove(pinned->failing, is_stale, &now_ns);
             pinned->purged_ns = now_ns;
         }

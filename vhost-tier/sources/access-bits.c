@@ -2,9 +2,10 @@
 /*
  * Sources 'rwp' and 'wp': access bits of single pages by userfaultfd, within a budget of guest time.
  *
- * 'rwp' sees every access and is exact. 'wp' sees writes only, so its two answers weigh differently: a page that was written was
- * accessed, and that is reported as it is; one that was not written may still be read often, so a miss counts for only a small part of the
- * time it took (WP_MISS_DIVISOR). A page that is never written thus looks colder than it is, slowly.
+ * 'rwp' sees every access and is exact. 'wp' sees writes only, so its two answers weigh differently: a page
+ * that was written was accessed, and that is reported as it is; one that was not written may still be read
+ * often, so a miss counts for only a small part of the time it took (WP_MISS_DIVISOR). A page that is never
+ * written thus looks colder than it is, slowly.
  */
 #include "access-bits.h"
 
@@ -19,18 +20,18 @@
 #define MS 1000000ull
 #define SECOND (1000 * MS)
 
-#define TICK_MIN_NS (2 * MS)            /* between ticks, however much is due */
+#define TICK_MIN_NS (2 * MS) /* between ticks, however much is due */
 #define TICK_MAX_NS (200 * MS)
-#define TICK_WORK_NS (5 * MS)           /* one tick takes about so long at most */
-#define KVM_EXIT_FACTOR 2               /* a guest's fault costs about twice that of a process: it leaves and enters the guest, too */
-#define WP_MISS_DIVISOR 4               /* writes are taken to be at least one access in so many */
-#define WORTH_MIN 20.0                  /* of arming a block, see sampler_pick(): below that the budget is left unspent */
+#define TICK_WORK_NS (5 * MS) /* one tick takes about so long at most */
+#define KVM_EXIT_FACTOR 2     /* a guest's fault costs about twice a process's: it leaves and enters the guest */
+#define WP_MISS_DIVISOR 4 /* writes are taken to be at least one access in so many */
+#define WORTH_MIN 20.0    /* of arming a block, see sampler_pick(): below that the budget is left unspent */
 #define PAGE_BYTES 4096u
 
 typedef struct Watched {
     Region region;
     Sampler *sampler;
-    bool dead;                          /* the process has ended, or nothing works on it any more */
+    bool dead; /* the process has ended, or nothing works on it any more */
 } Watched;
 
 typedef struct AccessBits {
@@ -38,8 +39,8 @@ typedef struct AccessBits {
     UffdKind kind;
     Policy *policy;
     SamplerBudget budget;
-    GPtrArray *regions;                 /* of Watched */
-    size_t turn;                        /* the region that is armed next */
+    GPtrArray *regions; /* of Watched */
+    size_t turn;        /* the region that is armed next */
     uint64_t reports;
     bool paused;
     char *problem;
@@ -86,12 +87,15 @@ static void give_up(AccessBits *self, Watched *watched, const char *verb, int er
     sampler_reset(watched->sampler);
     if (err != ESRCH) {
         g_free(self->problem);
-        self->problem = g_strdup_printf("can't %s pages of region %u any more: %s; it is not watched until QEMU connects anew",
-                                        verb, watched->region.id, g_strerror(err));
+        self->problem = g_strdup_printf(
+            "can't %s pages of region %u any more: %s; it is not watched until QEMU connects anew", verb,
+            watched->region.id, g_strerror(err));
     }
 }
 
-/* Report the granules in @mask, run by run: bit i of @bits tells whether the i-th of the block was accessed. */
+/*
+ * Report the granules in @mask, run by run: bit i of @bits tells whether the i-th of the block was accessed.
+ */
 static void report(AccessBits *self, const Watched *watched, size_t block, uint64_t mask, uint64_t bits,
                    uint64_t interval_ns, uint64_t now_ns)
 {
@@ -114,10 +118,11 @@ static void report(AccessBits *self, const Watched *watched, size_t block, uint6
 /* Look at one block and report it. */
 static bool look(AccessBits *self, Watched *watched, size_t block)
 {
-    uint64_t since_ns, armed = sampler_watched(watched->sampler, block, &since_ns), now_ns = clock_ns(), touched;
+    uint64_t since_ns, touched, now_ns = clock_ns();
+    uint64_t armed = sampler_watched(watched->sampler, block, &since_ns);
     uint64_t interval_ns = MAX(now_ns - since_ns, 1);
-    int err = uffd_look(watched->region.pagemap, self->kind, block_address(watched, block), watched->region.granule_bytes,
-                        sampler_block_size(watched->sampler, block), &touched);
+    int err = uffd_look(watched->region.pagemap, self->kind, block_address(watched, block),
+                        watched->region.granule_bytes, sampler_block_size(watched->sampler, block), &touched);
 
     if (err) {
         give_up(self, watched, "look at", err);
@@ -185,8 +190,9 @@ static bool arm_one(AccessBits *self, Watched *watched, uint64_t now_ns)
     if (sampler_watched(watched->sampler, block, &unused) && !look(self, watched, block)) {
         return false;
     }
-    err = uffd_arm(watched->region.uffd, self->kind, block_address(watched, block), block_bytes(watched, block), true);
-    if (err == EAGAIN) {            /* its mappings change just now */
+    err = uffd_arm(watched->region.uffd, self->kind, block_address(watched, block),
+                   block_bytes(watched, block), true);
+    if (err == EAGAIN) { /* its mappings change just now */
         sampler_refused(watched->sampler, block, clock_ns());
     } else if (err) {
         give_up(self, watched, "arm", err);
@@ -200,7 +206,7 @@ static bool arm_one(AccessBits *self, Watched *watched, uint64_t now_ns)
 /* Arm what the budget allows. False when there is nothing that is worth arming. */
 static bool arm_within_budget(AccessBits *self, uint64_t until_ns)
 {
-    size_t idle = 0;        /* regions in a row with nothing to arm */
+    size_t idle = 0; /* regions in a row with nothing to arm */
     uint64_t now_ns;
 
     while (self->budget.tokens_ns > 0 && idle < self->regions->len && (now_ns = clock_ns()) < until_ns) {
@@ -240,8 +246,10 @@ static bool access_bits_region_add(Source *source, const Region *region, GError 
     Watched *watched;
 
     if (region->uffd < 0 || region->pagemap < 0) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "region %u came without a userfaultfd: QEMU's kernel or seccomp "
-                    "filter does not allow one", region->id);
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "region %u came without a userfaultfd: QEMU's kernel or seccomp "
+                    "filter does not allow one",
+                    region->id);
         return false;
     }
     if (!uffd_enter(region->uffd, self->kind, region->hva, region->size, errp)) {
@@ -249,7 +257,8 @@ static bool access_bits_region_add(Source *source, const Region *region, GError 
     }
     watched = g_new0(Watched, 1);
     watched->region = *region;
-    watched->sampler = sampler_new(region->size / region->granule_bytes, faults, &self->budget, region->id + 1);
+    watched->sampler =
+        sampler_new(region->size / region->granule_bytes, faults, &self->budget, region->id + 1);
     g_ptr_array_add(self->regions, watched);
     return true;
 }
@@ -283,9 +292,10 @@ static void disarm(AccessBits *self, Watched *watched)
         while (last + 1 < n && sampler_watched(watched->sampler, last + 1, &unused)) {
             last++;
         }
-        err = uffd_arm(watched->region.uffd, self->kind, block_address(watched, first),
-                       block_address(watched, last) + block_bytes(watched, last) - block_address(watched, first), false);
-        if (err) {          /* what can't be disarmed can be unregistered, which disarms, too */
+        err = uffd_arm(
+            watched->region.uffd, self->kind, block_address(watched, first),
+            block_address(watched, last) + block_bytes(watched, last) - block_address(watched, first), false);
+        if (err) { /* what can't be disarmed can be unregistered, which disarms, too */
             uffd_leave(watched->region.uffd, watched->region.hva, watched->region.size);
             give_up(self, watched, "disarm", err);
             return;
@@ -324,8 +334,8 @@ static void access_bits_stop(Source *source)
     g_free(self);
 }
 
-static Source *access_bits_start(const SourceClass *class, UffdKind kind, const SourceParams *params, Policy *policy,
-                                 GError **errp)
+static Source *access_bits_start(const SourceClass *class, UffdKind kind, const SourceParams *params,
+                                 Policy *policy, GError **errp)
 {
     uint64_t fault_ns = params->fault_ns;
     AccessBits *self;

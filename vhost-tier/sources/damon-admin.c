@@ -8,20 +8,22 @@
 
 #define SYSFS "/sys"
 
-/* What one watch holds at most between two damon_watch_take(): of a VM that is stuck the newest is dropped. */
+/*
+ * What one watch holds at most between two damon_watch_take(): of a VM that is stuck the newest is dropped.
+ */
 #define PENDING_MAX 65536
 
 struct DamonWatch {
     DamonTarget target;
-    GArray *pending;            /* of DamonFound */
+    GArray *pending; /* of DamonFound */
 };
 
-static GMutex lock;             /* of all that follows */
-static GPtrArray *watches;      /* of DamonWatch; the index is the target's number; NULL while DAMON is not ours */
+static GMutex lock;        /* of all that follows */
+static GPtrArray *watches; /* of DamonWatch; the index is the target's number; NULL while DAMON is not ours */
 static DamonAttrs current_attrs;
-static DamonTrace *trace;       /* NULL while the kdamond does not run */
+static DamonTrace *trace; /* NULL while the kdamond does not run */
 static pid_t kdamond;
-static uint64_t ended_cpu_ns;   /* of kdamonds that have ended */
+static uint64_t ended_cpu_ns; /* of kdamonds that have ended */
 
 /* On-CPU nanoseconds: the first field of schedstat. */
 static uint64_t thread_cpu_ns(pid_t tid)
@@ -100,7 +102,7 @@ DamonWatch *damon_watch_new(pid_t pid, GArray *ranges, const DamonAttrs *attrs, 
     g_ptr_array_remove(watches, watch);
     watch_unref(watch);
     if (watches->len) {
-        start_kdamond(NULL);    /* the others go on; if not, damon_watch_take() says so */
+        start_kdamond(NULL); /* the others go on; if not, damon_watch_take() says so */
     }
     give_back_if_unused();
     return NULL;
@@ -145,7 +147,8 @@ bool damon_watch_take(DamonWatch *watch, GArray *found, GError **errp)
     g_array_append_vals(found, watch->pending->data, watch->pending->len);
     g_array_set_size(watch->pending, 0);
     if (found->len == 0 && (!trace || !damon_sysfs_running(SYSFS))) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "DAMON's thread has ended: its targets have, or another user stopped it");
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                    "DAMON's thread has ended: its targets have, or another user stopped it");
         return false;
     }
     return true;

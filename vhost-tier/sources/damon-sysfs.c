@@ -8,11 +8,11 @@
 
 #include "sysfs.h"
 
-#define ADMIN   "kernel/mm/damon/admin/kdamonds"
+#define ADMIN "kernel/mm/damon/admin/kdamonds"
 #define KDAMOND ADMIN "/0"
 #define CONTEXT KDAMOND "/contexts/0"
-#define SCHEME  CONTEXT "/schemes/0"
-#define STAT    "module/damon_stat/parameters/enabled"
+#define SCHEME CONTEXT "/schemes/0"
+#define STAT "module/damon_stat/parameters/enabled"
 
 /* Our mark: "vt" and a version in the upper digits; the last digit is 1 where DAMON_STAT had been on. */
 #define MARK 1986292010ull
@@ -29,9 +29,9 @@ static bool write_u64(const char *sysfs, uint64_t value, GError **errp, const ch
 /* Who holds the list. */
 typedef enum Holder {
     HOLDER_NOBODY,
-    HOLDER_US,          /* an earlier daemon */
+    HOLDER_US, /* an earlier daemon */
     HOLDER_OTHER,
-    HOLDER_UNKNOWN,     /* it can't be read */
+    HOLDER_UNKNOWN, /* it can't be read */
 } Holder;
 
 static Holder who_holds(const char *sysfs, uint64_t *mark, GError **errp)
@@ -46,7 +46,8 @@ static Holder who_holds(const char *sysfs, uint64_t *mark, GError **errp)
     if (n == 0) {
         return HOLDER_NOBODY;
     }
-    if (n == 1 && sysfs_read_u64(sysfs, mark, NULL, SCHEME "/watermarks/interval_us") && (*mark == MARK || *mark == MARK + 1)) {
+    if (n == 1 && sysfs_read_u64(sysfs, mark, NULL, SCHEME "/watermarks/interval_us") &&
+        (*mark == MARK || *mark == MARK + 1)) {
         return HOLDER_US;
     }
     return HOLDER_OTHER;
@@ -61,8 +62,10 @@ bool damon_sysfs_usable(const char *sysfs, GError **errp)
         return false;
     case HOLDER_OTHER:
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                    "another user has DAMON (%s/" ADMIN "/nr_kdamonds is not 0), and there is one list of kdamonds for the whole "
-                    "host: end that use of it, or leave 'damon' out of the sources", sysfs);
+                    "another user has DAMON (%s/" ADMIN
+                    "/nr_kdamonds is not 0), and there is one list of kdamonds for the whole "
+                    "host: end that use of it, or leave 'damon' out of the sources",
+                    sysfs);
         return false;
     default:
         return true;
@@ -74,11 +77,15 @@ static void restore_stat(const char *sysfs, uint64_t mark)
     g_autoptr(GError) err = NULL;
 
     if (mark == MARK + 1 && !sysfs_write(sysfs, "Y", &err, STAT)) {
-        g_message("DAMON_STAT was on before vhost-tier used DAMON, and can't be switched on again: %s", err->message);
+        g_message("DAMON_STAT was on before vhost-tier used DAMON, and can't be switched on again: %s",
+                  err->message);
     }
 }
 
-/* Switch DAMON_STAT off, which else keeps others from DAMON. Returns the mark that says whether it had been on. */
+/*
+ * Switch DAMON_STAT off, which else keeps others from DAMON. Returns the mark that says whether it had been
+ * on.
+ */
 static uint64_t hold_stat(const char *sysfs)
 {
     g_autofree char *enabled = sysfs_read(sysfs, NULL, STAT);
@@ -89,10 +96,14 @@ static uint64_t hold_stat(const char *sysfs)
     return MARK;
 }
 
-/* A list of one kdamond with one context and one scheme, which carries the mark. What was there must be nobody's or ours. */
+/*
+ * A list of one kdamond with one context and one scheme, which carries the mark. What was there must be
+ * nobody's or ours.
+ */
 static bool make_list(const char *sysfs, uint64_t mark, GError **errp)
 {
-    return write_u64(sysfs, 0, errp, ADMIN "/nr_kdamonds") && write_u64(sysfs, 1, errp, ADMIN "/nr_kdamonds") &&
+    return write_u64(sysfs, 0, errp, ADMIN "/nr_kdamonds") &&
+           write_u64(sysfs, 1, errp, ADMIN "/nr_kdamonds") &&
            write_u64(sysfs, 1, errp, KDAMOND "/contexts/nr_contexts") &&
            write_u64(sysfs, 1, errp, CONTEXT "/schemes/nr_schemes") &&
            sysfs_write(sysfs, "stat", errp, SCHEME "/action") &&
@@ -123,9 +134,10 @@ bool damon_sysfs_claim(const char *sysfs, GError **errp)
     operations = sysfs_read(sysfs, errp, CONTEXT "/avail_operations");
     if (!operations || !strstr(operations, "fvaddr")) {
         if (operations) {
-            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                        "this kernel's DAMON can't monitor a process's memory (it offers '%s'); CONFIG_DAMON_VADDR is needed",
-                        g_strdelimit(operations, "\n", ' '));
+            g_set_error(
+                errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                "this kernel's DAMON can't monitor a process's memory (it offers '%s'); CONFIG_DAMON_VADDR is needed",
+                g_strdelimit(operations, "\n", ' '));
         }
         damon_sysfs_release(sysfs);
         return false;
@@ -139,7 +151,8 @@ static bool write_target(const char *sysfs, size_t index, const DamonTarget *tar
     g_autofree char *pid_path = g_build_filename(folder, "pid_target", NULL);
     g_autofree char *n_path = g_build_filename(folder, "regions/nr_regions", NULL);
 
-    if (!write_u64(sysfs, target->pid, errp, pid_path) || !write_u64(sysfs, target->ranges->len, errp, n_path)) {
+    if (!write_u64(sysfs, target->pid, errp, pid_path) ||
+        !write_u64(sysfs, target->ranges->len, errp, n_path)) {
         return false;
     }
     for (guint i = 0; i < target->ranges->len; i++) {
@@ -147,7 +160,8 @@ static bool write_target(const char *sysfs, size_t index, const DamonTarget *tar
         g_autofree char *start_path = g_strdup_printf("%s/regions/%u/start", folder, i);
         g_autofree char *end_path = g_strdup_printf("%s/regions/%u/end", folder, i);
 
-        if (!write_u64(sysfs, range->start, errp, start_path) || !write_u64(sysfs, range->end, errp, end_path)) {
+        if (!write_u64(sysfs, range->start, errp, start_path) ||
+            !write_u64(sysfs, range->end, errp, end_path)) {
             return false;
         }
     }
@@ -160,16 +174,19 @@ static bool write_attrs(const char *sysfs, const DamonAttrs *attrs, GError **err
            write_u64(sysfs, attrs->aggr_us, errp, CONTEXT "/monitoring_attrs/intervals/aggr_us") &&
            write_u64(sysfs, attrs->aggr_us * 10, errp, CONTEXT "/monitoring_attrs/intervals/update_us") &&
            write_u64(sysfs, MIN_REGIONS, errp, CONTEXT "/monitoring_attrs/nr_regions/min") &&
-           write_u64(sysfs, MAX(attrs->max_regions, MIN_REGIONS), errp, CONTEXT "/monitoring_attrs/nr_regions/max");
+           write_u64(sysfs, MAX(attrs->max_regions, MIN_REGIONS), errp,
+                     CONTEXT "/monitoring_attrs/nr_regions/max");
 }
 
-pid_t damon_sysfs_start(const char *sysfs, const DamonAttrs *attrs, const DamonTarget *targets, size_t n, GError **errp)
+pid_t damon_sysfs_start(const char *sysfs, const DamonAttrs *attrs, const DamonTarget *targets, size_t n,
+                        GError **errp)
 {
     uint64_t mark, pid;
 
     if (who_holds(sysfs, &mark, errp) != HOLDER_US) {
         if (errp && !*errp) {
-            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "another user took DAMON's list of kdamonds meanwhile");
+            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                        "another user took DAMON's list of kdamonds meanwhile");
         }
         return 0;
     }
@@ -183,7 +200,9 @@ pid_t damon_sysfs_start(const char *sysfs, const DamonAttrs *attrs, const DamonT
         }
     }
     if (!sysfs_write(sysfs, "on", errp, KDAMOND "/state")) {
-        g_prefix_error(errp, "can't start DAMON (DAMON_RECLAIM or DAMON_LRU_SORT may have it: see their 'enabled' parameters): ");
+        g_prefix_error(
+            errp,
+            "can't start DAMON (DAMON_RECLAIM or DAMON_LRU_SORT may have it: see their 'enabled' parameters): ");
         return 0;
     }
     return sysfs_read_u64(sysfs, &pid, errp, KDAMOND "/pid") && pid <= INT32_MAX ? (pid_t)pid : 0;

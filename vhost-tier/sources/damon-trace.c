@@ -13,9 +13,9 @@
 
 #include "sysfs.h"
 
-#define EVENT      "kernel/tracing/events/damon/damon_aggregated"
-#define RING_PAGES 64u          /* a power of two: 256 KiB, some 4000 events */
-#define RECORD_MAX 1024u        /* no record of this event is larger */
+#define EVENT "kernel/tracing/events/damon/damon_aggregated"
+#define RING_PAGES 64u   /* a power of two: 256 KiB, some 4000 events */
+#define RECORD_MAX 1024u /* no record of this event is larger */
 
 struct DamonTrace {
     DamonFormat format;
@@ -36,14 +36,16 @@ static bool parse_field(const char *text, const char *name, uint32_t *offset, ui
     guint64 values[2];
 
     if (!g_regex_match(regex, text, 0, &match)) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "the event damon_aggregated has no field '%s'", name);
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "the event damon_aggregated has no field '%s'",
+                    name);
         return false;
     }
     at = g_match_info_fetch(match, 1);
     bytes = g_match_info_fetch(match, 2);
     if (!g_ascii_string_to_unsigned(at, 10, 0, RECORD_MAX, &values[0], NULL) ||
         !g_ascii_string_to_unsigned(bytes, 10, 1, sizeof(uint64_t), &values[1], NULL)) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "the event damon_aggregated has an odd field '%s'", name);
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "the event damon_aggregated has an odd field '%s'", name);
         return false;
     }
     *offset = values[0];
@@ -118,13 +120,15 @@ DamonTrace *damon_trace_open(const char *sysfs, pid_t tid, GError **errp)
     fd = syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
     if (fd < 0) {
         g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "can't follow DAMON's tracepoint with perf_event_open: %s; CAP_PERFMON is needed", g_strerror(errno));
+                    "can't follow DAMON's tracepoint with perf_event_open: %s; CAP_PERFMON is needed",
+                    g_strerror(errno));
         return NULL;
     }
     ring = mmap(NULL, (1 + RING_PAGES) * page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (ring == MAP_FAILED) {
-        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(errno), "can't map perf's buffer of %zu bytes: %s",
-                    (1 + RING_PAGES) * page_bytes, g_strerror(errno));
+        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(errno),
+                    "can't map perf's buffer of %zu bytes: %s", (1 + RING_PAGES) * page_bytes,
+                    g_strerror(errno));
         close(fd);
         return NULL;
     }
@@ -157,7 +161,8 @@ static void ring_copy(const DamonTrace *trace, uint64_t at, void *to, size_t siz
     memcpy((char *)to + first, trace->data, size - first);
 }
 
-uint64_t damon_trace_drain(DamonTrace *trace, void (*each)(const DamonFound *found, void *opaque), void *opaque)
+uint64_t damon_trace_drain(DamonTrace *trace, void (*each)(const DamonFound *found, void *opaque),
+                           void *opaque)
 {
     uint64_t head = __atomic_load_n(&trace->control->data_head, __ATOMIC_ACQUIRE);
     uint64_t tail = trace->control->data_tail, lost = 0;
@@ -167,11 +172,11 @@ uint64_t damon_trace_drain(DamonTrace *trace, void (*each)(const DamonFound *fou
         struct perf_event_header header;
         DamonFound found;
         uint32_t raw_size;
-        uint64_t n_lost[2];     /* the event's id, and how many */
+        uint64_t n_lost[2]; /* the event's id, and how many */
 
         ring_copy(trace, tail, &header, sizeof(header));
         if (header.size < sizeof(header) || header.size > head - tail) {
-            tail = head;        /* not of perf's making: begin anew */
+            tail = head; /* not of perf's making: begin anew */
             break;
         }
         if (header.size <= RECORD_MAX) {
@@ -179,7 +184,8 @@ uint64_t damon_trace_drain(DamonTrace *trace, void (*each)(const DamonFound *fou
             if (header.type == PERF_RECORD_SAMPLE && header.size >= sizeof(header) + sizeof(raw_size)) {
                 memcpy(&raw_size, record + sizeof(header), sizeof(raw_size));
                 raw_size = MIN(raw_size, header.size - sizeof(header) - sizeof(raw_size));
-                if (damon_format_read(&trace->format, record + sizeof(header) + sizeof(raw_size), raw_size, &found)) {
+                if (damon_format_read(&trace->format, record + sizeof(header) + sizeof(raw_size), raw_size,
+                                      &found)) {
                     each(&found, opaque);
                 }
             } else if (header.type == PERF_RECORD_LOST && header.size >= sizeof(header) + sizeof(n_lost)) {

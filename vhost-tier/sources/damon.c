@@ -2,11 +2,12 @@
 /*
  * The source 'damon'.
  *
- * DAMON splits each range into regions of pages that it takes to be alike, and once per sampling interval looks whether one page of each
- * was accessed in that interval. It sees a guest's accesses through KVM's MMU notifiers, for little: some CPU time of the
- * host's, and none of the guest's. What it says of one page is weak, as one page speaks for the region: the time of observation of
- * an aggregation is shared among all pages of the region. So evidence of single pages, where there is any, weighs more, and a
- * region of one page weighs fully.
+ * DAMON splits each range into regions of pages that it takes to be alike, and once per sampling interval
+ * looks whether one page of each was accessed in that interval. It sees a guest's accesses through KVM's MMU
+ * notifiers, for little: some CPU time of the host's, and none of the guest's. What it says of one page is
+ * weak, as one page speaks for the region: the time of observation of an aggregation is shared among all
+ * pages of the region. So evidence of single pages, where there is any, weighs more, and a region of one page
+ * weighs fully.
  */
 #include "damon.h"
 
@@ -22,12 +23,12 @@ typedef struct Damon {
     Source source;
     Policy *policy;
     DamonAttrs attrs;
-    GArray *regions;            /* of Region, by address */
-    DamonWatch *watch;          /* NULL while there is no region, or DAMON can't be had */
-    GArray *found;              /* scratch */
+    GArray *regions;   /* of Region, by address */
+    DamonWatch *watch; /* NULL while there is no region, or DAMON can't be had */
+    GArray *found;     /* scratch */
     uint64_t reports;
-    uint64_t cpu_ns;            /* this VM's part of the kdamond's CPU time, */
-    uint64_t cpu_seen_ns;       /* and all of it, as last seen */
+    uint64_t cpu_ns;      /* this VM's part of the kdamond's CPU time, */
+    uint64_t cpu_seen_ns; /* and all of it, as last seen */
     bool paused;
     char *problem;
 } Damon;
@@ -141,7 +142,8 @@ static void report_found(Damon *self, const DamonFound *found, uint64_t now_ns)
     for (guint i = 0; i < self->regions->len; i++) {
         const Region *region = &g_array_index(self->regions, Region, i);
 
-        if (found->start < found->end && found->start < region->hva + region->size && found->end > region->hva) {
+        if (found->start < found->end && found->start < region->hva + region->size &&
+            found->end > region->hva) {
             report(self, region, found, now_ns);
         }
     }

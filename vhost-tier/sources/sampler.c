@@ -9,38 +9,48 @@
 #define MS 1000000ull
 #define SECOND (1000 * MS)
 
-/* Looks come LEVEL_NS(level) after the one before; a block enters at a level that adapts, and rises by one with each look. */
-#define LEVELS         20
-#define LEVEL_NS(level) (1 * MS << (level))     /* 1 ms .. 524 s */
+/*
+ * Looks come LEVEL_NS(level) after the one before; a block enters at a level that adapts, and rises by one
+ * with each look.
+ */
+#define LEVELS 20
+#define LEVEL_NS(level) (1 * MS << (level)) /* 1 ms .. 524 s */
 #define FIRST_LEVEL_MIN 1
-#define FIRST_LEVEL     3
+#define FIRST_LEVEL 3
 #define FIRST_LEVEL_MAX 8
-#define LAST_LEVEL_MIN  10                      /* 1 s */
+#define LAST_LEVEL_MIN 10 /* 1 s */
 
-/* Looking costs the guest nothing, but the host some microseconds: it rises to a level where there are at most so many a second. */
+/*
+ * Looking costs the guest nothing, but the host some microseconds: it rises to a level where there are at
+ * most so many a second.
+ */
 #define LOOKS_PER_S 4096
 
-/* Where more than this share of what was armed is touched by the first look, looks begin earlier; where less, later. */
+/*
+ * Where more than this share of what was armed is touched by the first look, looks begin earlier; where less,
+ * later.
+ */
 #define FIRST_LOOK_MANY 0.5
-#define FIRST_LOOK_FEW  0.02
+#define FIRST_LOOK_FEW 0.02
 
-#define CANDIDATES 16           /* blocks that compete to be armed */
-#define ARM_FAULTS 1            /* what arming a block costs the guest at once (its vCPUs are stopped for a moment), in faults */
-#define AGE_WORTH_PER_S 2.0     /* added to a block's worth for each second that it was not armed */
+#define CANDIDATES 16 /* blocks that compete to be armed */
+#define ARM_FAULTS \
+    1 /* what arming a block costs the guest at once (its vCPUs are stopped for a moment), in faults */
+#define AGE_WORTH_PER_S 2.0 /* added to a block's worth for each second that it was not armed */
 #define AGE_MAX_S 1000.0
-#define SETTLE_NS SECOND        /* after arming */
-#define LEARN 0.1               /* weight of one block in what is learned */
-#define DEBT_MAX_S 10           /* a debt beyond so many seconds' earnings is forgiven: it must not blind for long */
+#define SETTLE_NS SECOND /* after arming */
+#define LEARN 0.1        /* weight of one block in what is learned */
+#define DEBT_MAX_S 10    /* a debt beyond so many seconds' earnings is forgiven: it must not blind for long */
 
 typedef struct Block {
-    uint64_t watched;           /* bit i: its i-th granule is armed, and was not seen touched since */
-    uint64_t looked_ns;         /* last look, or arming */
-    uint64_t armed_ns;          /* last arming; 0: never */
-    float prepaid;              /* faults paid for and not yet seen; negative once settled */
+    uint64_t watched;            /* bit i: its i-th granule is armed, and was not seen touched since */
+    uint64_t looked_ns;          /* last look, or arming */
+    uint64_t armed_ns;           /* last arming; 0: never */
+    float prepaid;               /* faults paid for and not yet seen; negative once settled */
     uint16_t n_armed, n_touched; /* by the last arming, and since */
     uint8_t level;
     bool queued;
-    uint32_t next, prev;        /* in the queue of its level */
+    uint32_t next, prev; /* in the queue of its level */
 } Block;
 
 typedef struct Queue {
@@ -56,11 +66,11 @@ struct Sampler {
     unsigned faults_per_granule;
     unsigned first_level;
     unsigned last_level;
-    double first_look_share;    /* of the granules armed, those touched by the first look, lately */
+    double first_look_share; /* of the granules armed, those touched by the first look, lately */
     uint64_t random;
-    size_t cursor;              /* takes part in every draw, so that each block does in the end */
+    size_t cursor; /* takes part in every draw, so that each block does in the end */
     Block *blocks;
-    Queue queues[LEVELS];       /* each in order of time, as all in it wait equally long */
+    Queue queues[LEVELS]; /* each in order of time, as all in it wait equally long */
 };
 
 /* Steele et al.'s SplitMix64: a fixed increment and two mixing multiplications. */
@@ -78,7 +88,7 @@ void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns,
     *budget = (SamplerBudget){
         .share = share,
         .fault_ns = MAX(fault_ns, 1),
-        .hit_share = 1,         /* until learned, all that is armed is taken to be touched at once */
+        .hit_share = 1, /* until learned, all that is armed is taken to be touched at once */
         .refilled_ns = now_ns,
         .window_ns = now_ns,
     };
@@ -94,7 +104,8 @@ void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns)
     }
     budget->tokens_ns = CLAMP(budget->tokens_ns, -DEBT_MAX_S * most, most);
     if (now_ns >= budget->window_ns + SECOND) {
-        budget->lost_share = (double)(budget->lost_ns - budget->window_lost_ns) / (now_ns - budget->window_ns);
+        budget->lost_share =
+            (double)(budget->lost_ns - budget->window_lost_ns) / (now_ns - budget->window_ns);
         budget->window_ns = now_ns;
         budget->window_lost_ns = budget->lost_ns;
     }
@@ -118,7 +129,8 @@ Sampler *sampler_new(size_t n_granules, unsigned faults_per_granule, SamplerBudg
     sampler->faults_per_granule = faults_per_granule;
     sampler->random = seed;
     sampler->last_level = LAST_LEVEL_MIN;
-    while (sampler->last_level < LEVELS - 1 && LEVEL_NS(sampler->last_level) < sampler->n_blocks * (SECOND / LOOKS_PER_S)) {
+    while (sampler->last_level < LEVELS - 1 &&
+           LEVEL_NS(sampler->last_level) < sampler->n_blocks * (SECOND / LOOKS_PER_S)) {
         sampler->last_level++;
     }
     sampler->blocks = g_new0(Block, sampler->n_blocks);
@@ -266,13 +278,17 @@ static void settle(Sampler *sampler, Block *block, uint64_t now_ns)
     }
 }
 
-/* Begin to look earlier when the first look finds most pages touched (it can't tell them apart), later when it finds none. */
+/*
+ * Begin to look earlier when the first look finds most pages touched (it can't tell them apart), later when
+ * it finds none.
+ */
 static void adapt_first_look(Sampler *sampler, const Block *block)
 {
     if (block->n_armed == 0) {
         return;
     }
-    sampler->first_look_share += LEARN * ((double)block->n_touched / block->n_armed - sampler->first_look_share);
+    sampler->first_look_share +=
+        LEARN * ((double)block->n_touched / block->n_armed - sampler->first_look_share);
     if (sampler->first_look_share > FIRST_LOOK_MANY && sampler->first_level > FIRST_LEVEL_MIN) {
         sampler->first_level--;
     } else if (sampler->first_look_share < FIRST_LOOK_FEW && sampler->first_level < FIRST_LEVEL_MAX) {
@@ -305,8 +321,12 @@ void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t n
     }
 }
 
-/* What arming a block is worth: the mean uncertainty of what it would add to the watched; negative if it adds nothing. */
-static double block_worth(const Sampler *sampler, size_t index, SamplerScore *score, void *opaque, uint64_t now_ns)
+/*
+ * What arming a block is worth: the mean uncertainty of what it would add to the watched; negative if it adds
+ * nothing.
+ */
+static double block_worth(const Sampler *sampler, size_t index, SamplerScore *score, void *opaque,
+                          uint64_t now_ns)
 {
     const Block *block = &sampler->blocks[index];
     uint64_t idle = whole_block(sampler, index) & ~block->watched;

@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which granules of a region to watch, when to look at them, and what that may cost. Pure: time is passed in, and what is random has
- * a seed; access-bits.c does what it says.
+ * Which granules of a region to watch, when to look at them, and what that may cost. Pure: time is passed in,
+ * and what is random has a seed; access-bits.c does what it says.
  *
  * Theory of operation
  *
- * An armed page costs the guest one fault when it is next touched, and nothing until then. So an armed page is left armed: it gives
- * one sample of the time to its next access, for one fault. Looking costs the guest nothing, so it is looked at again and again, at
- * intervals that double from some milliseconds to a second (more for large guests); each look tells, of the pages that were still armed at the look before, whether they
- * were touched in between. Hot pages answer in the first look, cold ones after seconds, idle ones never, and so one mechanism
- * tells rates apart over four decades, without choosing an interval for any of them. (Disarming what was not touched would save little: the
- * page has lost its place in the nested page table, and its next touch faults all the same. Under an emulated host, a fault on an armed
- * page took 41 us, one on a page that had been disarmed 32 us.)
+ * An armed page costs the guest one fault when it is next touched, and nothing until then. So an armed page
+ * is left armed: it gives one sample of the time to its next access, for one fault. Looking costs the guest
+ * nothing, so it is looked at again and again, at intervals that double from some milliseconds to a second
+ * (more for large guests); each look tells, of the pages that were still armed at the look before, whether
+ * they were touched in between. Hot pages answer in the first look, cold ones after seconds, idle ones never,
+ * and so one mechanism tells rates apart over four decades, without choosing an interval for any of them.
+ * (Disarming what was not touched would save little: the page has lost its place in the nested page table,
+ * and its next touch faults all the same. Under an emulated host, a fault on an armed page took 41 us, one on
+ * a page that had been disarmed 32 us.)
  *
- * What there is to choose is which pages to arm again, since each costs a fault. Blocks of 64 granules are armed as a whole, as
- * arming one page costs nearly as much. Of a few blocks drawn at random the one is armed whose pages that are not armed have the greatest
- * mean uncertainty, plus a term for the time since it was last armed, so that all are looked at in the end.
+ * What there is to choose is which pages to arm again, since each costs a fault. Blocks of 64 granules are
+ * armed as a whole, as arming one page costs nearly as much. Of a few blocks drawn at random the one is armed
+ * whose pages that are not armed have the greatest mean uncertainty, plus a term for the time since it was
+ * last armed, so that all are looked at in the end.
  *
- * The budget is a bucket of nanoseconds of guest time. Arming is paid for in advance, by the share of armed pages that lately were
- * touched within a second; a second later it is settled by what was touched. Pages touched after that are paid for when seen. A
- * debt is paid off before anything else is armed.
+ * The budget is a bucket of nanoseconds of guest time. Arming is paid for in advance, by the share of armed
+ * pages that lately were touched within a second; a second later it is settled by what was touched. Pages
+ * touched after that are paid for when seen. A debt is paid off before anything else is armed.
  */
 #ifndef VHOST_TIER_SOURCES_SAMPLER_H
 #define VHOST_TIER_SOURCES_SAMPLER_H
@@ -33,15 +36,15 @@
 
 /* What watching may cost, and has cost; one for all regions of a VM. */
 typedef struct SamplerBudget {
-    double share;               /* of guest time that may be lost */
-    uint64_t fault_ns;          /* lost by one touch of an armed page */
-    double tokens_ns;           /* that may be spent now; negative: a debt */
-    double hit_share;           /* of the pages that were armed, those touched within a second, lately */
-    uint64_t refilled_ns;       /* time of the last refill */
-    uint64_t lost_ns;           /* guest time lost, since the start */
-    uint64_t window_ns;         /* begin of the second that is being measured, */
-    uint64_t window_lost_ns;    /* lost_ns then, */
-    double lost_share;          /* and the share lost in the second before it */
+    double share;            /* of guest time that may be lost */
+    uint64_t fault_ns;       /* lost by one touch of an armed page */
+    double tokens_ns;        /* that may be spent now; negative: a debt */
+    double hit_share;        /* of the pages that were armed, those touched within a second, lately */
+    uint64_t refilled_ns;    /* time of the last refill */
+    uint64_t lost_ns;        /* guest time lost, since the start */
+    uint64_t window_ns;      /* begin of the second that is being measured, */
+    uint64_t window_lost_ns; /* lost_ns then, */
+    double lost_share;       /* and the share lost in the second before it */
 } SamplerBudget;
 
 void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns, uint64_t now_ns);
@@ -52,7 +55,10 @@ uint64_t sampler_budget_ready_ns(const SamplerBudget *budget, uint64_t now_ns);
 
 typedef struct Sampler Sampler;
 
-/* For @n_granules granules, each of which costs @faults_per_granule faults when touched. @budget is not owned. */
+/*
+ * For @n_granules granules, each of which costs @faults_per_granule faults when touched. @budget is not
+ * owned.
+ */
 Sampler *sampler_new(size_t n_granules, unsigned faults_per_granule, SamplerBudget *budget, uint64_t seed);
 void sampler_free(Sampler *sampler);
 
@@ -60,13 +66,18 @@ size_t sampler_blocks(const Sampler *sampler);
 /* The granules of a block, 64 but for the last. */
 unsigned sampler_block_size(const Sampler *sampler, size_t block);
 
-/* The next block that is due to be looked at, or SAMPLER_NONE; and when that will be the case (UINT64_MAX: never). */
+/*
+ * The next block that is due to be looked at, or SAMPLER_NONE; and when that will be the case (UINT64_MAX:
+ * never).
+ */
 size_t sampler_due(const Sampler *sampler, uint64_t now_ns);
 uint64_t sampler_due_ns(const Sampler *sampler);
 
 /* Which granules of a block are being watched (bit i: its i-th), and since when none of them was touched. */
 uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_ns);
-/* A look at @now_ns found @touched of the watched ones touched: these are watched no more, the others go on. */
+/*
+ * A look at @now_ns found @touched of the watched ones touched: these are watched no more, the others go on.
+ */
 void sampler_looked(Sampler *sampler, size_t block, uint64_t touched, uint64_t now_ns);
 
 /* How uncertain the granules of a block are, 0..255 each, into @score[SAMPLER_BLOCK_GRANULES]. */

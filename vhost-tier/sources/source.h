@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A source turns what the kernel, a device or the guest reports into evidence for a VM's policy. It knows nothing of
- * budgets or plans, and changes nothing of the guest but what it watches with; what it changed on the host it restores.
+ * A source turns what the kernel, a device or the guest reports into evidence for a VM's policy. It knows
+ * nothing of budgets or plans, and changes nothing of the guest but what it watches with; what it changed on
+ * the host it restores.
  *
- * Life: start() probes and either returns a running source, or NULL with a GError whose text names what is missing and the
- * remedy (shown by 'tierctl show'). tick() is called at the time that the last tick() asked for, on the VM's own thread; it must
- * not block longer than some milliseconds. stop() ends it and leaves nothing armed, registered or running behind.
+ * Life: start() probes and either returns a running source, or NULL with a GError whose text names what is
+ * missing and the remedy (shown by 'tierctl show'). tick() is called at the time that the last tick() asked
+ * for, on the VM's own thread; it must not block longer than some milliseconds. stop() ends it and leaves
+ * nothing armed, registered or running behind.
  */
 #ifndef VHOST_TIER_SOURCES_SOURCE_H
 #define VHOST_TIER_SOURCES_SOURCE_H
@@ -17,25 +19,25 @@
 
 /* What a source may use and spend. Shared by all sources of a VM; copied at start. */
 typedef struct SourceParams {
-    double overhead_share;      /* of guest time that tracking may cost: 0.01 is one per cent */
-    uint64_t fault_ns;          /* what one fault on an armed page costs the guest; 0: measure */
-    uint64_t damon_sample_ns;   /* DAMON's sampling interval */
-    uint64_t damon_aggr_ns;     /* and its aggregation interval */
+    double overhead_share;    /* of guest time that tracking may cost: 0.01 is one per cent */
+    uint64_t fault_ns;        /* what one fault on an armed page costs the guest; 0: measure */
+    uint64_t damon_sample_ns; /* DAMON's sampling interval */
+    uint64_t damon_aggr_ns;   /* and its aggregation interval */
     uint32_t damon_max_regions;
 } SourceParams;
 
 typedef struct SourceHealth {
-    uint64_t reports;           /* granule reports given, since start */
-    double overhead_share;      /* guest time that it cost in the last second, as computed from what happened */
-    uint64_t cpu_ns;            /* of the host, since start: kernel threads that work for it (kdamond) */
-    char *problem;              /* NULL, or why it gives less than it could; owned by the source */
+    uint64_t reports;      /* granule reports given, since start */
+    double overhead_share; /* guest time that it cost in the last second, as computed from what happened */
+    uint64_t cpu_ns;       /* of the host, since start: kernel threads that work for it (kdamond) */
+    char *problem;         /* NULL, or why it gives less than it could; owned by the source */
 } SourceHealth;
 
 typedef struct Source Source;
 typedef struct SourceClass SourceClass;
 
 struct SourceClass {
-    const char *name;           /* "damon", "rwp", "wp" */
+    const char *name; /* "damon", "rwp", "wp" */
     PolicySource id;
     /* Whether this kernel can do it at all; on false, *errp says why not and the remedy. No side effects. */
     bool (*probe)(GError **errp);

@@ -14,7 +14,7 @@
 #include "uffd-abi.h"
 
 #define PAGE_BYTES 4096u
-#define SCAN_REGIONS 256        /* results of one PAGEMAP_SCAN; it is continued where they do not suffice */
+#define SCAN_REGIONS 256 /* results of one PAGEMAP_SCAN; it is continued where they do not suffice */
 #define MEASURE_PAGES 128
 #define MEASURE_ROUNDS 5
 
@@ -23,24 +23,26 @@ static const struct {
     const char *since;
     uint64_t features;
     uint64_t register_mode;
-    uint64_t touched;           /* the category of PAGEMAP_SCAN that tells it */
+    uint64_t touched; /* the category of PAGEMAP_SCAN that tells it */
     uint64_t scan_flags;
 } kinds[] = {
-    [UFFD_RWP] = {
-        .name = "userfaultfd RWP_ASYNC",
-        .since = "Linux 7.3 with CONFIG_USERFAULTFD_RWP",
-        .features = UFFD_FEATURE_RWP | UFFD_FEATURE_RWP_ASYNC,
-        .register_mode = UFFDIO_REGISTER_MODE_RWP,
-        .touched = PAGE_IS_ACCESSED,
-    },
-    [UFFD_WP] = {
-        .name = "userfaultfd WP_ASYNC",
-        .since = "Linux 6.7",
-        .features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED,
-        .register_mode = UFFDIO_REGISTER_MODE_WP,
-        .touched = PAGE_IS_WRITTEN,
-        .scan_flags = PM_SCAN_CHECK_WPASYNC,
-    },
+    [UFFD_RWP] =
+        {
+            .name = "userfaultfd RWP_ASYNC",
+            .since = "Linux 7.3 with CONFIG_USERFAULTFD_RWP",
+            .features = UFFD_FEATURE_RWP | UFFD_FEATURE_RWP_ASYNC,
+            .register_mode = UFFDIO_REGISTER_MODE_RWP,
+            .touched = PAGE_IS_ACCESSED,
+        },
+    [UFFD_WP] =
+        {
+            .name = "userfaultfd WP_ASYNC",
+            .since = "Linux 6.7",
+            .features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED,
+            .register_mode = UFFDIO_REGISTER_MODE_WP,
+            .touched = PAGE_IS_WRITTEN,
+            .scan_flags = PM_SCAN_CHECK_WPASYNC,
+        },
 };
 
 static int open_own(void)
@@ -61,15 +63,15 @@ bool uffd_probe(UffdKind kind, GError **errp)
     int uffd = open_own(), pagemap, err;
 
     if (uffd < 0) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "no userfaultfd: %s; a kernel with CONFIG_USERFAULTFD is needed",
-                    g_strerror(errno));
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                    "no userfaultfd: %s; a kernel with CONFIG_USERFAULTFD is needed", g_strerror(errno));
         return false;
     }
     err = handshake(uffd, kind);
     close(uffd);
     if (err) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "this kernel has no %s (%s); it needs %s", kinds[kind].name,
-                    g_strerror(err), kinds[kind].since);
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "this kernel has no %s (%s); it needs %s",
+                    kinds[kind].name, g_strerror(err), kinds[kind].since);
         return false;
     }
     pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -78,9 +80,10 @@ bool uffd_probe(UffdKind kind, GError **errp)
         close(pagemap);
     }
     if (err) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                    "no PAGEMAP_SCAN on /proc/self/pagemap: %s; it needs Linux 6.7 with CONFIG_PROC_PAGE_MONITOR",
-                    g_strerror(err));
+        g_set_error(
+            errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+            "no PAGEMAP_SCAN on /proc/self/pagemap: %s; it needs Linux 6.7 with CONFIG_PROC_PAGE_MONITOR",
+            g_strerror(err));
         return false;
     }
     return true;
@@ -91,18 +94,22 @@ bool uffd_enter(int uffd, UffdKind kind, uint64_t start, uint64_t size, GError *
     struct uffdio_register reg = {.range = {.start = start, .len = size}, .mode = kinds[kind].register_mode};
     int err = handshake(uffd, kind);
 
-    /* EINVAL where the kernel has the features (uffd_probe): it was set up before, by a daemon that is gone. */
+    /*
+     * EINVAL where the kernel has the features (uffd_probe): it was set up before, by a daemon that is gone.
+     */
     if (err && err != EINVAL) {
-        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(err), "can't set up QEMU's userfaultfd for %s: %s",
-                    kinds[kind].name, g_strerror(err));
+        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(err),
+                    "can't set up QEMU's userfaultfd for %s: %s", kinds[kind].name, g_strerror(err));
         return false;
     }
     uffd_leave(uffd, start, size);
     if (ioctl(uffd, UFFDIO_REGISTER, &reg) < 0) {
         err = errno;
-        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(err), "can't register the region for %s: %s%s",
-                    kinds[kind].name, g_strerror(err),
-                    err == EBUSY ? "; another userfaultfd has it: postcopy or a background snapshot is going on" : "");
+        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(err),
+                    "can't register the region for %s: %s%s", kinds[kind].name, g_strerror(err),
+                    err == EBUSY
+                        ? "; another userfaultfd has it: postcopy or a background snapshot is going on"
+                        : "");
         return false;
     }
     return true;
@@ -112,7 +119,10 @@ void uffd_leave(int uffd, uint64_t start, uint64_t size)
 {
     struct uffdio_range range = {.start = start, .len = size};
 
-    /* It disarms what it unregisters; it fails where nothing is registered or the process is gone, which is as well. */
+    /*
+     * It disarms what it unregisters; it fails where nothing is registered or the process is gone, which is
+     * as well.
+     */
     (void)ioctl(uffd, UFFDIO_UNREGISTER, &range);
 }
 
@@ -165,7 +175,7 @@ int uffd_look(int pagemap, UffdKind kind, uint64_t start, uint32_t unit, unsigne
             mark(touched, (regions[i].start - start) / unit, (regions[i].end - 1 - start) / unit);
         }
         if (scan.walk_end <= scan.start) {
-            return EIO;         /* no progress: as when the process has no memory any more */
+            return EIO; /* no progress: as when the process has no memory any more */
         }
         scan.start = scan.walk_end;
     }
@@ -180,7 +190,10 @@ static uint64_t clock_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* The quickest of a few rounds of touching MEASURE_PAGES armed pages, per page; 0 when a page could not be armed. */
+/*
+ * The quickest of a few rounds of touching MEASURE_PAGES armed pages, per page; 0 when a page could not be
+ * armed.
+ */
 static uint64_t time_touches(int uffd, UffdKind kind, volatile char *memory)
 {
     uint64_t best = UINT64_MAX;
@@ -211,12 +224,13 @@ uint64_t uffd_measure_fault_ns(UffdKind kind, GError **errp)
         memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memfd, 0);
     }
     if (memory == MAP_FAILED) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "can't map %zu bytes to measure a fault's cost: %s", size,
-                    g_strerror(errno));
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                    "can't map %zu bytes to measure a fault's cost: %s", size, g_strerror(errno));
     } else if (uffd_enter(uffd, kind, (uintptr_t)memory, size, errp)) {
         fault_ns = time_touches(uffd, kind, memory);
         if (fault_ns == 0) {
-            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "can't arm pages of our own to measure a fault's cost");
+            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                        "can't arm pages of our own to measure a fault's cost");
         }
     }
     if (memory != MAP_FAILED) {
