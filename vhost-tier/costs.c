@@ -19,9 +19,9 @@
 #include <emmintrin.h>
 #endif
 
-#define PAGE_BYTES 4096u
+#define PAGE_BYTES 4096ul
 #define CHASE_PAGES 8u
-#define LINE_BYTES 128u /* two cache lines: processors fetch them in pairs */
+#define LINE_BYTES 128ul /* two cache lines: processors fetch them in pairs */
 #define CHASE_LINES (CHASE_PAGES * PAGE_BYTES / LINE_BYTES)
 #define CHASE_ROUNDS 8
 #define MOVE_PAGES 64u

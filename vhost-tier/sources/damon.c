@@ -124,6 +124,7 @@ static bool damon_region_add(Source *source, const Region *region, GError **errp
 static void report(Damon *self, const Region *region, const DamonFound *found, uint64_t now_ns)
 {
     uint64_t page_bytes = CLAMP(region->page_size, PAGE_BYTES, region->granule_bytes);
+    uint64_t pages_per_granule = region->granule_bytes / page_bytes;
     uint64_t start = MAX(found->start, region->hva), end = MIN(found->end, region->hva + region->size);
     uint64_t pages = (found->end - found->start) / page_bytes;
     unsigned max = self->attrs.aggr_us / self->attrs.sample_us;
@@ -133,7 +134,7 @@ static void report(Damon *self, const Region *region, const DamonFound *found, u
     size_t last = (end - 1 - region->hva) / region->granule_bytes;
 
     policy_evidence_rate(self->policy, POLICY_SOURCE_DAMON, region->id, first, last - first + 1,
-                         page_per_s * (region->granule_bytes / page_bytes), MAX(exposure_ns, 1), now_ns);
+                         page_per_s * pages_per_granule, MAX(exposure_ns, 1), now_ns);
     self->reports += last - first + 1;
 }
 

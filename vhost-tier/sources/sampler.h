@@ -78,16 +78,16 @@ uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_n
 /*
  * A look at @now_ns found @touched of the watched ones touched: these are watched no more, the others go on.
  */
-void sampler_looked(Sampler *sampler, size_t block, uint64_t touched, uint64_t now_ns);
+void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t now_ns);
 
 /* How uncertain the granules of a block are, 0..255 each, into @score[SAMPLER_BLOCK_GRANULES]. */
 typedef void SamplerScore(void *opaque, size_t block, uint8_t *score);
 /* The block that is best armed next, or SAMPLER_NONE if all is armed; *@worth is by how much. */
 size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, double *worth);
 /* The block was armed, just after it had been looked at if some of it was watched. */
-void sampler_armed(Sampler *sampler, size_t block, uint64_t now_ns);
+void sampler_armed(Sampler *sampler, size_t index, uint64_t now_ns);
 /* The block can't be armed now; it is left alone for a while, as if it had been. */
-void sampler_refused(Sampler *sampler, size_t block, uint64_t now_ns);
+void sampler_refused(Sampler *sampler, size_t index, uint64_t now_ns);
 
 /* Nothing is armed any more. */
 void sampler_reset(Sampler *sampler);

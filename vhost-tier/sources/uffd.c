@@ -13,7 +13,7 @@
 
 #include "uffd-abi.h"
 
-#define PAGE_BYTES 4096u
+#define PAGE_BYTES 4096ul
 #define SCAN_REGIONS 256 /* results of one PAGEMAP_SCAN; it is continued where they do not suffice */
 #define MEASURE_PAGES 128
 #define MEASURE_ROUNDS 5
