@@ -29,12 +29,13 @@
 
 /*
  * Whether stripe @i of @n is one of the @fast that prefer the fastest tier.
- * These are spread evenly, as Bresenham draws a line of slope fast / n. What is
- * mapped is less than 2^53 bytes, so this does not overflow.
+ * These are spread evenly, as Bresenham draws a line of slope fast / n, and
+ * begin with the first one: firmware and kernel lie low. What is mapped is
+ * less than 2^53 bytes, so this does not overflow.
  */
 static bool stripe_is_fast(uint64_t i, uint64_t fast, uint64_t n)
 {
-    return (i + 1) * fast / n > i * fast / n;
+    return DIV_ROUND_UP((i + 1) * fast, n) > DIV_ROUND_UP(i * fast, n);
 }
 
 static uint64_t interleaved_run(const TierPlan *plan, uint64_t offset,

@@ -349,6 +349,23 @@ static void kernel_prefers_the_fast_node_in_one_mapping(void)
     qtest_quit(qts);
 }
 
+static void interleaving_begins_in_the_fast_tier(void)
+{
+    QTestState *qts;
+    g_auto(GStrv) policies = NULL;
+
+    qts = start_two_tiers("fast-size=2M");
+    policies = proc_lines(qts, "numa_maps");
+    /* numa_maps shows the policy of a mapping's first page */
+    if (policies) {
+        g_assert_nonnull(strstr(policies[0], " prefer"));
+        g_assert_nonnull(strstr(policies[0], ":0 "));
+    } else {
+        g_test_skip("this kernel has no NUMA");
+    }
+    qtest_quit(qts);
+}
+
 static void runs_on_where_the_kernel_refuses_the_placement(void)
 {
     QTestState *qts;
@@ -425,6 +442,7 @@ int main(int argc, char **argv)
     ADD(two_tiers_share_by_half_unless_told);
     ADD(plans_what_the_placement_says);
     ADD(kernel_prefers_the_fast_node_in_one_mapping);
+    ADD(interleaving_begins_in_the_fast_tier);
     ADD(runs_on_where_the_kernel_refuses_the_placement);
     ADD(memory_lands_where_it_was_planned);
 #undef ADD
