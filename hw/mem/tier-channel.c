@@ -139,9 +139,9 @@ static void put_name(char *field, const char *name)
 
 /* Requests */
 
-static void request(TierChannel *channel, TierRequest request,
-                    const void *payload, size_t size,
-                    const int *fds, unsigned n_fds)
+static void send_request(TierChannel *channel, TierRequest request,
+                         const void *payload, size_t size,
+                         const int *fds, unsigned n_fds)
 {
     if (channel->pending.length == MAX_PENDING) {
         tier_wire_fail(channel->wire, "it does not answer");
@@ -160,7 +160,7 @@ static void send_hello(TierChannel *channel)
 
     put_name(hello.vm, qemu_get_vm_name());
     put_name(hello.backend, memory_backend_tier_id(channel->tier));
-    request(channel, TIER_MSG_HELLO, &hello, sizeof(hello), NULL, 0);
+    send_request(channel, TIER_MSG_HELLO, &hello, sizeof(hello), NULL, 0);
 }
 
 void tier_channel_send_config(TierChannel *channel)
@@ -183,7 +183,7 @@ void tier_channel_send_config(TierChannel *channel)
         memcpy(config.tier_nodes[i], tier->topology->tiers[i].nodes,
                sizeof(config.tier_nodes[i]));
     }
-    request(channel, TIER_MSG_CONFIG, &config, sizeof(config), NULL, 0);
+    send_request(channel, TIER_MSG_CONFIG, &config, sizeof(config), NULL, 0);
 }
 
 static void send_region(TierChannel *channel)
@@ -201,8 +201,8 @@ static void send_region(TierChannel *channel)
     };
 
     put_name(region.name, memory_backend_tier_id(channel->tier));
-    request(channel, TIER_MSG_REGION_ADD, &region, sizeof(region), fds,
-            channel->uffd >= 0 ? 3 : 2);
+    send_request(channel, TIER_MSG_REGION_ADD, &region, sizeof(region), fds,
+                 channel->uffd >= 0 ? 3 : 2);
 }
 
 static void send_freeze(TierChannel *channel)
@@ -211,7 +211,8 @@ static void send_freeze(TierChannel *channel)
     MemoryRegion *mr = &MEMORY_BACKEND(channel->tier)->mr;
 
     if (channel->daemon.features & TIER_F_FREEZE) {
-        request(channel, TIER_MSG_FREEZE, &freeze, sizeof(freeze), NULL, 0);
+        send_request(channel, TIER_MSG_FREEZE, &freeze, sizeof(freeze), NULL,
+                     0);
     }
     if (channel->uffd >= 0 && migration_in_bg_snapshot()) {
         /* This can't wait for the daemon: the snapshot's own comes next */
@@ -226,7 +227,7 @@ static void send_thaw(TierChannel *channel)
     TierMsgFreeze thaw = {};
 
     if (channel->daemon.features & TIER_F_FREEZE) {
-        request(channel, TIER_MSG_THAW, &thaw, sizeof(thaw), NULL, 0);
+        send_request(channel, TIER_MSG_THAW, &thaw, sizeof(thaw), NULL, 0);
     }
 }
 
@@ -554,8 +555,8 @@ void tier_channel_free(TierChannel *channel)
         return;
     }
     if (channel->daemon.connected) {
-        request(channel, TIER_MSG_REGION_DEL, &region, sizeof(region), NULL,
-                0);
+        send_request(channel, TIER_MSG_REGION_DEL, &region, sizeof(region),
+                     NULL, 0);
     }
     tier_wire_free(channel->wire);
     connection_clear(channel);

@@ -75,6 +75,17 @@ static const struct {
     [TIER_MSG_STATE] = { 0, 0, sizeof(TierMsgState) },
 };
 
+static bool size_ok(const TierMsgHeader *header, bool answer)
+{
+    uint32_t refusal = sizes[header->request].refusal;
+
+    if (!answer) {
+        return header->size == sizes[header->request].own;
+    }
+    return header->size == sizes[header->request].answer ||
+           (refusal && header->size == refusal);
+}
+
 static bool check_header(const TierMsgHeader *header, Error **errp)
 {
     bool answer = header->flags & TIER_MSG_REPLY;
@@ -101,9 +112,7 @@ static bool check_header(const TierMsgHeader *header, Error **errp)
                    header->request);
         return false;
     }
-    if (answer ? header->size != sizes[header->request].answer &&
-                 header->size != sizes[header->request].refusal
-               : header->size != sizes[header->request].own) {
+    if (!size_ok(header, answer)) {
         error_setg(errp, "it sent %s %u with %u bytes, where %u are right",
                    answer ? "an answer to request" : "request",
                    header->request, header->size,

@@ -54,6 +54,8 @@ static const Bad bad[] = {
     { "one byte too much", true,
       { TIER_MSG_STATE, V, sizeof(TierMsgState) + 1 }, 0, 0,
       "265 bytes, where 264" },
+    { "empty answer", true, { TIER_MSG_CONFIG, V | R, 0 }, 0, 0,
+      "with 0 bytes, where 264" },
     { "empty", true, { TIER_MSG_STATS, V, 0 }, 0, 0, "with 0 bytes" },
     { "unknown state", true, { TIER_MSG_STATE, V, sizeof(TierMsgState) },
       sizeof(TierMsgState), 0xff, "a state that is unknown" },
