@@ -179,7 +179,7 @@ void tier_channel_send_config(TierChannel *channel)
     if (!channel->daemon.connected) {
         return;
     }
-    for (int i = 0; i < tier->topology->n_tiers; i++) {
+    for (unsigned i = 0; i < tier->topology->n_tiers; i++) {
         memcpy(config.tier_nodes[i], tier->topology->tiers[i].nodes,
                sizeof(config.tier_nodes[i]));
     }

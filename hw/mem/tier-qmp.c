@@ -97,7 +97,7 @@ static MemoryTierStateList *states_of(uint32_t bits)
     };
     MemoryTierStateList *list = NULL, **tail = &list;
 
-    for (int i = 0; i < ARRAY_SIZE(states); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(states); i++) {
         if (bits & states[i].bit) {
             QAPI_LIST_APPEND(tail, states[i].state);
         }
@@ -117,7 +117,7 @@ static MemoryTierFeatureList *features_of(uint64_t bits)
     };
     MemoryTierFeatureList *list = NULL, **tail = &list;
 
-    for (int i = 0; i < ARRAY_SIZE(features); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
         if (bits & features[i].bit) {
             QAPI_LIST_APPEND(tail, features[i].feature);
         }

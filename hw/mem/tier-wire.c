@@ -187,7 +187,7 @@ static void wire_read(void *opaque, const uint8_t *data, int size)
 
     /* Never more than wire_can_read() said, which does not cross the header */
     if (!wire->open || wire->broken || size <= 0 ||
-        size > wire_missing(wire)) {
+        (size_t)size > wire_missing(wire)) {
         return;
     }
     memcpy((uint8_t *)&wire->in + wire->in_len, data, size);

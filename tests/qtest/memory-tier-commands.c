@@ -150,7 +150,7 @@ static void place_refuses_ranges_that_do_not_exist(void)
     };
     QTestState *qts = start_two_tiers("");
 
-    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
         g_autofree char *arguments = g_strdup_printf("{'id': 'ram', %s}",
                                                      cases[i].arguments);
 

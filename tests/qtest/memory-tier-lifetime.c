@@ -131,7 +131,7 @@ static const char *migration_status(QTestState *qts)
         const char *status = qdict_get_try_str(info, "status") ?: "";
         const char *end = NULL;
 
-        for (int n = 0; n < ARRAY_SIZE(ends); n++) {
+        for (unsigned n = 0; n < ARRAY_SIZE(ends); n++) {
             end = g_str_equal(status, ends[n]) ? ends[n] : end;
         }
         qobject_unref(info);
@@ -358,7 +358,7 @@ static void works_with_the_real_daemon(void)
     g_assert_cmpint(end_daemon(pid, SIGTERM), ==, 0);
     wait_daemon(qts, "connected", false);
     g_assert_cmpint(qtest_readb(qts, 40 * MIB - 1), ==, 0x5a);
-    for (int i = 0; i < ARRAY_SIZE(left); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(left); i++) {
         g_autofree char *path = g_build_filename(peer->dir, left[i], NULL);
 
         unlink(path);

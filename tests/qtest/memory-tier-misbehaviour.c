@@ -84,7 +84,7 @@ static void disconnects_a_daemon_that_sends_nonsense(void)
     int fds = count_fds(qts);
     PeerMsg msg;
 
-    for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         g_test_message("%s", bad[i].name);
         if (!bad[i].greeted) {
             peer_close(peer);
@@ -183,7 +183,7 @@ static void survives_half_a_message(void)
     Peer *peer;
     QTestState *qts = start_connected(&peer, "");
 
-    for (int i = 0; i < ARRAY_SIZE(parts); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
         peer_send(peer, &header, MIN(parts[i], sizeof(header)));
         if (parts[i] > sizeof(header)) {
             peer_send(peer, zeroes, parts[i] - sizeof(header));

@@ -192,7 +192,7 @@ static void refuses_what_properties_do_not_allow(void)
         "-chardev socket,id=tcp,host=127.0.0.1,port=1,reconnect-ms=60000",
         path);
 
-    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
         g_autofree char *arguments = g_strdup_printf(
             "{'qom-type': 'memory-backend-tier', 'id': 'ram', "
             "'size': 67108864, %s}", cases[i].properties);
@@ -294,7 +294,7 @@ static void plans_what_the_placement_says(void)
         { "fast-size=16M,placement=slow-first", 0 },
     };
 
-    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
         QTestState *qts = start_two_tiers(cases[i].options);
         QDict *backend = query_backend(qts);
 
@@ -408,7 +408,7 @@ static void memory_lands_where_it_was_planned(void)
     if (!has_two_nodes()) {
         return;
     }
-    for (int i = 0; i < ARRAY_SIZE(options); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(options); i++) {
         g_autofree char *all = g_strdup_printf(
             "tiers.0=0,tiers.1=1,prealloc=on,%s", options[i]);
         QTestState *qts = start_ram(all);
