@@ -154,13 +154,15 @@ static void run_pattern(void)
 /* pattern=list: visit each page of the list once, whenever the host rings. */
 static void run_list(void)
 {
+    uint32_t end = options.end && options.end < header->pages ? options.end : header->pages;
+
     while (!options.passes || header->passes < options.passes) {
         header->state = GUEST_WAITING;
         while (header->doorbell == header->passes) {
             cpu_relax();
         }
         header->state = GUEST_BUSY;
-        for (uint32_t page = options.offset; page < header->pages; page += options.every) {
+        for (uint32_t page = options.offset; page < end; page += options.every) {
             visit_page(page, &options, &pattern.random);
             header->visits++;
         }

@@ -28,6 +28,7 @@ static const Key keys[] = {
     {"blocks", FIELD(blocks), 0, 1, 100, 25},
     {"every", FIELD(every), 0, 1, GUEST_MAX_PAGES, 7},
     {"offset", FIELD(offset), 0, 0, GUEST_MAX_PAGES, 0},
+    {"end", FIELD(end), 0, 0, GUEST_MAX_PAGES, 0},
     {"passes", FIELD(passes), 0, 0, UINT32_MAX, 0},
     {"seconds", FIELD(seconds), 0, 0, UINT32_MAX, 0},
     {"seed", FIELD(seed), 0, 0, UINT32_MAX, 1},

@@ -33,6 +33,7 @@ typedef struct Options {
     uint32_t zipf;          /* exponent, in hundredths */
     uint32_t blocks;        /* percent of the 2 MiB blocks that have a hot page */
     uint32_t every, offset; /* pattern=list: the pages p with p % every == offset */
+    uint32_t end;           /* of these, those below it; 0: all */
     uint32_t passes;        /* pattern=list: then it is done; 0: never */
     uint32_t seconds;       /* then it is done; 0: never */
     uint32_t seed;

@@ -158,7 +158,7 @@ static void test_list_touches_exactly_the_listed_pages_when_rung(void)
     const GuestParams params = {
         .qemu = qemu,
         .workload = workload,
-        .pattern = "pattern=list mb=1 every=5 offset=3",
+        .pattern = "pattern=list mb=1 every=5 offset=3 end=200",
         .accel = "tcg",
         .backend = "memory-backend-memfd",
         .folder = dir,
@@ -186,7 +186,7 @@ static void test_list_touches_exactly_the_listed_pages_when_rung(void)
     wait_for_passes(guest, wanted);
     g_assert_true(guest_counts(guest, counts, &error));
     for (uint32_t page = 0; page < G_N_ELEMENTS(counts); page++) {
-        g_assert_cmpuint(counts[page], ==, page % 5 == 3 ? wanted : 0);
+        g_assert_cmpuint(counts[page], ==, page % 5 == 3 && page < 200 ? wanted : 0);
     }
 }
 
