@@ -36,7 +36,7 @@
 #define CANDIDATES 16 /* blocks that compete to be armed */
 #define ARM_FAULTS \
     1 /* what arming a block costs the guest at once (its vCPUs are stopped for a moment), in faults */
-#define AGE_WORTH_PER_S 2.0 /* added to a block's worth for each second that it was not armed */
+#define AGE_WORTH_PER_S 8.0 /* added to a block's worth for each second that it was not armed */
 #define AGE_MAX_S 1000.0
 #define SETTLE_NS SECOND /* after arming */
 #define LEARN 0.1        /* weight of one block in what is learned */
