@@ -12,6 +12,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "client/fields.h"
+
 #define READY_S 60      /* for the first touch of all pages, in slow memory of an emulated host */
 
 static GStrv command_line(const GuestParams *params)
@@ -110,6 +112,22 @@ bool guest_counts(const Guest *guest, uint32_t *counts, GError **errp)
     return guest_read(guest, GUEST_COUNTS_ADDR, counts, guest->header.pages * sizeof(*counts), errp);
 }
 
+static void tell_not_ready(const Guest *guest, const char *folder, GError **errp)
+{
+    g_autofree char *path = g_build_filename(folder, "guest.serial", NULL), *said = NULL;
+    g_autoptr(JsonNode) status = qmp_call(guest->qmp, "query-status", NULL, NULL);
+    const char *state = field_string(node_object(status), "status");
+
+    if (!g_file_get_contents(path, &said, NULL, NULL)) {
+        said = g_strdup("nothing");
+    }
+    g_set_error(errp, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                "the guest was not at work %d s after its start: its header's magic is 0x%x, its state %u; QEMU says '%s' "
+                "and has used %.1f s of CPU; the guest said: %s",
+                READY_S, guest->header.magic, guest->header.state, state ? state : "nothing",
+                (double)process_cpu_ns(guest->process->pid) / 1e9, said);
+}
+
 /* Wait until the guest says of itself that it is at work. */
 static bool wait_ready(Guest *guest, const char *folder, GError **errp)
 {
@@ -125,9 +143,7 @@ static bool wait_ready(Guest *guest, const char *folder, GError **errp)
             break;
         }
         if (g_get_monotonic_time() > until) {
-            g_set_error(errp, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                        "the guest was not at work %d s after its start; see %s/guest.serial", READY_S,
-                        folder);
+            tell_not_ready(guest, folder, errp);
             return false;
         }
         g_usleep(50 * 1000);
