@@ -3,9 +3,10 @@
 #
 # Bash completion of tierctl: subcommands, their options, and the names of VMs as the daemon tells them.
 
-# The names of all VMs; nothing when the daemon can't be asked.
+# The names of all VMs; nothing when the daemon can't be asked. compgen expands what it is given as the shell does, so only
+# names that mean nothing to a shell pass.
 _tierctl_vms() {
-    tierctl "$@" list --json 2>/dev/null | tr -d '\n' | grep -o '"name" *: *"[^"]*"' | cut -d '"' -f 4 | sort -u
+    tierctl "$@" list --json 2>/dev/null | tr -d '\n' | grep -o '"name" *: *"[^"]*"' | cut -d '"' -f 4 | grep -x '[[:alnum:]_.:@+-]*' | sort -u
 }
 
 _tierctl() {
