@@ -134,16 +134,21 @@ static bool is_shown(const Bed *bed, const char *text)
            strstr(output, text);
 }
 
-/* Node @node is full when @backend's guest is to move there; once there is room, it moves. */
+/*
+ * Node @node is full when @backend's guest is to move there; once there is room, it moves. The kernel's reserve is made as
+ * small as this host is, else the guest would find room in it.
+ */
 static void full_node(unsigned node, const char *backend, const char *fast_size)
 {
     g_autofree char *arguments = g_strdup_printf("{\"id\": \"ram\", \"mode\": \"on\", \"fast-size\": %s}", fast_size);
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonNode) set = NULL;
+    g_autoptr(Setting) reserve = setting_new("/proc/sys/vm/min_free_kbytes", "2048", NULL);
     g_autoptr(Hog) hog = hog_new(node);
     g_auto(Bed) bed = {0};
     uint64_t moved;
 
+    EXPECT(reserve, "the kernel's reserve could not be changed");
     EXPECT_OK(bed_start(&bed, CONFIG, BURST(15), 28, backend, &error), error);
     EXPECT_OK(hog_hold(hog, 0, 0, &error), error);
     set = qmp_call(bed.guest->qmp, "memory-tier-set", arguments, &error);

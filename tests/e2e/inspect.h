@@ -34,9 +34,8 @@ int inspect_kdamonds(void);
 uint64_t inspect_visits(const Guest *guest);
 /*
  * Wait, at most @seconds, until the guest is idle, and look whether its memory is whole. Its counts of visits, one for
- * each page, add up to the total that it keeps besides, else a write was lost. Each page of its working area holds what it
- * alone can hold: its number, doubled by some visits, in the first word, else zeros. False with an error that tells what does
- * not fit.
+ * each page, add up to the total that it keeps besides, else a write was lost. Each page of its working area begins with what it
+ * alone can begin with: its number, doubled by some of the visits. False with an error that tells what does not fit.
  */
 bool inspect_integrity(const Guest *guest, unsigned seconds, GError **errp);
 
