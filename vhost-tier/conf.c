@@ -51,8 +51,8 @@ static const Key keys[] = {
      "10 to 600000, and no less than damon-sample-ms"},
     {"sources", "damon-max-regions", KEY_NUMBER, AT(damon_max_regions), "1000", 10, 100000, "10 to 100000"},
     {"policy", "touch-accesses", KEY_NUMBER, AT(touch_accesses), "16", 1, 65536, "1 to 65536"},
-    {"policy", "heat-half-life-s", KEY_REAL, AT(heat_half_life_s), "30", 0.1, 86400, "0.1 to 86400"},
-    {"policy", "heat-life-s", KEY_REAL, AT(heat_life_s), "60", 0.1, 86400, "0.1 to 86400"},
+    {"policy", "heat-half-life-s", KEY_REAL, AT(heat_half_life_s), "30", 0.25, 86400, "0.25 to 86400"},
+    {"policy", "heat-life-s", KEY_REAL, AT(heat_life_s), "60", 0.25, 86400, "0.25 to 86400"},
 };
 
 GQuark config_error_quark(void)

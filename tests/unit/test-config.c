@@ -105,6 +105,8 @@ static const BadConfig bad_configs[] = {
      {"overhead-share=2", "0.0001 to 0.5"}},
     {"share-nan", "[sources]\noverhead-share=nan\n", CONFIG_ERROR_VALUE, {"overhead-share=nan"}},
     {"reserve", "[host]\nreserve=95%\n", CONFIG_ERROR_VALUE, {"reserve=95%"}},
+    {"half-life-below", "[policy]\nheat-half-life-s=0.2\n", CONFIG_ERROR_VALUE, {"heat-half-life-s=0.2", "0.25 to 86400"}},
+    {"life-below", "[policy]\nheat-life-s=0.2\n", CONFIG_ERROR_VALUE, {"heat-life-s=0.2", "0.25 to 86400"}},
     {"empty-list-item", "[host]\ntiers=0;;1\n", CONFIG_ERROR_VALUE, {"tiers=0;;1", "node lists"}},
     {"empty-list", "[host]\ntiers=\n", CONFIG_ERROR_VALUE, {"tiers="}},
     {"latency", "[costs]\nlatency-ns=100;slow\n", CONFIG_ERROR_VALUE, {"latency-ns=slow"}},
@@ -151,6 +153,26 @@ static void sizes_have_units_of_1024(void)
     g_assert_false(config_parse_size("18446744073709551616", &bytes));
 }
 
+/* What the file allows at either end, the policy takes: else a VM would be refused for what no error of ours named. */
+static void the_policy_takes_the_shortest_and_the_longest_times(void)
+{
+    static const char *const times[] = {"0.25", "86400"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(times); i++) {
+        g_autofree char *text =
+            g_strdup_printf("[policy]\nheat-half-life-s=%s\nheat-life-s=%s\n", times[i], times[i]);
+        g_autoptr(GError) err = NULL;
+        g_autoptr(Config) config = parse(text, &err);
+        PolicyConfig policy = {.n_tiers = 1, .costs = {.latency_ns = {100}, .move_4k_ns = 1, .move_2m_ns = 1}};
+
+        g_assert_no_error(err);
+        policy.heat_half_life_ns = (uint64_t)(config->heat_half_life_s * 1e9);
+        policy.heat_life_ns = (uint64_t)(config->heat_life_s * 1e9);
+        g_assert_true(policy_config_check(&policy, &err));
+        g_assert_no_error(err);
+    }
+}
+
 static void the_example_is_right(void)
 {
     g_autofree char *path =
@@ -187,6 +209,8 @@ int main(int argc, char **argv)
         g_test_add_data_func(path, &bad_configs[i], says_what_is_wrong_and_what_is_allowed);
     }
     g_test_add_func("/config/sizes_have_units_of_1024", sizes_have_units_of_1024);
+    g_test_add_func("/config/the_policy_takes_the_shortest_and_the_longest_times",
+                    the_policy_takes_the_shortest_and_the_longest_times);
     g_test_add_func("/config/the_example_is_right", the_example_is_right);
     return g_test_run();
 }
