@@ -83,13 +83,19 @@ bool call_number(const Call *call, const char *name, uint64_t *number)
     return true;
 }
 
-static void client_send(Client *client, JsonObject *object)
+/* Queue @object as a line; false, and nothing is queued, when it would be too long. */
+static bool client_send(Client *client, JsonObject *object)
 {
     g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
     g_autofree char *text = json_to_string(node, FALSE);
+    const size_t len = strlen(text);
 
-    g_byte_array_append(client->out, (const guint8 *)text, (guint)strlen(text));
+    if (len >= CONTROL_MAX_ANSWER) {
+        return false;
+    }
+    g_byte_array_append(client->out, (const guint8 *)text, (guint)len);
     g_byte_array_append(client->out, (const guint8 *)"\n", 1);
+    return true;
 }
 
 /* Send {@key: @value} as the answer and go on with the client's next request. */
@@ -105,9 +111,13 @@ static void call_answer(Call *call, const char *key, JsonNode *value)
     if (call->id) {
         json_object_set_member(answer, "id", json_node_copy(call->id));
     }
+    if (!client_send(client, answer)) {
+        call_error(call, "GenericError", "the answer would have more than %u bytes; ask for less at a time",
+                   CONTROL_MAX_ANSWER);
+        return;
+    }
     call->client = NULL;
     client->call = NULL;
-    client_send(client, answer);
     client_next(client);
     call_unref(call);
 }

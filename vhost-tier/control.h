@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONTROL_MAX_LINE    65536u
+#define CONTROL_MAX_LINE    65536u      /* bytes of a request */
+#define CONTROL_MAX_ANSWER  (16u << 20) /* bytes of an answer: as many VMs as there can be, listed */
 #define CONTROL_MAX_CLIENTS 64
 #define CONTROL_MAX_ARGS    8
 #define CONTROL_TIMEOUT_S   5           /* a command that has not answered by then has failed */

@@ -176,7 +176,7 @@ static void refuses_who_does_not_greet_as_vhost_tier(void)
 
 static void refuses_answers_that_break_the_protocol(void)
 {
-    g_autofree char *spaces = g_strnfill(CLIENT_MAX_LINE, ' ');
+    g_autofree char *spaces = g_strnfill(CLIENT_MAX_ANSWER, ' ');
     g_autofree char *too_long = g_strconcat(spaces, "\n", NULL);
     g_autofree char *brackets = g_strnfill(60000, '[');
     g_autofree char *too_deep = g_strconcat("{\"return\": ", brackets, "\n", NULL);
@@ -185,7 +185,7 @@ static void refuses_answers_that_break_the_protocol(void)
     } cases[] = {
         {"", "hung up"},
         {"{\"return\": {}", "hung up"},
-        {too_long, "longer than 64 KiB"},
+        {too_long, "longer than 16 MiB"},
         {too_deep, "nested too deeply"},
         {"hello\n", "vhost-tier does"},
         {"[1]\n", "no JSON object"},
@@ -206,6 +206,21 @@ static void refuses_answers_that_break_the_protocol(void)
         g_assert_error(error, CLIENT_ERROR, CLIENT_ERROR_PROTOCOL);
         g_assert_nonnull(strstr(error->message, cases[i].reason));
     }
+}
+
+static void takes_an_answer_of_many_vms(void)
+{
+    g_autofree char *name = g_strnfill(CLIENT_MAX_ANSWER / 2, 'x');
+    g_autofree char *answer = g_strdup_printf("[\"%s\", \"end\"]", name);
+    const FakeReply replies[] = {{"x", .answer = answer}, {0}};
+    g_autoptr(FakeControl) fake = fake_control_new(NULL, replies);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Client) client = client_connect(fake_control_socket(fake), NULL);
+    g_autoptr(JsonNode) got = client_call(client, "x", NULL, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(elements(node_array(got)), ==, 2);
+    g_assert_cmpstr(element_string(node_array(got), 1), ==, "end");
 }
 
 static void takes_brackets_in_strings_for_what_they_are(void)
@@ -277,6 +292,7 @@ int main(int argc, char **argv)
     ADD(refuses_a_path_that_no_socket_can_have);
     ADD(refuses_who_does_not_greet_as_vhost_tier);
     ADD(refuses_answers_that_break_the_protocol);
+    ADD(takes_an_answer_of_many_vms);
     ADD(takes_brackets_in_strings_for_what_they_are);
     ADD(gives_up_on_a_daemon_that_does_not_answer);
     ADD(reads_fields_of_the_wrong_type_as_absent);

@@ -52,11 +52,19 @@ static void large(Call *call, void *opaque)
     call_return(call, node);
 }
 
+static void endless(Call *call, void *opaque)
+{
+    g_autofree char *text = g_strnfill(CONTROL_MAX_ANSWER, 'x');
+
+    call_return(call, json_node_init_string(json_node_alloc(), text));
+}
+
 static const ControlCommand test_commands[] = {
     { "echo", { { "text", CONTROL_STRING, true }, { "number", CONTROL_NUMBER, false } }, echo },
     { "fails", { { NULL } }, fails },
     { "later", { { NULL } }, later },
     { "large", { { NULL } }, large },
+    { "endless", { { NULL } }, endless },
     { NULL },
 };
 
@@ -322,6 +330,12 @@ static void a_stale_socket_is_taken_over_and_a_served_one_is_not(Fixture *f, gco
     g_assert_nonnull(strstr(err->message, "at most 107 bytes, this has 200"));
 }
 
+static void an_answer_that_no_client_would_take_is_told_as_an_error(Fixture *f, gconstpointer data)
+{
+    assert_answer(f->client, "{\"execute\":\"endless\",\"id\":3}", "more than 16777216 bytes");
+    assert_answer(f->client, "{\"execute\":\"fails\"}", "NotFound");
+}
+
 #define ADD(func) g_test_add("/control/" #func, Fixture, NULL, set_up, func, tear_down)
 
 int main(int argc, char **argv)
@@ -342,6 +356,7 @@ int main(int argc, char **argv)
     ADD(a_client_may_leave_while_its_command_runs);
     ADD(a_client_that_does_not_read_holds_up_nobody);
     ADD(too_many_clients_are_turned_away);
+    ADD(an_answer_that_no_client_would_take_is_told_as_an_error);
     ADD(a_stale_socket_is_taken_over_and_a_served_one_is_not);
     return g_test_run();
 }

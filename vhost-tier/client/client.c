@@ -92,12 +92,15 @@ static bool send_line(Client *client, const char *line, size_t length, gint64 un
 /* Take the next line, without its newline, as a string of the caller's. */
 static char *receive_line(Client *client, gint64 until, GError **errp)
 {
+    guint searched = 0;
+
     for (;;) {
-        const guint8 *end =
-            client->input->len > 0 ? memchr(client->input->data, '\n', client->input->len) : NULL;
-        guint8 buffer[4096];
+        const guint8 *end = client->input->len > searched
+            ? memchr(client->input->data + searched, '\n', client->input->len - searched) : NULL;
+        guint8 buffer[65536];
         ssize_t n;
 
+        searched = client->input->len;
         if (end) {
             size_t length = (size_t)(end - client->input->data);
             char *line = g_strndup((const char *)client->input->data, length);
@@ -110,14 +113,14 @@ static char *receive_line(Client *client, gint64 until, GError **errp)
             g_byte_array_remove_range(client->input, 0, (guint)length + 1);
             return line;
         }
-        if (client->input->len >= CLIENT_MAX_LINE) {
-            broken(client, "a line longer than 64 KiB", errp);
+        if (client->input->len >= CLIENT_MAX_ANSWER) {
+            broken(client, "a line longer than 16 MiB", errp);
             return NULL;
         }
         if (!wait_for(client, POLLIN, until, errp)) {
             return NULL;
         }
-        n = recv(client->fd, buffer, MIN(sizeof(buffer), CLIENT_MAX_LINE - client->input->len), MSG_DONTWAIT);
+        n = recv(client->fd, buffer, MIN(sizeof(buffer), CLIENT_MAX_ANSWER - client->input->len), MSG_DONTWAIT);
         if (n > 0) {
             g_byte_array_append(client->input, buffer, (guint)n);
         } else if (n == 0) {

@@ -12,7 +12,8 @@
 #include <json-glib/json-glib.h>
 
 #define CLIENT_DEFAULT_SOCKET "/run/vhost-tier/control.sock"
-#define CLIENT_MAX_LINE       65536     /* bytes of a line, both ways, its newline included */
+#define CLIENT_MAX_LINE       65536     /* bytes of a request, its newline included */
+#define CLIENT_MAX_ANSWER     (16 << 20) /* bytes of an answer, its newline included */
 #define CLIENT_MAX_DEPTH      32        /* nesting of an answer */
 #define CLIENT_TIMEOUT_MS     5000      /* for the connection, and for each request with its answer */
 
