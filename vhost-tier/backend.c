@@ -37,13 +37,24 @@ static void unwatch(GSource **source)
     }
 }
 
-static void backend_close(Backend *backend, const char *why)
+/* @level: a warning, unless the end is QEMU's own wish. */
+static void backend_close(Backend *backend, GLogLevelFlags level, const char *why)
 {
     if (backend->closing) {
         return;
     }
     backend->closing = true;
-    vm_log(backend->vm, G_LOG_LEVEL_WARNING, "the channel to process %d ends: %s", (int)backend->peer.pid, why);
+    vm_log(backend->vm, level, "the channel to process %d ends: %s", (int)backend->peer.pid, why);
+}
+
+/* The socket failed with @error. QEMU closing it shows as one of several, by what was on its way then. */
+static void socket_failed(Backend *backend, int error)
+{
+    if (error == EPIPE || error == ECONNRESET) {
+        backend_close(backend, G_LOG_LEVEL_MESSAGE, "closed by QEMU");
+    } else {
+        backend_close(backend, G_LOG_LEVEL_WARNING, g_strerror(error));
+    }
 }
 
 /* Write what waits; true when the connection still lives. */
@@ -55,8 +66,12 @@ static bool flush(Backend *backend)
         if (n < 0 && errno == EINTR) {
             continue;
         }
+        if (n < 0 && errno == EAGAIN) {
+            return true;
+        }
         if (n < 0) {
-            return errno == EAGAIN;
+            socket_failed(backend, errno);
+            return false;
         }
         g_byte_array_remove_range(backend->queue, 0, (guint)n);
     }
@@ -68,7 +83,6 @@ static gboolean on_writable(int fd, GIOCondition condition, void *opaque)
     Backend *backend = opaque;
 
     if (!flush(backend)) {
-        backend_close(backend, "QEMU does not take what is sent");
         vm_backend_gone(backend->vm, backend);
         return G_SOURCE_REMOVE;
     }
@@ -90,9 +104,11 @@ static void queue_message(Backend *backend, uint32_t request, uint32_t flags, co
     }
     g_byte_array_append(backend->queue, (const uint8_t *)&header, sizeof(header));
     g_byte_array_append(backend->queue, payload, size);
-    if (!flush(backend) || backend->queue->len > QUEUE_HARD_BYTES) {
+    if (flush(backend) && backend->queue->len > QUEUE_HARD_BYTES) {
+        backend_close(backend, G_LOG_LEVEL_WARNING, "QEMU does not read what is sent to it");
+    }
+    if (backend->closing) {
         /* Whoever called may be using the backend; the reader sees the end of the socket and cleans up. */
-        backend_close(backend, "QEMU does not read what is sent to it");
         shutdown(backend->sock, SHUT_RDWR);
         return;
     }
@@ -312,14 +328,14 @@ static bool receive(Backend *backend)
         return false;
     }
     if (n <= 0) {
-        backend_close(backend, n == 0 ? "closed by QEMU" : g_strerror(errno));
+        socket_failed(backend, n == 0 ? EPIPE : errno);
         return false;
     }
     n_fds = fds_of(&msg, fds, G_N_ELEMENTS(fds));
     verdict = channel_received(&backend->channel, (size_t)n, fds, n_fds, &backend_ops, backend, &err);
     if (verdict != CHANNEL_MALFORMED && msg.msg_flags & MSG_CTRUNC) {
         backend_close(
-            backend,
+            backend, G_LOG_LEVEL_WARNING,
             "malformed message: more descriptors than any message takes, or than this daemon can open");
         return false;
     }
@@ -338,7 +354,7 @@ static bool receive(Backend *backend)
         return true;
     case CHANNEL_MALFORMED:
         queue_status(backend, backend->channel.request, err);
-        backend_close(backend, err->message);
+        backend_close(backend, G_LOG_LEVEL_WARNING, err->message);
         return false;
     }
     g_assert_not_reached();
@@ -364,7 +380,7 @@ static gboolean on_process_ended(int fd, GIOCondition condition, void *opaque)
 {
     Backend *backend = opaque;
 
-    backend_close(backend, "the process has ended");
+    backend_close(backend, G_LOG_LEVEL_MESSAGE, "the process has ended");
     vm_backend_gone(backend->vm, backend);
     return G_SOURCE_REMOVE;
 }
