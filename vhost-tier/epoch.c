@@ -307,6 +307,7 @@ static void epoch(Vm *vm, uint64_t now_ns)
         }
     }
     count_pages_per_s(vm, now_ns);
+    report_interference(vm);
     report_publish(vm);
     report_stats(vm);
 }

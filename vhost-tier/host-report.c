@@ -81,37 +81,28 @@ static JsonArray *sources_json(const Facts *facts)
     return list;
 }
 
-static void add_interference(JsonArray *list, GPtrArray *found, const char *vm)
+/* Move what @from lists to the end of @to; takes @from. */
+static void append_list(JsonArray *to, JsonArray *from)
 {
-    for (guint i = 0; i < found->len; i++) {
-        const Interference *item = g_ptr_array_index(found, i);
-        g_autofree char *what = vm ? g_strdup_printf("VM '%s': %s", vm, item->what) : g_strdup(item->what);
-        JsonObject *entry = json_object_new();
-
-        json_object_set_string_member(entry, "what", what);
-        json_object_set_string_member(entry, "remedy", item->remedy);
-        json_array_add_object_element(list, entry);
+    for (guint i = 0; i < json_array_get_length(from); i++) {
+        json_array_add_element(to, json_array_dup_element(from, i));
     }
+    json_array_unref(from);
 }
 
-/* What else moves memory of VMs, or forbids it: looked at afresh each time, since anybody may change it. */
-static JsonArray *interference_json(Host *host)
+/* What else moves memory of VMs, or forbids it: of the host looked at afresh, since anybody may change it. */
+static JsonArray *all_interference(Host *host)
 {
     g_autoptr(GPtrArray) of_host = interference_of_host("/sys", "/proc");
     g_autoptr(GPtrArray) vms = host_vms(host);
-    JsonArray *list = json_array_new();
+    JsonArray *list = interference_json(of_host, NULL);
 
-    add_interference(list, of_host, NULL);
     for (guint i = 0; i < vms->len; i++) {
         Vm *vm = g_ptr_array_index(vms, i);
         g_autoptr(Snapshot) snapshot = vm_snapshot(vm);
+        g_autofree char *prefix = g_strdup_printf("VM '%s': ", vm_name(vm));
 
-        if (snapshot->connected) {
-            g_autoptr(GPtrArray) found =
-                interference_of_process("/proc", host_facts(host)->topology, snapshot->pid);
-
-            add_interference(list, found, vm_name(vm));
-        }
+        append_list(list, interference_json(snapshot->interference, prefix));
     }
     return list;
 }
@@ -155,6 +146,6 @@ JsonObject *host_report(Host *host)
     json_object_set_string_member(report, "tiers_origin", facts->topology->origin);
     json_object_set_array_member(report, "sources", sources_json(facts));
     json_object_set_object_member(report, "costs", costs_json(facts));
-    json_object_set_array_member(report, "interference", interference_json(host));
+    json_object_set_array_member(report, "interference", all_interference(host));
     return report;
 }

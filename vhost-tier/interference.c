@@ -157,3 +157,18 @@ GPtrArray *interference_of_process(const char *proc, const Topology *topology, p
     }
     return list;
 }
+
+bool interference_same(const GPtrArray *a, const GPtrArray *b)
+{
+    if (a->len != b->len) {
+        return false;
+    }
+    for (guint i = 0; i < a->len; i++) {
+        const Interference *one = g_ptr_array_index(a, i), *other = g_ptr_array_index(b, i);
+
+        if (strcmp(one->what, other->what) != 0) {
+            return false;
+        }
+    }
+    return true;
+}

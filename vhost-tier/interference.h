@@ -6,6 +6,7 @@
 #define VHOST_TIER_INTERFERENCE_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "topology.h"
@@ -23,5 +24,8 @@ GPtrArray *interference_of_host(const char *sysfs, const char *proc);
 
 /* Of one process: nodes of the tiers that its cpuset does not allow. */
 GPtrArray *interference_of_process(const char *proc, const Topology *topology, pid_t pid);
+
+/* Whether both lists say the same. */
+bool interference_same(const GPtrArray *a, const GPtrArray *b);
 
 #endif /* VHOST_TIER_INTERFERENCE_H */

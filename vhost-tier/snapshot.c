@@ -39,6 +39,7 @@ static void snapshot_clear(void *data)
     }
     g_array_unref(snapshot->sources);
     g_array_unref(snapshot->regions);
+    g_clear_pointer(&snapshot->interference, g_ptr_array_unref);
     g_free(snapshot->state_reason);
     g_free(snapshot->trace);
 }
@@ -169,6 +170,22 @@ static JsonArray *regions_json(const Snapshot *snapshot)
     return list;
 }
 
+JsonArray *interference_json(const GPtrArray *interference, const char *prefix)
+{
+    JsonArray *list = json_array_new();
+
+    for (guint i = 0; interference && i < interference->len; i++) {
+        const Interference *item = g_ptr_array_index(interference, i);
+        g_autofree char *what = g_strconcat(prefix ? prefix : "", item->what, NULL);
+        JsonObject *entry = json_object_new();
+
+        json_object_set_string_member(entry, "what", what);
+        json_object_set_string_member(entry, "remedy", item->remedy);
+        json_array_add_object_element(list, entry);
+    }
+    return list;
+}
+
 static void set_reason(JsonObject *vm, const Snapshot *snapshot, uint64_t now_ns)
 {
     const uint64_t age_s = (now_ns - snapshot->made_ns) / G_GUINT64_CONSTANT(1000000000);
@@ -208,6 +225,7 @@ JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char
     set_number(vm, "margin", snapshot->planned ? snapshot->stats.margin : NAN);
     set_number(vm, "threshold_per_s", snapshot->planned ? snapshot->stats.threshold_per_s : NAN);
     json_object_set_array_member(vm, "sources", sources_json(snapshot));
+    json_object_set_array_member(vm, "interference", interference_json(snapshot->interference, NULL));
     if (regions) {
         json_object_set_array_member(vm, "regions", regions_json(snapshot));
     }

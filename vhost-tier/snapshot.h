@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "core/policy.h"
+#include "interference.h"
 #include "movers/numa.h"
 #include "tier-channel.h"
 
@@ -49,6 +50,7 @@ typedef struct Snapshot {
     double pages_per_s;         /* moved in the last epoch */
     GArray *sources;            /* of SnapshotSource */
     GArray *regions;            /* of SnapshotRegion */
+    GPtrArray *interference;    /* of Interference (interference.h), of its process; never changed; or NULL */
     char *trace;                /* file, while one is recorded; or NULL */
 } Snapshot;
 
@@ -57,6 +59,9 @@ Snapshot *snapshot_new(void);
 Snapshot *snapshot_ref(Snapshot *snapshot);
 void snapshot_unref(Snapshot *snapshot);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Snapshot, snapshot_unref)
+
+/* [{what, remedy}] as the control socket has it; @prefix, or NULL, begins each 'what'. The caller owns it. */
+JsonArray *interference_json(const GPtrArray *interference, const char *prefix);
 
 /*
  * What 'query-vm' returns (docs/control.md); with @regions false, what 'query-vms' lists. A connected VM

@@ -105,8 +105,8 @@ struct Vm {
     TraceWriter *trace;
     int trace_fd;
     char *trace_file;
-    char *state_reason;
     uint32_t state;
+    GPtrArray *interference;    /* of QEMU's process, as last looked at; NULL: not yet. Shared with snapshots */
     uint64_t logged_since_ns;
     unsigned logged;            /* lines since then */
     double watch_tokens;        /* how many regions may be watched anew: tracking.c */
@@ -175,6 +175,8 @@ void epoch_kick(Vm *vm);
 void epoch_forget_moves(Vm *vm);
 
 /* --- vm-report.c --- */
+/* Look what keeps pages of QEMU's process from moving, and log it where that has changed. */
+void report_interference(Vm *vm);
 /*
  * Works out the state, makes a snapshot and leaves it for vm_snapshot(); tells QEMU of the state where
  * it changed.

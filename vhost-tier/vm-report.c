@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "interference.h"
 #include "vm-impl.h"
 
 static void reason_add(GString *reason, const char *text)
@@ -116,6 +117,30 @@ static void add_tiers(const Vm *vm, Snapshot *snapshot)
     }
 }
 
+void report_interference(Vm *vm)
+{
+    g_autoptr(GPtrArray) found = NULL;
+
+    if (!vm->topology || vm->backends->len == 0) {
+        return;
+    }
+    found = interference_of_process("/proc", vm->topology,
+                                    ((const Backend *)g_ptr_array_index(vm->backends, 0))->peer.pid);
+    if (vm->interference ? interference_same(vm->interference, found) : found->len == 0) {
+        return;
+    }
+    for (guint i = 0; i < found->len; i++) {
+        const Interference *item = g_ptr_array_index(found, i);
+
+        vm_log(vm, G_LOG_LEVEL_WARNING, "%s; %s", item->what, item->remedy);
+    }
+    if (found->len == 0) {
+        vm_log(vm, G_LOG_LEVEL_MESSAGE, "nothing keeps its pages from moving any more");
+    }
+    g_clear_pointer(&vm->interference, g_ptr_array_unref);
+    vm->interference = g_steal_pointer(&found);
+}
+
 void report_publish(Vm *vm)
 {
     g_autoptr(GString) reason = g_string_new(NULL);
@@ -136,6 +161,7 @@ void report_publish(Vm *vm)
     snapshot->weight = vm->weight;
     snapshot->budget = vm->budget_bytes;
     snapshot->trace = g_strdup(vm->trace_file);
+    snapshot->interference = vm->interference ? g_ptr_array_ref(vm->interference) : NULL;
     add_tiers(vm, snapshot);
     add_sources(vm, snapshot);
     add_regions(vm, snapshot);

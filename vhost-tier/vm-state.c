@@ -224,6 +224,7 @@ void vm_backend_gone(Vm *vm, Backend *backend)
         vm_trace_free(vm_trace_end(vm, NULL));
         g_clear_pointer(&vm->policy, policy_free);
         g_clear_pointer(&vm->topology, topology_free);
+        g_clear_pointer(&vm->interference, g_ptr_array_unref);
         vm->has_budget = false;
         vm->budget_bytes = 0;
         vm->throttled = vm->thrashing = false;

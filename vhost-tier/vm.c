@@ -361,7 +361,7 @@ void vm_free(Vm *vm)
     g_free(vm->trackers);
     snapshot_unref(vm->latest);
     g_mutex_clear(&vm->lock);
-    g_free(vm->state_reason);
+    g_clear_pointer(&vm->interference, g_ptr_array_unref);
     g_free(vm->run.moves);
     g_free(vm->name);
     g_free(vm->socket);

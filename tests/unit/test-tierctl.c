@@ -16,8 +16,10 @@
     "\"tiers\": [{\"nodes\": \"0\", \"resident_bytes\": 268435456}, {\"nodes\": \"1\", \"resident_bytes\": 805306368}], "       \
     "\"absent_bytes\": 0, \"hit_ratio\": 0.912, \"ideal_hit_ratio\": null, \"moves\": {\"asked\": 10, \"applied\": 7, "         \
     "\"failed\": {\"node full\": 3, \"busy\": 0}, \"promoted_bytes\": 28672, \"demoted_bytes\": 0, \"undone_share\": 0.01, "    \
-    "\"pages_per_s\": 3.5}, \"sources\": [{\"name\": \"rwp\", \"active\": true, \"overhead_share\": 0.004}, "                   \
-    "{\"name\": \"damon\", \"active\": false, \"problem\": \"no kernel support\"}]}"
+    "\"pages_per_s\": 3.5}, \"sources\": [{\"name\": \"rwp\", \"active\": true, \"reports\": 1, \"overhead_share\": 0.004}, " \
+    "{\"name\": \"damon\", \"active\": false, \"problem\": \"no kernel support\"}], "                                       \
+    "\"interference\": [{\"what\": \"its cpuset is small\", \"remedy\": \"widen it\"}], "                                 \
+    "\"regions\": [{\"id\": 1, \"name\": \"ram\", \"size\": 4096, \"granule\": 4096, \"hva\": 4096}]}"
 
 static const FakeReply replies[] = {
     {"query-vms", .answer = "[" VM("web1", "") ", " VM("db\\u001b[31m2", "\"throttled\", \"thrashing\"") "]"},
@@ -111,6 +113,21 @@ static void shows_why_pages_were_not_moved_and_sources_do_not_work(void)
     assert_holds(run.out, "no kernel support");
     g_assert_null(strstr(run.out, "not moved: busy"));
     assert_holds(run.asked, "\"arguments\":{\"name\":\"web1\"}");
+}
+
+static void shows_counts_and_ids_as_whole_numbers(void)
+{
+    g_auto(Run) run = tierctl("show web1");
+
+    g_assert_true(g_regex_match_simple("\n +1  ram ", run.out, 0, 0));
+    g_assert_true(g_regex_match_simple("\n +rwp +yes +1 ", run.out, 0, 0));
+}
+
+static void shows_what_interferes_with_a_vm(void)
+{
+    g_auto(Run) run = tierctl("show web1");
+
+    assert_holds(run.out, "warning: its cpuset is small; widen it");
 }
 
 static void shows_the_host_and_what_interferes(void)
@@ -322,6 +339,8 @@ int main(int argc, char **argv)
     ADD(lists_vms_in_aligned_columns);
     ADD(lets_no_control_character_through);
     ADD(shows_why_pages_were_not_moved_and_sources_do_not_work);
+    ADD(shows_counts_and_ids_as_whole_numbers);
+    ADD(shows_what_interferes_with_a_vm);
     ADD(shows_the_host_and_what_interferes);
     ADD(top_prints_once_without_a_terminal);
     ADD(prints_the_daemons_object_as_json);

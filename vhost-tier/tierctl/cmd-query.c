@@ -165,7 +165,7 @@ static void show_sources(GString *out, JsonObject *vm)
 
         table_take(table, view_string(source, "name"));
         table_take(table, g_strdup(field_bool(source, "active") ? "yes" : "no"));
-        table_take(table, text_number(field_number(source, "reports")));
+        table_take(table, g_strdup_printf("%" G_GUINT64_FORMAT, field_uint(source, "reports", 0)));
         table_take(table, text_share(field_number(source, "overhead_share")));
         table_take(table, view_string(source, "problem"));
     }
@@ -195,6 +195,19 @@ static void show_regions(GString *out, JsonObject *vm)
     append_table(out, table);
 }
 
+/* What else is at work on the memory, of the host or of a VM. */
+static void show_interference(GString *out, JsonObject *object)
+{
+    JsonArray *others = field_array(object, "interference");
+
+    for (guint i = 0; i < elements(others); i++) {
+        g_autofree char *what = view_string(element_object(others, i), "what");
+        g_autofree char *remedy = view_string(element_object(others, i), "remedy");
+
+        g_string_append_printf(out, "warning: %s; %s\n", what, remedy);
+    }
+}
+
 static char *format_vm(JsonNode *answer)
 {
     JsonObject *vm = node_object(answer);
@@ -206,6 +219,7 @@ static char *format_vm(JsonNode *answer)
     show_results(out, vm);
     show_sources(out, vm);
     show_regions(out, vm);
+    show_interference(out, vm);
     return g_string_free(out, FALSE);
 }
 
@@ -266,18 +280,6 @@ static void host_costs(GString *out, JsonObject *host)
                                               field_bool(costs, "measured") ? "measured" : "assumed"));
 }
 
-static void host_interference(GString *out, JsonObject *host)
-{
-    JsonArray *others = field_array(host, "interference");
-
-    for (guint i = 0; i < elements(others); i++) {
-        g_autofree char *what = view_string(element_object(others, i), "what");
-        g_autofree char *remedy = view_string(element_object(others, i), "remedy");
-
-        g_string_append_printf(out, "warning: %s; %s\n", what, remedy);
-    }
-}
-
 static char *format_host(JsonNode *answer)
 {
     JsonObject *host = node_object(answer);
@@ -291,7 +293,7 @@ static char *format_host(JsonNode *answer)
     host_costs(out, host);
     host_tiers(out, host);
     host_sources(out, host);
-    host_interference(out, host);
+    show_interference(out, host);
     return g_string_free(out, FALSE);
 }
 
