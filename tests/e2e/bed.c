@@ -12,9 +12,9 @@
 #include "client/fields.h"
 
 #define CONFIG_FOLDER "/etc/vhost-tier"
-#define CONFIG_FILE   CONFIG_FOLDER "/vhost-tier.conf"
-#define LOG_LINES     25
-#define WAIT_STEP_US  50000
+#define CONFIG_FILE CONFIG_FOLDER "/vhost-tier.conf"
+#define LOG_LINES 25
+#define WAIT_STEP_US 50000
 
 /* The bed's folder: one for each test of a program. */
 static void make_folder(Bed *bed)
@@ -49,25 +49,29 @@ int bed_daemon_end(Bed *bed, int signal)
     return status;
 }
 
-Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, unsigned mib, const char *backend,
-                       GError **errp)
+Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, unsigned mib,
+                       const char *backend, GError **errp)
 {
-    g_autofree char *folder = NULL, *chardev = NULL, *line = NULL, *object = NULL;
+    g_autofree char *folder = NULL, *chardev = NULL;
+    g_autofree char *line = g_strdup_printf("%s mb=%u", pattern, mib);
+    g_autofree char *object =
+        g_strdup_printf("memory-backend-tier,tiers.0=0,tiers.1=1,chardev=tier,%s", backend);
     GuestParams params = {
         .qemu = "qemu-system-x86_64",
         .workload = "/lab/bin/workload.elf",
+        .pattern = line,
         .accel = "kvm",
+        .backend = object,
         .ram_bytes = ((uint64_t)mib << 20) + BED_RAM_BEYOND_AREA,
         .cpu = -1,
     };
 
     make_folder(bed);
-    params.folder = folder = g_build_filename(bed->folder, subfolder, NULL);
+    folder = g_build_filename(bed->folder, subfolder, NULL);
     g_mkdir_with_parents(folder, 0700);
-    params.chardev = chardev =
-        g_strdup_printf("socket,id=tier,path=%s/" DAEMON_VM ".sock,reconnect-ms=200", bed->folder);
-    params.pattern = line = g_strdup_printf("%s mb=%u", pattern, mib);
-    params.backend = object = g_strdup_printf("memory-backend-tier,tiers.0=0,tiers.1=1,chardev=tier,%s", backend);
+    chardev = g_strdup_printf("socket,id=tier,path=%s/" DAEMON_VM ".sock,reconnect-ms=200", bed->folder);
+    params.folder = folder;
+    params.chardev = chardev;
     return guest_start(&params, errp);
 }
 
@@ -77,7 +81,8 @@ bool bed_guest(Bed *bed, const char *pattern, unsigned mib, const char *backend,
     return bed->guest != NULL;
 }
 
-bool bed_start(Bed *bed, const char *config, const char *pattern, unsigned mib, const char *backend, GError **errp)
+bool bed_start(Bed *bed, const char *config, const char *pattern, unsigned mib, const char *backend,
+               GError **errp)
 {
     return bed_daemon(bed, config, errp) && bed_guest(bed, pattern, mib, backend, errp) &&
            daemon_wait_vm(bed->daemon, errp);
@@ -149,7 +154,8 @@ static uint64_t sum_members(JsonObject *object)
 VmView bed_view(Bed *bed)
 {
     g_autoptr(JsonNode) answer = bed->daemon ? daemon_query(bed->daemon, NULL) : NULL;
-    JsonObject *vm = node_object(answer), *moves = field_object(vm, "moves"), *failed = field_object(moves, "failed");
+    JsonObject *vm = node_object(answer), *moves = field_object(vm, "moves"),
+               *failed = field_object(moves, "failed");
     JsonArray *tiers = field_array(vm, "tiers");
     VmView view = {
         .connected = field_bool(vm, "connected"),
@@ -167,6 +173,11 @@ VmView bed_view(Bed *bed)
         view.resident[t] = field_uint(element_object(tiers, t), "resident_bytes", 0);
     }
     return view;
+}
+
+void bed_sleep(double seconds)
+{
+    g_usleep((gulong)(seconds * G_USEC_PER_SEC));
 }
 
 bool bed_wait(Bed *bed, double seconds, BedCondition *condition, void *opaque)

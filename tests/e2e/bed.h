@@ -15,24 +15,24 @@
 #include "observer/daemon.h"
 #include "observer/guest.h"
 
-#define BED_RAM_BEYOND_AREA (8u << 20)  /* of the guest's RAM, below and above its working area */
+#define BED_RAM_BEYOND_AREA (8u << 20) /* of the guest's RAM, below and above its working area */
 
 /* Both nodes of the topology 'numa' are equally fast here; this tells the daemon what they stand for. */
 #define BED_COSTS "[costs]\nlatency-ns=100;300\nmove-4k-ns=5000\n"
 
 typedef struct Bed {
-    char *folder;               /* for sockets, logs and traces; NULL before the first bed_... */
-    Daemon *daemon;             /* NULL: none */
-    Guest *guest;               /* NULL: none */
+    char *folder;   /* for sockets, logs and traces; NULL before the first bed_... */
+    Daemon *daemon; /* NULL: none */
+    Guest *guest;   /* NULL: none */
 } Bed;
 
 /* Ends the test, as failed, when @condition does not hold; the rest is a format and tells what was seen. */
-#define EXPECT(condition, ...)                 \
-    do {                                       \
-        if (!(condition)) {                    \
-            g_test_fail_printf(__VA_ARGS__);   \
-            return;                            \
-        }                                      \
+#define EXPECT(condition, ...)               \
+    do {                                     \
+        if (!(condition)) {                  \
+            g_test_fail_printf(__VA_ARGS__); \
+            return;                          \
+        }                                    \
     } while (0)
 /* The same for a call that sets @error. */
 #define EXPECT_OK(call, error) EXPECT(call, "%s: %s", #call, (error)->message)
@@ -48,10 +48,11 @@ int bed_daemon_end(Bed *bed, int signal);
  */
 bool bed_guest(Bed *bed, const char *pattern, unsigned mib, const char *backend, GError **errp);
 /* The same as a guest of its own, with its logs in @subfolder of 'folder'; not ended by the bed. */
-Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, unsigned mib, const char *backend,
-                       GError **errp);
+Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, unsigned mib,
+                       const char *backend, GError **errp);
 /* Both, and wait until the daemon knows the guest. */
-bool bed_start(Bed *bed, const char *config, const char *pattern, unsigned mib, const char *backend, GError **errp);
+bool bed_start(Bed *bed, const char *config, const char *pattern, unsigned mib, const char *backend,
+               GError **errp);
 
 /* Print what was seen, if the test has failed; then end and free all. */
 void bed_clear(Bed *bed);
@@ -64,12 +65,14 @@ typedef struct VmView {
     uint64_t asked, applied;            /* pages */
     uint64_t full, not_allowed, failed; /* pages; the last: for whatever reason */
     uint64_t fast_size;
-    uint64_t resident[2];               /* bytes, by tier */
-    double hit_ratio;                   /* NaN: not known */
+    uint64_t resident[2]; /* bytes, by tier */
+    double hit_ratio;     /* NaN: not known */
 } VmView;
 
 /* All zero when it does not answer. */
 VmView bed_view(Bed *bed);
+
+void bed_sleep(double seconds);
 
 /* Whether something holds now. */
 typedef bool BedCondition(Bed *bed, void *opaque);
@@ -79,7 +82,10 @@ bool bed_wait(Bed *bed, double seconds, BedCondition *condition, void *opaque);
 /* A BedCondition: more than *(uint64_t *)@opaque pages were moved. */
 bool bed_has_moved(Bed *bed, void *opaque);
 
-/* Of the daemon's answer to query-host: the problem of source @name, "" when it is usable, NULL when there is none. */
+/*
+ * Of the daemon's answer to query-host: the problem of source @name, "" when it is usable, NULL when there is no
+ * such source.
+ */
 char *bed_source_problem(Bed *bed, const char *name);
 /* Whether query-host names something that moves memory with @text in it. */
 bool bed_interference(Bed *bed, const char *text);

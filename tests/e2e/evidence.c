@@ -8,17 +8,18 @@
 
 #include "core/trace.h"
 
-#define LOOK_US    2000
-#define FIRST_PAGE (GUEST_BASE_ADDR / GUEST_PAGE_BYTES) /* of the working area, in a region that is all of the RAM */
+#define LOOK_US 2000
+#define FIRST_PAGE \
+    (GUEST_BASE_ADDR / GUEST_PAGE_BYTES) /* of the working area, in a region that is all of the RAM */
 
 typedef struct PassSample {
-    uint64_t before_ns, after_ns;       /* the look was made in between */
+    uint64_t before_ns, after_ns; /* the look was made in between */
     uint32_t passes;
 } PassSample;
 
 struct PassLog {
     const Guest *guest;
-    GArray *samples;                    /* of PassSample; the thread's own until it has ended */
+    GArray *samples; /* of PassSample; the thread's own until it has ended */
     GThread *thread;
     gint stop;
 };
@@ -33,7 +34,7 @@ static gpointer look(gpointer opaque)
     PassLog *log = opaque;
 
     while (!g_atomic_int_get(&log->stop)) {
-        PassSample sample = {.before_ns = now_ns() + 1000};     /* the clock is cut to microseconds */
+        PassSample sample = {.before_ns = now_ns() + 1000}; /* the clock is cut to microseconds */
         GuestHeader header;
 
         if (!guest_read(log->guest, GUEST_HEADER_ADDR, &header, sizeof(header), NULL)) {
@@ -98,12 +99,14 @@ bool pass_log_covers(const PassLog *log, uint64_t from_ns, uint64_t to_ns)
     }
     /* The pass that was being made at the first look may have begun before; the next one is whole. */
     return end > first + 1 && g_array_index(log->samples, PassSample, end - 1).passes -
-                                  g_array_index(log->samples, PassSample, first).passes >= 2;
+                                      g_array_index(log->samples, PassSample, first).passes >=
+                                  2;
 }
 
 bool page_listed(const PageList *list, uint32_t page)
 {
-    return page >= list->offset && (page - list->offset) % list->every == 0 && (!list->end || page < list->end);
+    return page >= list->offset && (page - list->offset) % list->every == 0 &&
+           (!list->end || page < list->end);
 }
 
 typedef struct Judge {
@@ -113,8 +116,8 @@ typedef struct Judge {
     uint64_t since_ns;
     PolicySource source;
     Exactness *result;
-    uint8_t *seen;                      /* a page of the list was reported on */
-    double *weighted, *exposure;        /* by page: sums of rate * exposure, and of exposure */
+    uint8_t *seen;               /* a page of the list was reported on */
+    double *weighted, *exposure; /* by page: sums of rate * exposure, and of exposure */
 } Judge;
 
 /* The page of the working area that granule @granule is, if it is one. */
@@ -178,11 +181,13 @@ static bool show(const char *trace, TraceVisit visit, Judge *judge, GError **err
     g_autofree char *bytes = NULL;
     gsize len;
 
-    return g_file_get_contents(trace, &bytes, &len, errp) && trace_foreach_evidence(bytes, len, visit, judge, errp);
+    return g_file_get_contents(trace, &bytes, &len, errp) &&
+           trace_foreach_evidence(bytes, len, visit, judge, errp);
 }
 
-bool evidence_exactness(const char *trace, const GuestHeader *header, const PageList *list, PolicySource source,
-                        uint64_t since_ns, const PassLog *log, Exactness *result, GError **errp)
+bool evidence_exactness(const char *trace, const GuestHeader *header, const PageList *list,
+                        PolicySource source, uint64_t since_ns, const PassLog *log, Exactness *result,
+                        GError **errp)
 {
     g_autofree uint8_t *seen = g_new0(uint8_t, header->pages);
     Judge judge = {

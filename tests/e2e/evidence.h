@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What sources of evidence reported, as a trace has it, against what is known to be true: which pages a guest with
- * pattern=list visits, and when it made a whole pass over them. Pages are those of the guest's working area.
+ * What sources of evidence reported, as a trace has it, against what is known to be true: which pages a guest
+ * with pattern=list visits, and when it made a whole pass over them. Pages are those of its working area.
  */
 #ifndef E2E_EVIDENCE_H
 #define E2E_EVIDENCE_H
@@ -33,19 +33,21 @@ bool page_listed(const PageList *list, uint32_t page);
 
 /* What access bits came to. Only those whose interval began after @since_ns count. */
 typedef struct Exactness {
-    uint64_t accessed;          /* reports of listed pages that were accessed */
-    uint64_t untouched;         /* of the other pages, that they were not */
-    uint64_t stray;             /* of the other pages, that they were: wrong */
-    uint64_t missed;            /* of listed pages, that they were not, over a whole pass: wrong */
-    uint32_t listed_seen;       /* listed pages with at least one report */
+    uint64_t accessed;    /* reports of listed pages that were accessed */
+    uint64_t untouched;   /* of the other pages, that they were not */
+    uint64_t stray;       /* of the other pages, that they were: wrong */
+    uint64_t missed;      /* of listed pages, that they were not, over a whole pass: wrong */
+    uint32_t listed_seen; /* listed pages with at least one report */
 } Exactness;
 
-bool evidence_exactness(const char *trace, const GuestHeader *header, const PageList *list, PolicySource source,
-                        uint64_t since_ns, const PassLog *log, Exactness *result, GError **errp);
+bool evidence_exactness(const char *trace, const GuestHeader *header, const PageList *list,
+                        PolicySource source, uint64_t since_ns, const PassLog *log, Exactness *result,
+                        GError **errp);
 
 /*
- * Of a hot set of n pages, the share that is among the n pages that @source reported the highest mean rates for, since
- * @since_ns; *@reports: on how many pages there were reports. NaN, with an error, when the trace is malformed.
+ * Of a hot set of n pages, the share that is among the n pages that @source reported the highest mean rates for,
+ * since @since_ns; *@reports: on how many pages there were reports. NaN, with an error, when the trace is
+ * malformed.
  */
 double evidence_recall(const char *trace, const GuestHeader *header, const PageList *hot, PolicySource source,
                        uint64_t since_ns, uint64_t *reports, GError **errp);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What goes wrong, and what must not come of it: the guest runs on with its memory whole, nothing lingers, and what could not
- * be done is counted and named. (topology numa, newest kernel)
+ * What goes wrong, and what must not come of it: the guest runs on with its memory whole, nothing lingers, and
+ * what could not be done is counted and named. (topology numa, newest kernel)
  */
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 #include "observer/setting.h"
 
 #define CONFIG BED_COSTS "[sources]\noverhead-share=0.05\n"
-#define SLOWLY "max-bytes-per-s=2M\n" CONFIG    /* of [host]: moving takes some seconds */
+#define SLOWLY "max-bytes-per-s=2M\n" CONFIG /* of [host]: moving takes some seconds */
 #define MOVES_WITHIN_S 20
 
 /* gups-hot for some seconds, and then idle for good, so that its memory can be looked at. */
@@ -40,15 +40,18 @@ static void a_daemon_killed_while_it_moves_costs_the_guest_nothing(void)
     int status;
 
     EXPECT_OK(bed_start(&bed, SLOWLY, BURST(16), 28, "fast-size=8M", &error), error);
-    EXPECT(bed_wait(&bed, MOVES_WITHIN_S, bed_has_moved, (void *)&none), "nothing was moved in %d s", MOVES_WITHIN_S);
+    EXPECT(bed_wait(&bed, MOVES_WITHIN_S, bed_has_moved, (void *)&none), "nothing was moved in %d s",
+           MOVES_WITHIN_S);
     moved = bed_view(&bed).applied;
-    EXPECT(bed_wait(&bed, 5, bed_has_moved, &moved), "it moved %" G_GUINT64_FORMAT " pages and no more", moved);
+    EXPECT(bed_wait(&bed, 5, bed_has_moved, &moved), "it moved %" G_GUINT64_FORMAT " pages and no more",
+           moved);
     EXPECT(!nothing_is_armed(&bed, NULL), "no page was armed: what is tested below could not fail");
     bed_daemon_end(&bed, SIGKILL);
 
     visits = inspect_visits(bed.guest);
-    EXPECT(bed_wait(&bed, 5, nothing_is_armed, NULL), "pages are still armed 5 s after the daemon was killed");
-    g_usleep(2 * G_USEC_PER_SEC);
+    EXPECT(bed_wait(&bed, 5, nothing_is_armed, NULL),
+           "pages are still armed 5 s after the daemon was killed");
+    bed_sleep(2);
     EXPECT(inspect_visits(bed.guest) > visits, "the guest makes no visits after the daemon was killed");
 
     EXPECT_OK(bed_daemon(&bed, SLOWLY, &error), error);
@@ -57,7 +60,8 @@ static void a_daemon_killed_while_it_moves_costs_the_guest_nothing(void)
     status = bed_daemon_end(&bed, SIGTERM);
     EXPECT(status == 0, "the second daemon ended with %d", status);
     EXPECT(nothing_is_armed(&bed, NULL), "the second daemon left pages armed when it was ended");
-    EXPECT(inspect_kdamonds() == kdamonds, "%d kdamonds are left, %d were there before", inspect_kdamonds(), kdamonds);
+    EXPECT(inspect_kdamonds() == kdamonds, "%d kdamonds are left, %d were there before", inspect_kdamonds(),
+           kdamonds);
     EXPECT_OK(inspect_integrity(bed.guest, 30, &error), error);
 }
 
@@ -70,7 +74,8 @@ static void a_daemon_that_comes_late_is_welcome(void)
     EXPECT_OK(bed_guest(&bed, "pattern=gups-hot", 28, "fast-size=8M", &error), error);
     EXPECT_OK(bed_daemon(&bed, CONFIG, &error), error);
     EXPECT_OK(daemon_wait_vm(bed.daemon, &error), error);
-    EXPECT(bed_wait(&bed, MOVES_WITHIN_S, bed_has_moved, (void *)&none), "nothing was moved in %d s", MOVES_WITHIN_S);
+    EXPECT(bed_wait(&bed, MOVES_WITHIN_S, bed_has_moved, (void *)&none), "nothing was moved in %d s",
+           MOVES_WITHIN_S);
 }
 
 /* What a daemon holds that can leak. */
@@ -106,16 +111,17 @@ static void a_killed_qemu_leaves_nothing_in_the_daemon(void)
         EXPECT_OK(bed_guest(&bed, "pattern=gups-hot", 12, "fast-size=4M", &error), error);
         EXPECT_OK(daemon_wait_vm(bed.daemon, &error), error);
         with = holdings(&bed);
-        EXPECT(with.fds > before.fds && with.kdamonds > before.kdamonds,
-               "with a guest it has %u descriptors and %d kdamonds, without %u and %d: what is tested below could not fail",
-               with.fds, with.kdamonds, before.fds, before.kdamonds);
-        g_clear_pointer(&bed.guest, guest_free);        /* kills it */
+        EXPECT(
+            with.fds > before.fds && with.kdamonds > before.kdamonds,
+            "with a guest it has %u descriptors and %d kdamonds, without %u and %d: the test could not fail",
+            with.fds, with.kdamonds, before.fds, before.kdamonds);
+        g_clear_pointer(&bed.guest, guest_free); /* kills it */
         bed_wait(&bed, 8, disconnected_and_holds, &before);
         after = holdings(&bed);
         EXPECT(disconnected_and_holds(&bed, &before),
-               "round %d: %s; descriptors %u, before %u; threads %u, before %u; kdamonds %d, before %d", round,
-               bed_view(&bed).connected ? "still connected" : "disconnected", after.fds, before.fds, after.threads,
-               before.threads, after.kdamonds, before.kdamonds);
+               "round %d: %s; descriptors %u, before %u; threads %u, before %u; kdamonds %d, before %d",
+               round, bed_view(&bed).connected ? "still connected" : "disconnected", after.fds, before.fds,
+               after.threads, before.threads, after.kdamonds, before.kdamonds);
     }
 }
 
@@ -135,12 +141,13 @@ static bool is_shown(const Bed *bed, const char *text)
 }
 
 /*
- * Node @node is full when @backend's guest is to move there; once there is room, it moves. The kernel's reserve is made as
- * small as this host is, else the guest would find room in it.
+ * Node @node is full when @backend's guest is to move there; once there is room, it moves. The kernel's reserve
+ * is made as small as this host is, else the guest would find room in it.
  */
 static void full_node(unsigned node, const char *backend, const char *fast_size)
 {
-    g_autofree char *arguments = g_strdup_printf("{\"id\": \"ram\", \"mode\": \"on\", \"fast-size\": %s}", fast_size);
+    g_autofree char *arguments =
+        g_strdup_printf("{\"id\": \"ram\", \"mode\": \"on\", \"fast-size\": %s}", fast_size);
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonNode) set = NULL;
     g_autoptr(Setting) reserve = setting_new("/proc/sys/vm/min_free_kbytes", "2048", NULL);
@@ -184,8 +191,8 @@ static bool cpuset(const char *mems)
         return false;
     }
     g_mkdir(CGROUP "/vm", 0755);
-    return g_file_set_contents_full(CGROUP "/cgroup.subtree_control", "+cpuset", -1, G_FILE_SET_CONTENTS_NONE, 0644,
-                                    NULL) &&
+    return g_file_set_contents_full(CGROUP "/cgroup.subtree_control", "+cpuset", -1, G_FILE_SET_CONTENTS_NONE,
+                                    0644, NULL) &&
            g_file_set_contents_full(CGROUP "/vm/cpuset.mems", mems, -1, G_FILE_SET_CONTENTS_NONE, 0644, NULL);
 }
 
@@ -205,13 +212,16 @@ static void a_cpuset_that_forbids_the_fast_node_is_counted_and_named(void)
         g_test_skip("this kernel has no cpuset in cgroup v2");
         return;
     }
-    EXPECT_OK(bed_start(&bed, CONFIG, "pattern=gups-hot", 28, "placement=slow-first,fast-size=8M,mode=off", &error),
-              error);
+    EXPECT_OK(
+        bed_start(&bed, CONFIG, "pattern=gups-hot", 28, "placement=slow-first,fast-size=8M,mode=off", &error),
+        error);
     pid = g_strdup_printf("%d", bed.guest->process->pid);
-    EXPECT_OK(g_file_set_contents_full(CGROUP "/vm/cgroup.procs", pid, -1, G_FILE_SET_CONTENTS_NONE, 0644, &error), error);
+    EXPECT_OK(
+        g_file_set_contents_full(CGROUP "/vm/cgroup.procs", pid, -1, G_FILE_SET_CONTENTS_NONE, 0644, &error),
+        error);
     EXPECT_OK(daemon_set_mode(bed.daemon, "on", &error), error);
-    EXPECT(bed_wait(&bed, MOVES_WITHIN_S, was_not_allowed, NULL), "no page was counted as 'not allowed' in %d s",
-           MOVES_WITHIN_S);
+    EXPECT(bed_wait(&bed, MOVES_WITHIN_S, was_not_allowed, NULL),
+           "no page was counted as 'not allowed' in %d s", MOVES_WITHIN_S);
     EXPECT(bed_interference(&bed, "cpuset"), "'query-host' does not name the cpuset");
     EXPECT(is_shown(&bed, "not allowed"), "'tierctl show' does not tell that the node is not allowed");
     EXPECT(cpuset("0-1"), "the cpuset could not be widened");
@@ -235,14 +245,15 @@ static void a_second_qemu_on_a_socket_is_refused_and_the_first_is_not_disturbed(
     second = bed_other_guest(&bed, "second", "pattern=gups-hot", 4, "fast-size=2M", &error);
     EXPECT(second, "the second guest did not start: %s", error->message);
     second_pid = g_strdup_printf("process %d", second->process->pid);
-    g_usleep(2 * G_USEC_PER_SEC);
+    bed_sleep(2);
     EXPECT(bed_logged(&bed, "refused", second_pid), "the log does not tell why %s was refused", second_pid);
     EXPECT(process_check(second->process, &error), "the second guest does not run on: %s", error->message);
     after = bed_view(&bed);
     EXPECT(after.connected && after.pid == before.pid && after.pid == (uint64_t)bed.guest->process->pid,
            "the VM was of process %" G_GUINT64_FORMAT ", is %s of %" G_GUINT64_FORMAT, before.pid,
            after.connected ? "connected" : "disconnected", after.pid);
-    EXPECT(bed_wait(&bed, MOVES_WITHIN_S, bed_has_moved, &before.applied), "the first guest's memory moves no more");
+    EXPECT(bed_wait(&bed, MOVES_WITHIN_S, bed_has_moved, &before.applied),
+           "the first guest's memory moves no more");
     EXPECT(inspect_visits(bed.guest) > visits, "the first guest makes no visits");
 }
 
@@ -261,7 +272,8 @@ static void what_else_moves_memory_is_named(void)
     for (size_t i = 0; i < G_N_ELEMENTS(settings); i++) {
         Setting *setting;
 
-        EXPECT(!bed_interference(&bed, settings[i].named), "'%s' is named before it is so", settings[i].named);
+        EXPECT(!bed_interference(&bed, settings[i].named), "'%s' is named before it is so",
+               settings[i].named);
         setting = setting_new(settings[i].path, settings[i].value, &error);
         EXPECT(setting, "%s", error->message);
         if (!bed_interference(&bed, settings[i].named)) {

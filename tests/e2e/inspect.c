@@ -12,8 +12,8 @@
 
 #include "observer/placement.h"
 
-#define PAGEMAP_UFFD (G_GUINT64_CONSTANT(1) << 57)     /* Documentation/admin-guide/mm/pagemap.rst */
-#define KDAMONDS     "/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds"
+#define PAGEMAP_UFFD (G_GUINT64_CONSTANT(1) << 57) /* Documentation/admin-guide/mm/pagemap.rst */
+#define KDAMONDS "/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds"
 
 unsigned inspect_entries(GPid pid, const char *what)
 {
@@ -35,21 +35,23 @@ static size_t ram_pages(const Guest *guest)
 bool inspect_armed(const Guest *guest, uint64_t *pages, GError **errp)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/pagemap", guest->process->pid);
-    g_autofree uint64_t *entries = g_new(uint64_t, ram_pages(guest));
-    size_t bytes = ram_pages(guest) * sizeof(*entries);
+    const size_t n = ram_pages(guest), bytes = n * sizeof(uint64_t);
+    g_autofree uint64_t *entries = g_new0(uint64_t, n);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : pread(fd, entries, bytes, (off_t)(guest->hva / GUEST_PAGE_BYTES * sizeof(*entries)));
+    ssize_t got =
+        fd < 0 ? -1 : pread(fd, entries, bytes, (off_t)(guest->hva / GUEST_PAGE_BYTES * sizeof(*entries)));
     int err = errno;
 
     if (fd >= 0) {
         close(fd);
     }
     if (got != (ssize_t)bytes) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED, "reading %s: %s", path, got < 0 ? g_strerror(err) : "short");
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED, "reading %s: %s", path,
+                    got < 0 ? g_strerror(err) : "short");
         return false;
     }
     *pages = 0;
-    for (size_t i = 0; i < ram_pages(guest); i++) {
+    for (size_t i = 0; i < n; i++) {
         *pages += (entries[i] & PAGEMAP_UFFD) != 0;
     }
     return true;
@@ -83,7 +85,7 @@ bool inspect_watched(const Guest *guest, bool *watched, GError **errp)
     return false;
 }
 
-/* Whether a line of maps or numa_maps is one of the memory backend's memfd: numa_maps escapes nothing in it. */
+/* Whether a line of maps or numa_maps is one of the memory backend's memfd. */
 static bool is_ram(const char *line)
 {
     return strstr(line, "memfd:") != NULL;
@@ -126,7 +128,8 @@ int8_t *inspect_nodes(const Guest *guest, GError **errp)
     g_autofree int8_t *nodes = g_new(int8_t, ram_pages(guest));
 
     return placement_query(guest->process->pid, guest->hva, ram_pages(guest), nodes, errp)
-               ? g_steal_pointer(&nodes) : NULL;
+               ? g_steal_pointer(&nodes)
+               : NULL;
 }
 
 int inspect_kdamonds(void)
@@ -145,7 +148,7 @@ uint64_t inspect_visits(const Guest *guest)
 
 static bool wait_idle(const Guest *guest, unsigned seconds, GuestHeader *header, GError **errp)
 {
-    gint64 until = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
+    gint64 until = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
 
     do {
         if (!guest_read(guest, GUEST_HEADER_ADDR, header, sizeof(*header), errp)) {
@@ -178,7 +181,8 @@ static bool check_contents(const Guest *guest, GError **errp)
     for (uint32_t page = 0; page < guest->header.pages; page++) {
         uint32_t word;
 
-        if (!guest_read(guest, GUEST_BASE_ADDR + (uint64_t)page * GUEST_PAGE_BYTES, &word, sizeof(word), errp)) {
+        if (!guest_read(guest, GUEST_BASE_ADDR + (uint64_t)page * GUEST_PAGE_BYTES, &word, sizeof(word),
+                        errp)) {
             return false;
         }
         if (!is_doubled(word, page)) {
@@ -203,8 +207,8 @@ bool inspect_integrity(const Guest *guest, unsigned seconds, GError **errp)
     }
     if (sum != header.visits || sum == 0) {
         g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                    "the guest made %" G_GUINT64_FORMAT " visits, its pages count %" G_GUINT64_FORMAT, header.visits,
-                    sum);
+                    "the guest made %" G_GUINT64_FORMAT " visits, its pages count %" G_GUINT64_FORMAT,
+                    header.visits, sum);
         return false;
     }
     return check_contents(guest, errp);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel and the guest themselves say, whatever the daemon says: descriptors, threads, armed pages, mappings,
- * DAMON's threads, and whether the guest's memory is whole.
+ * What the kernel and the guest themselves say, whatever the daemon says: descriptors, threads, armed pages,
+ * mappings, DAMON's threads, and whether the guest's memory is whole.
  */
 #ifndef E2E_INSPECT_H
 #define E2E_INSPECT_H
@@ -33,9 +33,10 @@ int inspect_kdamonds(void);
 /* Visits that the guest has made, as it counts them each second. */
 uint64_t inspect_visits(const Guest *guest);
 /*
- * Wait, at most @seconds, until the guest is idle, and look whether its memory is whole. Its counts of visits, one for
- * each page, add up to the total that it keeps besides, else a write was lost. Each page of its working area begins with what it
- * alone can begin with: its number, doubled by some of the visits. False with an error that tells what does not fit.
+ * Wait, at most @seconds, until the guest is idle, and look whether its memory is whole. Its counts of visits, one
+ * for each page, add up to the total that it keeps besides, else a write was lost. Each page of its working area
+ * begins with what it alone can begin with: its number, doubled by some of the visits. False with an error that
+ * tells what does not fit.
  */
 bool inspect_integrity(const Guest *guest, unsigned seconds, GError **errp);
 

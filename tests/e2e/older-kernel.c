@@ -8,8 +8,8 @@
 #include "inspect.h"
 #include "observer/watch.h"
 
-#define CONFIG  BED_COSTS "[sources]\noverhead-share=0.05\n"
-#define TIER_S  20
+#define CONFIG BED_COSTS "[sources]\noverhead-share=0.05\n"
+#define TIER_S 20
 #define RISE_BY 0.3
 
 static void says_what_it_cannot_use_and_why(void)
@@ -35,7 +35,7 @@ static double hit_ratio(const Guest *guest, unsigned seconds, GError **errp)
     const TruthInterval *interval = NULL;
 
     if (watch) {
-        g_usleep(seconds * G_USEC_PER_SEC);
+        bed_sleep(seconds);
         interval = watch_sample(watch, errp);
     }
     return interval ? truth_hit_ratio(interval) : -1;
@@ -52,7 +52,7 @@ static void a_guests_hot_memory_is_found_and_moved(void)
     before = hit_ratio(bed.guest, 1, &error);
     EXPECT(before >= 0, "%s", error->message);
     EXPECT_OK(daemon_set_mode(bed.daemon, "on", &error), error);
-    g_usleep(TIER_S * G_USEC_PER_SEC);
+    bed_sleep(TIER_S);
     after = hit_ratio(bed.guest, 3, &error);
     EXPECT(after >= 0, "%s", error->message);
     g_test_message("true hit ratio %.3f -> %.3f", before, after);

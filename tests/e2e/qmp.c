@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What our QEMU does for itself, on real nodes and under a KVM guest: initial placement, residency, moves by hand, changes
- * that the daemon follows, and events. (topology numa, newest kernel)
+ * What our QEMU does for itself, on real nodes and under a KVM guest: initial placement, residency, moves by hand,
+ * changes that the daemon follows, and events. (topology numa, newest kernel)
  */
 #include <signal.h>
 #include <string.h>
@@ -12,8 +12,8 @@
 #include "observer/placement.h"
 
 #define CONFIG BED_COSTS "[sources]\noverhead-share=0.05\n"
-#define MIB    (1u << 20)
-#define STRIPE (2u << 20)       /* of placement=interleave, docs/qmp.md */
+#define MIB UINT64_C(0x100000)
+#define STRIPE (2u << 20) /* of placement=interleave, docs/qmp.md */
 
 /* What query-memory-tiers says of the guest's only backend; *@answer holds it. */
 static JsonObject *query(const Guest *guest, JsonNode **answer, GError **errp)
@@ -28,9 +28,9 @@ static uint64_t resident(JsonObject *backend, guint tier)
 }
 
 /* Of RAM in N_STRIPES stripes, N_FAST are asked for in tier 0. */
-#define AREA_MIB  28
+#define AREA_MIB 28
 #define N_STRIPES ((AREA_MIB * MIB + BED_RAM_BEYOND_AREA) / STRIPE)
-#define N_FAST    4
+#define N_FAST 4
 
 /* Whether stripe @i may be in tier 0 (or not), when of those before it @before are. */
 typedef bool Rule(unsigned i, bool is_fast, unsigned before);
@@ -104,8 +104,10 @@ static void initial_placement_is_honoured(gconstpointer opaque)
     nodes = inspect_nodes(bed.guest, &error);
     EXPECT(nodes, "%s", error->message);
     stripe = misplaced_stripe(nodes, placement->rule);
-    EXPECT(stripe == N_STRIPES, "the stripe of 2 MiB number %u does not lie as %s wants it", stripe, placement->name);
-    EXPECT(inspect_mappings(bed.guest) == 1, "QEMU has %u mappings of the guest's RAM", inspect_mappings(bed.guest));
+    EXPECT(stripe == N_STRIPES, "the stripe of 2 MiB number %u does not lie as %s wants it", stripe,
+           placement->name);
+    EXPECT(inspect_mappings(bed.guest) == 1, "QEMU has %u mappings of the guest's RAM",
+           inspect_mappings(bed.guest));
 
     told = query(bed.guest, &answer, &error);
     EXPECT(told, "%s", error ? error->message : "query-memory-tiers shows no backend");
@@ -114,18 +116,21 @@ static void initial_placement_is_honoured(gconstpointer opaque)
            "numa_maps tells of less memory than the guest has touched");
     EXPECT(resident(told, 0) == numa_maps[0] && resident(told, 1) == numa_maps[1],
            "QEMU tells %" G_GUINT64_FORMAT " + %" G_GUINT64_FORMAT " bytes, numa_maps %" G_GUINT64_FORMAT
-           " + %" G_GUINT64_FORMAT, resident(told, 0), resident(told, 1), numa_maps[0], numa_maps[1]);
-    EXPECT(resident(told, 0) + resident(told, 1) + field_uint(told, "absent", 0) + field_uint(told, "unmapped", 0) ==
-               bed.guest->ram_bytes, "residency does not add up to the size");
+           " + %" G_GUINT64_FORMAT,
+           resident(told, 0), resident(told, 1), numa_maps[0], numa_maps[1]);
+    EXPECT(resident(told, 0) + resident(told, 1) + field_uint(told, "absent", 0) +
+                   field_uint(told, "unmapped", 0) ==
+               bed.guest->ram_bytes,
+           "residency does not add up to the size");
 }
 
 /* memory-tier-place; 'asked' and 'applied' as it returns them. */
-static bool place(const Guest *guest, uint64_t offset, uint64_t size, unsigned tier, uint64_t *asked, uint64_t *applied,
-                  GError **errp)
+static bool place(const Guest *guest, uint64_t offset, uint64_t size, unsigned tier, uint64_t *asked,
+                  uint64_t *applied, GError **errp)
 {
-    g_autofree char *arguments =
-        g_strdup_printf("{\"id\": \"ram\", \"offset\": %" G_GUINT64_FORMAT ", \"size\": %" G_GUINT64_FORMAT ", \"tier\": %u}",
-                        offset, size, tier);
+    g_autofree char *arguments = g_strdup_printf("{\"id\": \"ram\", \"offset\": %" G_GUINT64_FORMAT
+                                                 ", \"size\": %" G_GUINT64_FORMAT ", \"tier\": %u}",
+                                                 offset, size, tier);
     g_autoptr(JsonNode) answer = qmp_call(guest->qmp, "memory-tier-place", arguments, errp);
 
     *asked = field_uint(node_object(answer), "asked", UINT64_MAX);
@@ -155,11 +160,13 @@ static void places_by_hand(Bed *bed)
         uint64_t to_move = pages - count_on(bed->guest, offset, size, (int8_t)tier);
 
         EXPECT_OK(place(bed->guest, offset, size, tier, &asked, &applied, &error), error);
-        EXPECT(asked == to_move && asked > 0, "to tier %u: %" G_GUINT64_FORMAT " pages asked for, %" G_GUINT64_FORMAT
-               " were elsewhere", tier, asked, to_move);
+        EXPECT(asked == to_move && asked > 0,
+               "to tier %u: %" G_GUINT64_FORMAT " pages asked for, %" G_GUINT64_FORMAT " were elsewhere",
+               tier, asked, to_move);
         EXPECT(applied == asked && count_on(bed->guest, offset, size, (int8_t)tier) == pages,
-               "to tier %u: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " moved, %" G_GUINT64_FORMAT " are there", tier,
-               applied, asked, count_on(bed->guest, offset, size, (int8_t)tier));
+               "to tier %u: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " moved, %" G_GUINT64_FORMAT
+               " are there",
+               tier, applied, asked, count_on(bed->guest, offset, size, (int8_t)tier));
     }
 }
 
@@ -183,20 +190,23 @@ static void memory_is_placed_by_hand_beside_a_daemon(void)
 
 static void no_write_is_lost_while_memory_goes_back_and_forth(void)
 {
-    const gint64 end = g_get_monotonic_time() + 7 * G_USEC_PER_SEC;
+    const gint64 end = g_get_monotonic_time() + (gint64)7 * G_USEC_PER_SEC;
     g_autoptr(GError) error = NULL;
     g_auto(Bed) bed = {0};
     uint64_t asked, applied, moved = 0;
     unsigned rounds;
 
-    EXPECT_OK(bed_start(&bed, CONFIG, "pattern=idle-burst period=7 idle=1000", 28, "fast-size=8M,mode=observe", &error),
+    EXPECT_OK(bed_start(&bed, CONFIG, "pattern=idle-burst period=7 idle=1000", 28,
+                        "fast-size=8M,mode=observe", &error),
               error);
     for (rounds = 0; rounds < 4 || g_get_monotonic_time() < end; rounds++) {
         EXPECT_OK(place(bed.guest, 0, bed.guest->ram_bytes, rounds % 2, &asked, &applied, &error), error);
         moved += applied;
     }
-    g_test_message("%" G_GUINT64_FORMAT " moves of %u pages in %u rounds", moved, bed.guest->header.pages, rounds);
-    EXPECT(moved > (uint64_t)2 * bed.guest->header.pages, "only %" G_GUINT64_FORMAT " pages were moved", moved);
+    g_test_message("%" G_GUINT64_FORMAT " moves of %u pages in %u rounds", moved, bed.guest->header.pages,
+                   rounds);
+    EXPECT(moved > (uint64_t)2 * bed.guest->header.pages, "only %" G_GUINT64_FORMAT " pages were moved",
+           moved);
     EXPECT_OK(inspect_integrity(bed.guest, 30, &error), error);
 }
 
@@ -223,8 +233,9 @@ static void the_daemon_follows_a_smaller_fast_size(void)
         uint64_t bytes[2] = {0};
 
         inspect_numa_maps(bed.guest, bytes, NULL);
-        EXPECT(false, "20 s later it holds %" G_GUINT64_FORMAT " bytes of node 0, %" G_GUINT64_FORMAT " are allowed", bytes[0],
-               smaller);
+        EXPECT(false,
+               "20 s later it holds %" G_GUINT64_FORMAT " bytes of node 0, %" G_GUINT64_FORMAT " are allowed",
+               bytes[0], smaller);
     }
     EXPECT(bed_view(&bed).fast_size == smaller, "the daemon tells a fast-size of %" G_GUINT64_FORMAT,
            bed_view(&bed).fast_size);
@@ -249,7 +260,7 @@ static void an_event_tells_that_the_daemon_is_lost_and_back(void)
     EXPECT(next_connected(bed.guest, &error) == 1, "no event told that the daemon has connected: %s",
            error ? error->message : "it told the contrary");
     bed_daemon_end(&bed, SIGKILL);
-    while (connected == 1) {            /* other states may have been told before it was killed */
+    while (connected == 1) { /* other states may have been told before it was killed */
         connected = next_connected(bed.guest, &error);
     }
     EXPECT(connected == 0, "no event told that the daemon is lost: %s", error->message);
