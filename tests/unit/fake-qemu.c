@@ -160,3 +160,19 @@ uint32_t fake_qemu_send_region(int sock, const TierMsgRegionAdd *region, const F
     fake_qemu_send(sock, TIER_MSG_REGION_ADD, region, sizeof(*region), fds, 2);
     return fake_qemu_status(sock, TIER_MSG_REGION_ADD, text);
 }
+
+int fake_qemu_backend(const char *path, const FakeRam *ram)
+{
+    const TierMsgConfig config = fake_qemu_config();
+    const TierMsgRegionAdd region = fake_qemu_region(ram);
+    const int sock = fake_qemu_connect(path);
+    char text[TIER_TEXT_LEN];
+
+    g_assert_cmpint(sock, >=, 0);
+    fake_qemu_hello(sock);
+    g_assert_cmpuint(fake_qemu_send_config(sock, &config, text), ==, 0);
+    if (fake_qemu_send_region(sock, &region, ram, text) != 0) {
+        g_error("the region was refused: %s", text);
+    }
+    return sock;
+}

@@ -45,6 +45,8 @@ TierMsgConfig fake_qemu_config(void);
 uint32_t fake_qemu_send_config(int sock, const TierMsgConfig *config, char *text);
 TierMsgRegionAdd fake_qemu_region(const FakeRam *ram);
 uint32_t fake_qemu_send_region(int sock, const TierMsgRegionAdd *region, const FakeRam *ram, char *text);
+/* Connect a backend with its RAM, as far as it goes; fails the test when anything is refused. */
+int fake_qemu_backend(const char *path, const FakeRam *ram);
 uint32_t fake_qemu_status(int sock, TierRequest request, char *text);
 
 #endif /* FAKE_QEMU_H */

@@ -18,27 +18,10 @@
 
 #define RAM_BYTES (8 << 20)
 
-/* A backend of VM 'a' with its RAM. */
-static int connected(Daemon *f, const FakeRam *ram)
-{
-    const TierMsgConfig config = fake_qemu_config();
-    const TierMsgRegionAdd region = fake_qemu_region(ram);
-    const int sock = fake_qemu_connect(f->socket_a);
-    char text[TIER_TEXT_LEN];
-
-    g_assert_cmpint(sock, >=, 0);
-    fake_qemu_hello(sock);
-    g_assert_cmpuint(fake_qemu_send_config(sock, &config, text), ==, 0);
-    if (fake_qemu_send_region(sock, &region, ram, text) != 0) {
-        g_error("the region was refused: %s", text);
-    }
-    return sock;
-}
-
 static void a_vm_is_observed_and_its_residency_told(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
-    const int sock = connected(f, &ram);
+    const int sock = fake_qemu_backend(f->socket_a, &ram);
     gint64 resident = 0;
 
     for (int i = 0; i < 100 && resident != RAM_BYTES; i++) {
@@ -66,7 +49,7 @@ static void a_vm_is_observed_and_its_residency_told(Daemon *f, gconstpointer dat
 static void stats_come_each_epoch_and_a_new_state_once(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
-    const int sock = connected(f, &ram);
+    const int sock = fake_qemu_backend(f->socket_a, &ram);
     const TierMsgFreeze freeze = { 0 };
     unsigned stats = 0, states = 0;
 
@@ -94,7 +77,7 @@ static void stats_come_each_epoch_and_a_new_state_once(Daemon *f, gconstpointer 
 static void what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
-    const int sock = connected(f, &ram);
+    const int sock = fake_qemu_backend(f->socket_a, &ram);
     TierMsgConfig config = { 0 };
     uint32_t request;
     g_autoptr(JsonObject) answer = daemon_ask(
@@ -130,7 +113,7 @@ static void what_the_operator_sets_reaches_qemu_and_what_qemu_sets_later_wins(Da
 static void freezing_is_seen_and_ends(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
-    const int sock = connected(f, &ram);
+    const int sock = fake_qemu_backend(f->socket_a, &ram);
     const TierMsgFreeze freeze = { .flags = TIER_FREEZE_DISARM }, thaw = { 0 };
 
     fake_qemu_send(sock, TIER_MSG_FREEZE, &freeze, sizeof(freeze), NULL, 0);
@@ -159,7 +142,7 @@ static void freezing_is_seen_and_ends(Daemon *f, gconstpointer data)
 static void regions_that_are_not_the_peers_are_refused_and_the_vm_goes_on(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES), other = fake_ram_new(RAM_BYTES);
-    const int sock = connected(f, &ram);
+    const int sock = fake_qemu_backend(f->socket_a, &ram);
     TierMsgRegionAdd region = fake_qemu_region(&ram);
     const TierMsgRegionDel del = { .id = 1 };
     char text[TIER_TEXT_LEN];
@@ -227,7 +210,7 @@ static void a_malformed_message_ends_only_its_connection(Daemon *f, gconstpointe
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const unsigned fds = daemon_fds(f);
-    const int good = connected(f, &ram);
+    const int good = fake_qemu_backend(f->socket_a, &ram);
     const int bad = fake_qemu_connect(f->socket_b);
     uint8_t garbage[64];
 
@@ -261,7 +244,7 @@ static void descriptors_that_do_not_belong_are_closed(Daemon *f, gconstpointer d
 static void a_second_process_is_refused(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
-    const int sock = connected(f, &ram);
+    const int sock = fake_qemu_backend(f->socket_a, &ram);
     g_autofree char *expected = g_strdup_printf("process %d already has the socket of VM 'a'", (int)getpid());
     int status;
     pid_t pid;
@@ -310,7 +293,7 @@ static void a_killed_qemu_leaves_nothing_behind(Daemon *f, gconstpointer data)
     if (pid == 0) {
         FakeRam ram = fake_ram_new(RAM_BYTES);
 
-        connected(f, &ram);
+        fake_qemu_backend(f->socket_a, &ram);
         pause();
     }
     daemon_await_flag(f, "a", "connected", true);
@@ -323,7 +306,7 @@ static void a_killed_qemu_leaves_nothing_behind(Daemon *f, gconstpointer data)
 static void a_daemon_that_was_killed_takes_its_sockets_back(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
-    int sock = connected(f, &ram);
+    int sock = fake_qemu_backend(f->socket_a, &ram);
 
     {
         g_autoptr(JsonObject) added = daemon_ask(f->control,
@@ -337,7 +320,7 @@ static void a_daemon_that_was_killed_takes_its_sockets_back(Daemon *f, gconstpoi
     g_assert_true(g_file_test(f->socket_a, G_FILE_TEST_EXISTS));
 
     daemon_start(f);
-    sock = connected(f, &ram);
+    sock = fake_qemu_backend(f->socket_a, &ram);
     daemon_await_flag(f, "a", "connected", true);
     daemon_await_flag(f, "added", "connected", false);
     close(sock);
@@ -348,7 +331,7 @@ static void the_end_removes_every_socket(Daemon *f, gconstpointer data)
 {
     g_autofree char *control = g_build_filename(f->dir, "control.sock", NULL);
     FakeRam ram = fake_ram_new(RAM_BYTES);
-    const int sock = connected(f, &ram);
+    const int sock = fake_qemu_backend(f->socket_a, &ram);
 
     g_assert_cmpint(daemon_stop(f, SIGTERM), ==, 0);
     fake_qemu_await_end(sock);
@@ -409,7 +392,7 @@ static void wrong_requests_are_told_what_is_right(Daemon *f, gconstpointer data)
 static void a_trace_is_recorded_where_traces_belong(Daemon *f, gconstpointer data)
 {
     FakeRam ram = fake_ram_new(RAM_BYTES);
-    const int sock = connected(f, &ram);
+    const int sock = fake_qemu_backend(f->socket_a, &ram);
     g_autofree char *file = g_build_filename(f->dir, "traces", "t1", NULL);
     g_autofree char *up = g_strdup_printf("{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":"
                                           "\"%s/traces/../t1\"}}", f->dir);
