@@ -13,10 +13,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <emmintrin.h>
+
+#include "clock.h"
 #endif
 
 #define PAGE_BYTES 4096ul
@@ -34,14 +35,6 @@ static const PolicyCosts defaults = {
     .move_4k_ns = 5000,
     .move_2m_ns = 250000,
 };
-
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* @pages of memory on one node of a tier, touched; NULL when none can be had there. */
 static char *map_on_tier(const Topology *topology, unsigned tier, unsigned pages, int *node)
@@ -204,7 +197,7 @@ static uint32_t measure_move(const Topology *topology)
     if (other) {
         munmap(other, PAGE_BYTES);
     }
-    return all_ns > one_ns && one_ns ? MIN((all_ns - one_ns) / (2 * (MOVE_PAGES - 1)), UINT32_MAX) : 0;
+    return all_ns > one_ns && one_ns ? MIN((all_ns - one_ns) / (2ull * (MOVE_PAGES - 1)), UINT32_MAX) : 0;
 }
 
 /*

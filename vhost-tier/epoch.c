@@ -68,7 +68,7 @@ static void look(Vm *vm, VmRegion *region, uint64_t deadline_ns)
 {
     bool more = true;
 
-    while (more && vm_now_ns() < deadline_ns) {
+    while (more && clock_ns() < deadline_ns) {
         more = look_piece(vm, region) && region->look_at != 0;
     }
 }
@@ -76,7 +76,7 @@ static void look(Vm *vm, VmRegion *region, uint64_t deadline_ns)
 /* Look at pieces of all regions, in turn, for a part of the epoch; at new ones first and for longer. */
 static void look_around(Vm *vm)
 {
-    const uint64_t start_ns = vm_now_ns();
+    const uint64_t start_ns = clock_ns();
     const double share_ns = LOOK_SHARE * (double)vm->epoch_ns / MAX(vm->regions->len, 1);
 
     for (guint i = 0; i < vm->regions->len; i++) {
@@ -90,7 +90,7 @@ static void look_around(Vm *vm)
         VmRegion *region = g_ptr_array_index(vm->regions, i);
 
         if (region->looked) {
-            look(vm, region, vm_now_ns() + (uint64_t)share_ns);
+            look(vm, region, clock_ns() + (uint64_t)share_ns);
         }
     }
 }
@@ -181,7 +181,7 @@ static void move_slice(Vm *vm, uint64_t now_ns)
     }
     n = mover_move(region->backend->mover, &region->region, moves, n, MIN(now_ns + SLICE_NS, run->end_ns),
                    outcomes);
-    now_ns = vm_now_ns();
+    now_ns = clock_ns();
     for (size_t i = 0; i < n; i++) {
         policy_moved(vm->policy, &moves[i], outcomes[i], now_ns);
         count_move(region, &moves[i], outcomes[i]);
@@ -241,7 +241,7 @@ static void collapse(Vm *vm, VmRegion *region, const PolicyStats *stats, uint64_
     if (!region->collapsed) {
         region->collapsed = g_try_malloc0(blocks + 1);
     }
-    for (int i = 0; region->collapsed && i < COLLAPSE_LOOK && vm_now_ns() < now_ns + COLLAPSE_NS; i++) {
+    for (int i = 0; region->collapsed && i < COLLAPSE_LOOK && clock_ns() < now_ns + COLLAPSE_NS; i++) {
         const size_t block = region->collapse_at++ % blocks;
         g_autoptr(GError) err = NULL;
 
@@ -301,9 +301,9 @@ static void epoch(Vm *vm, uint64_t now_ns)
         look_around(vm);
         if (vm->has_budget && !vm_frozen(vm)) {
             if (vm->mode == TIER_MODE_ON) {
-                collapse_hot_blocks(vm, vm_now_ns());
+                collapse_hot_blocks(vm, clock_ns());
             }
-            plan(vm, vm_now_ns());
+            plan(vm, clock_ns());
         }
     }
     count_pages_per_s(vm, now_ns);
@@ -318,18 +318,18 @@ static gboolean pump_dispatch(GSource *source, GSourceFunc callback, gpointer da
     uint64_t next_ns = UINT64_MAX, now_ns;
 
     if (vm->policy) {
-        next_ns = tracking_tick(vm, vm_now_ns());
-        now_ns = vm_now_ns();
+        next_ns = tracking_tick(vm, clock_ns());
+        now_ns = clock_ns();
         if (now_ns >= vm->epoch_due_ns) {
             epoch(vm, now_ns);
             /*
              * From now, not from when it was due: a host that can't keep up gets fewer
              * epochs, not a queue of them.
              */
-            vm->epoch_due_ns = vm_now_ns() + vm->epoch_ns;
+            vm->epoch_due_ns = clock_ns() + vm->epoch_ns;
         }
         if (moving(vm)) {
-            move_slice(vm, vm_now_ns());
+            move_slice(vm, clock_ns());
         }
         next_ns = MIN(next_ns, vm->epoch_due_ns);
     }

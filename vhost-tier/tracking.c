@@ -21,7 +21,7 @@
 /* A token for a region to be watched; false when none is left. */
 static bool token_take(Vm *vm)
 {
-    const uint64_t now_ns = vm_now_ns();
+    const uint64_t now_ns = clock_ns();
 
     vm->watch_tokens = MIN(vm->watch_tokens + (double)(now_ns - vm->watch_tokens_ns) / TOKEN_NS, TOKENS_MAX);
     vm->watch_tokens_ns = now_ns;

@@ -13,6 +13,7 @@
 #define VHOST_TIER_VM_IMPL_H
 
 #include "channel.h"
+#include "clock.h"
 #include "movers/numa.h"
 #include "peer.h"
 #include "region.h"
@@ -114,7 +115,6 @@ struct Vm {
 };
 
 /* --- vm.c --- */
-uint64_t vm_now_ns(void);
 /* Have 'changed' called in the main thread; several notices may become one. */
 void vm_tell_changed(Vm *vm);
 /*

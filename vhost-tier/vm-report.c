@@ -147,7 +147,7 @@ void report_publish(Vm *vm)
     Snapshot *snapshot = snapshot_new(), *old;
 
     vm->state = state_now(vm, reason);
-    snapshot->made_ns = vm_now_ns();
+    snapshot->made_ns = clock_ns();
     snapshot->connected = vm->backends->len > 0;
     if (snapshot->connected) {
         snapshot->pid = ((const Backend *)g_ptr_array_index(vm->backends, 0))->peer.pid;

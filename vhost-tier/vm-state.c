@@ -105,7 +105,7 @@ bool vm_take_tiers(Vm *vm, const TierMsgConfig *msg, GError **errp)
     }
     g_steal_pointer(&topology);
     vm->policy = policy_new(&config);
-    vm->epoch_due_ns = vm_now_ns() + vm->epoch_ns;
+    vm->epoch_due_ns = clock_ns() + vm->epoch_ns;
     return true;
 }
 

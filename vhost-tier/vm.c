@@ -19,7 +19,6 @@
 #include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/trace.h"
@@ -44,14 +43,6 @@ typedef struct Request {
 GQuark vm_error_quark(void)
 {
     return g_quark_from_static_string("vhost-tier-vm");
-}
-
-uint64_t vm_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * G_GUINT64_CONSTANT(1000000000) + (uint64_t)now.tv_nsec;
 }
 
 /* Unlike g_main_context_invoke(), never runs @func in the calling thread. */
@@ -233,7 +224,7 @@ static gboolean tell_stopped(gpointer data)
 
 void vm_log(Vm *vm, GLogLevelFlags level, const char *format, ...)
 {
-    const uint64_t now_ns = vm_now_ns();
+    const uint64_t now_ns = clock_ns();
     g_autofree char *text = NULL;
     va_list ap;
 
@@ -320,7 +311,7 @@ Vm *vm_start(const char *name, const char *socket, int listen_fd, const Facts *f
     vm->trace_fd = -1;
     vm->next_region = 1;
     vm->watch_tokens = VM_MAX_REGIONS;
-    vm->watch_tokens_ns = vm_now_ns();
+    vm->watch_tokens_ns = clock_ns();
     vm->mode = TIER_MODE_OFF;
     vm->weight = 1;
     vm->epoch_ns = facts->config->epoch_ms * 1000000;

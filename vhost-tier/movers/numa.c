@@ -25,9 +25,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fail.h"
 #include "pinned.h"
 
@@ -63,14 +63,6 @@ typedef struct MoveTally {
     bool failed;
     TierMoveFail why; /* of the last page that failed */
 } MoveTally;
-
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static bool process_ended(const Region *region)
 {

@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "sampler.h"
 #include "uffd.h"
 
@@ -52,14 +52,6 @@ typedef struct Scored {
     const Watched *watched;
     uint64_t now_ns;
 } Scored;
-
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND + now.tv_nsec;
-}
 
 static void watched_free(gpointer data)
 {

@@ -8,9 +8,9 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "uffd-abi.h"
 
 #define PAGE_BYTES 4096ul
@@ -180,14 +180,6 @@ int uffd_look(int pagemap, UffdKind kind, uint64_t start, uint32_t unit, unsigne
         scan.start = scan.walk_end;
     }
     return 0;
-}
-
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 /*
