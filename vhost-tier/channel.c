@@ -39,7 +39,7 @@ G_STATIC_ASSERT(sizeof(TierMsgRegionAdd) == 40 + TIER_NAME_LEN);
 G_STATIC_ASSERT(sizeof(TierMsgRegionDel) == 8);
 G_STATIC_ASSERT(sizeof(TierMsgFreeze) == 8);
 G_STATIC_ASSERT(sizeof(TierMsgStatus) == 8 + TIER_TEXT_LEN);
-G_STATIC_ASSERT(sizeof(TierMsgStats) == 8 * (8 + TIER_MOVE_FAIL__MAX));
+G_STATIC_ASSERT(sizeof(TierMsgStats) == sizeof(uint64_t) * (8 + TIER_MOVE_FAIL__MAX));
 G_STATIC_ASSERT(sizeof(TierMsgState) == 8 + TIER_TEXT_LEN);
 G_STATIC_ASSERT(sizeof(TierMsgConfig) <= TIER_MSG_MAX_PAYLOAD);
 

@@ -103,7 +103,10 @@ void host_vm_recall(Host *host)
         gid = g_ascii_strtoll(at, &at, 10);
         if (*at++ != ' ') {
             g_warning("%s: a line is not 'uid gid name': %s", path, *line);
-        } else if (!host_vm_add(host, at, NULL, (uid_t)uid, (gid_t)gid, &vm_err)) {
+        } else {
+            host_vm_add(host, at, NULL, (uid_t)uid, (gid_t)gid, &vm_err);
+        }
+        if (vm_err) {
             g_warning("VM '%s' is not served again: %s", at, vm_err->message);
         }
     }

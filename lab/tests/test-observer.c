@@ -53,7 +53,7 @@ static void counts_a_visit_as_a_hit_where_its_page_is_fast(void)
     const TruthInterval *i = truth_add(truth, 2, counts, nodes);
 
     g_assert_cmpfloat(truth_hit_ratio(i), ==, 0.6);
-    g_assert_cmpfloat(truth_accesses_per_s(truth, i), ==, 100 * 16 / 2);
+    g_assert_cmpfloat(truth_accesses_per_s(truth, i), ==, 100 * 16 / 2.0);
     g_assert_cmpuint(i->node_bytes[0], ==, 2 * GUEST_PAGE_BYTES);
     g_assert_cmpuint(i->node_bytes[1], ==, 2 * GUEST_PAGE_BYTES);
     g_assert_cmpuint(i->moved_bytes, ==, 0);
