@@ -28,11 +28,44 @@ static int new_socket(void)
     return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
+/* Connect to the socket there, as a look whether somebody listens: 0, or an errno. */
+static int probe(const struct sockaddr_un *addr)
+{
+    const int fd = new_socket();
+    int err = 0;
+
+    if (fd < 0) {
+        return errno;
+    }
+    if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0) {
+        err = errno;
+    }
+    close(fd);
+    return err;
+}
+
+/*
+ * The same where the socket was given to another user, to whom alone it is open: without
+ * CAP_DAC_OVERRIDE, which the daemon gives up, it must be ours for that moment.
+ */
+static int probe_as_owner(const char *path, const struct sockaddr_un *addr, const struct stat *st)
+{
+    int err = probe(addr);
+
+    if (err == EACCES && lchown(path, geteuid(), (gid_t)-1) == 0) {
+        err = probe(addr);
+        if (err != ECONNREFUSED && lchown(path, st->st_uid, (gid_t)-1) < 0) {
+            g_warning("%s: cannot give the socket back to user %u: %s", path, st->st_uid, g_strerror(errno));
+        }
+    }
+    return err;
+}
+
 /* Remove what is left of a daemon that is gone; false when it is not a left-over. */
 static bool remove_stale(const char *path, const struct sockaddr_un *addr, GError **errp)
 {
     struct stat st;
-    int probe, rc, err;
+    int err;
 
     if (g_lstat(path, &st) < 0) {
         set_error(errp, path, "cannot look at what is there");
@@ -43,17 +76,16 @@ static bool remove_stale(const char *path, const struct sockaddr_un *addr, GErro
                     "%s: there is a file that is no socket; remove it or choose another path", path);
         return false;
     }
-    probe = new_socket();
-    if (probe < 0) {
-        set_error(errp, path, "socket");
-        return false;
-    }
-    rc = connect(probe, (const struct sockaddr *)addr, sizeof(*addr));
-    err = errno;
-    close(probe);
-    if (rc == 0 || err != ECONNREFUSED) {
+    err = probe_as_owner(path, addr, &st);
+    if (err == 0 || err == EAGAIN) {
         g_set_error(errp, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE,
                     "%s: another process listens there already (is the daemon running twice?)", path);
+        return false;
+    }
+    if (err != ECONNREFUSED) {
+        g_set_error(errp, G_IO_ERROR, (gint)g_io_error_from_errno(err),
+                    "%s: cannot tell whether another process listens there: %s; if none does, remove the file",
+                    path, g_strerror(err));
         return false;
     }
     if (g_unlink(path) < 0) {

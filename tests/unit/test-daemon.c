@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -314,6 +315,12 @@ static void a_daemon_that_was_killed_takes_its_sockets_back(Daemon *f, gconstpoi
 
         g_assert_true(json_object_has_member(added, "return"));
     }
+    if (geteuid() == 0) {       /* others can't give sockets away */
+        g_autoptr(JsonObject) given = daemon_ask(f->control,
+            "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"given\",\"uid\":65534,\"gid\":65534}}");
+
+        g_assert_true(json_object_has_member(given, "return"));
+    }
     g_assert_cmpint(WTERMSIG(daemon_stop(f, SIGKILL)), ==, SIGKILL);
     fake_qemu_await_end(sock);
     close(sock);
@@ -323,6 +330,14 @@ static void a_daemon_that_was_killed_takes_its_sockets_back(Daemon *f, gconstpoi
     sock = fake_qemu_backend(f->socket_a, &ram);
     daemon_await_flag(f, "a", "connected", true);
     daemon_await_flag(f, "added", "connected", false);
+    if (geteuid() == 0) {
+        g_autofree char *path = g_build_filename(f->dir, "vm-given.sock", NULL);
+        struct stat st;
+
+        daemon_await_flag(f, "given", "connected", false);
+        g_assert_cmpint(stat(path, &st), ==, 0);
+        g_assert_cmpuint(st.st_uid, ==, 65534);
+    }
     close(sock);
     fake_ram_free(&ram);
 }
