@@ -114,6 +114,20 @@ void host_vm_recall(Host *host)
 
 /* --- budgets --- */
 
+/*
+ * What a VM may ask for. What its QEMU says is cut to the memory that it showed to have: what it can't
+ * fill is not to be taken from the others.
+ */
+static ArbiterClaim claim_of(const Snapshot *snapshot)
+{
+    uint64_t ram = 0;
+
+    for (guint i = 0; i < snapshot->regions->len; i++) {
+        ram += g_array_index(snapshot->regions, SnapshotRegion, i).size;
+    }
+    return (ArbiterClaim) { MIN(snapshot->fast_min, ram), MIN(snapshot->fast_size, ram), snapshot->weight };
+}
+
 /* Split tier 0 between the VMs that want some of it. */
 static void share_out(Host *host)
 {
@@ -131,7 +145,7 @@ static void share_out(Host *host)
         g_autoptr(Snapshot) snapshot = vm_snapshot(entry->vm);
 
         if (snapshot->configured) {
-            claims[used] = (ArbiterClaim) { snapshot->fast_min, snapshot->fast_size, snapshot->weight };
+            claims[used] = claim_of(snapshot);
             vms[used++] = entry->vm;
         }
     }

@@ -99,6 +99,33 @@ static void backends_of_one_process_add_up_to_one_vm(Daemon *f, gconstpointer da
     }
 }
 
+static void what_a_vm_cannot_fill_is_not_taken_from_others(Daemon *f, gconstpointer data)
+{
+    FakeRam rams[] = { fake_ram_new(RAM_BYTES), fake_ram_new(RAM_BYTES) };
+    const int socks[] = { fake_qemu_backend(f->socket_a, &rams[0]), fake_qemu_backend(f->socket_b, &rams[1]) };
+    TierMsgConfig greedy = fake_qemu_config();
+    uint64_t budgets[2] = { 0 };
+
+    greedy.fast_min = greedy.fast_size = UINT64_MAX;
+    greedy.weight = 1000;
+    g_assert_cmpuint(fake_qemu_send_config(socks[0], &greedy, NULL), ==, 0);
+    g_usleep(200000);           /* tier 0 is split anew within 20 ms */
+    for (int i = 0; i < 100 && (budgets[0] != RAM_BYTES || budgets[1] != RAM_BYTES); i++) {
+        g_autoptr(JsonObject) a = daemon_query_vm(f, "a");
+        g_autoptr(JsonObject) b = daemon_query_vm(f, "b");
+
+        budgets[0] = field_uint(a, "budget", 0);
+        budgets[1] = field_uint(b, "budget", 0);
+        g_usleep(50000);
+    }
+    g_assert_cmpuint(budgets[0], ==, RAM_BYTES);
+    g_assert_cmpuint(budgets[1], ==, RAM_BYTES);
+    for (size_t i = 0; i < G_N_ELEMENTS(socks); i++) {
+        close(socks[i]);
+        fake_ram_free(&rams[i]);
+    }
+}
+
 static void hundreds_of_vms_are_listed(Daemon *f, gconstpointer data)
 {
     g_autofree char *path = g_build_filename(f->dir, "control.sock", NULL);
@@ -187,6 +214,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD(backends_of_one_process_add_up_to_one_vm);
+    ADD(what_a_vm_cannot_fill_is_not_taken_from_others);
     ADD(hundreds_of_vms_are_listed);
     ADD(a_qemu_that_ends_as_it_should_is_told_as_such);
     ADD(what_keeps_pages_from_moving_is_told_and_logged_once);
