@@ -21,7 +21,7 @@
 
 #include "config.h"
 
-#define MAX_DEPTH 32            /* of nested objects and lists in a line: the parser recurses */
+#define MAX_OPENED 256          /* objects and lists in a line: the parser recurses into each */
 
 typedef struct Client {
     Control *control;
@@ -164,28 +164,18 @@ static gboolean on_timeout(gpointer data)
 
 /* --- requests --- */
 
-/* Whether a line nests no deeper than the parser's recursion can bear. */
+/*
+ * Whether a line nests no deeper than the parser's recursion can bear. What opens an object or a list is
+ * counted wherever it stands: where texts and comments begin and end is the parser's to know.
+ */
 static bool depth_ok(const char *text, size_t len)
 {
-    int depth = 0;
-    bool quoted = false;
+    unsigned opened = 0;
 
     for (size_t i = 0; i < len; i++) {
-        if (quoted) {
-            i += text[i] == '\\';
-            quoted = i >= len || text[i] != '"';
-        } else if (text[i] == '"') {
-            quoted = true;
-        } else if (text[i] == '{' || text[i] == '[') {
-            depth++;
-        } else if (text[i] == '}' || text[i] == ']') {
-            depth--;
-        }
-        if (depth > MAX_DEPTH) {
-            return false;
-        }
+        opened += text[i] == '{' || text[i] == '[';
     }
-    return true;
+    return opened <= MAX_OPENED;
 }
 
 static char *arg_names(const ControlCommand *command)
@@ -300,7 +290,7 @@ static void line_run(Client *client, const char *line, size_t len)
     call->client = client;
     client->call = call;
     if (!depth_ok(line, len)) {
-        call_error(call, "InvalidArgument", "the request nests deeper than %d levels", MAX_DEPTH);
+        call_error(call, "InvalidArgument", "the request has more than %d '{' and '['", MAX_OPENED);
     } else if (!json_parser_load_from_data(parser, line, (gssize)len, &err) || !json_parser_get_root(parser)) {
         call_error(call, "InvalidArgument", "that is no JSON: %s",
                    err ? err->message : "there is nothing in it");
@@ -457,6 +447,11 @@ static gboolean on_connection(int fd, GIOCondition condition, void *opaque)
     Client *client;
 
     if (sock < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+            g_warning("control socket: cannot accept a connection: %s", g_strerror(errno));
+            /* Out of descriptors, say: the socket stays readable, so don't spin on it. */
+            g_usleep(10000);
+        }
         return G_SOURCE_CONTINUE;
     }
     if (control->clients->len >= CONTROL_MAX_CLIENTS) {

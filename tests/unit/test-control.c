@@ -194,7 +194,10 @@ static void deep_nesting_is_refused_before_it_is_parsed(Fixture *f, gconstpointe
 {
     g_autofree char *deep = g_strnfill(60000, '[');
 
-    assert_answer(f->client, deep, "nests deeper than 32 levels");
+    g_autofree char *hidden = g_strconcat("/*\"*/", deep, NULL);
+
+    assert_answer(f->client, deep, "more than 256 '{' and '['");
+    assert_answer(f->client, hidden, "more than 256 '{' and '['");
     assert_answer(
         f->client,
         "{\"execute\":\"echo\",\"arguments\":{\"text\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[\"}}",
