@@ -210,13 +210,18 @@ static int run(const Options *options, const Config *config, GError **errp)
     g_autoptr(Facts) facts = NULL;
     Daemon daemon = { 0 };
     int control_fd;
+    bool made;
 
     raise_descriptor_limit();
     facts = facts_find(config, errp);
     if (!facts) {
         return EXIT_FAILURE;
     }
-    if (g_mkdir_with_parents(runtime_dir, 0755) < 0) {
+    /* QEMUs of other users find their sockets in it. */
+    umask(0022);
+    made = g_mkdir_with_parents(runtime_dir, 0755) == 0;
+    umask(0077);
+    if (!made) {
         g_set_error(errp, G_FILE_ERROR, (gint)g_file_error_from_errno(errno),
                     "cannot make the folder %s: %s; choose another with --runtime-dir", runtime_dir,
                     g_strerror(errno));
