@@ -5,11 +5,14 @@
  * Every claim is held against what the kernel says: what a descriptor is (its link in /proc/self/fd,
  * read before anything else is done with it, since fstat(2) on a file of FUSE or NFS may block), and
  * what the process has mapped where (/proc/PID/maps). The peer can change its mappings at any later
- * time; then it is its own memory that is tiered badly, nobody else's.
+ * time; then what it maps itself is tiered badly, pages of files that others map, too, among it. A
+ * path in a link is as seen in the mount namespace where the file was opened, so it alone proves
+ * nothing.
  */
 #include "peer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +142,12 @@ static bool memfd_verify(const PeerClaim *claim, struct stat *st, GError **errp)
         g_set_error(errp, CHANNEL_ERROR, EINVAL,
                     "the first descriptor is no memfd but '%s'; guest RAM must be one",
                     link ? link : "unknown");
+        return false;
+    }
+    /* Only files of shmem and hugetlbfs have seals; asking does not block on any other. */
+    if (fcntl(claim->memfd, F_GET_SEALS) < 0) {
+        g_set_error(errp, CHANNEL_ERROR, EINVAL, "the first descriptor, '%s', is no memfd: it has no seals",
+                    link);
         return false;
     }
     if (fstat(claim->memfd, st) < 0) {
