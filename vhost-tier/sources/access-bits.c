@@ -72,10 +72,14 @@ static uint64_t block_bytes(const Watched *watched, size_t block)
     return (uint64_t)sampler_block_size(watched->sampler, block) * watched->region.granule_bytes;
 }
 
-/* An ioctl on the region failed: it is not tried again, and what it costs is said. */
+/*
+ * An ioctl on the region failed: it is not tried again, and what it costs is said. What is armed is
+ * unregistered, which disarms it.
+ */
 static void give_up(AccessBits *self, Watched *watched, const char *verb, int err)
 {
     watched->dead = true;
+    uffd_leave(watched->region.uffd, watched->region.hva, watched->region.size);
     sampler_reset(watched->sampler);
     if (err != ESRCH) {
         g_free(self->problem);
@@ -287,8 +291,7 @@ static void disarm(AccessBits *self, Watched *watched)
         err = uffd_arm(
             watched->region.uffd, self->kind, block_address(watched, first),
             block_address(watched, last) + block_bytes(watched, last) - block_address(watched, first), false);
-        if (err) { /* what can't be disarmed can be unregistered, which disarms, too */
-            uffd_leave(watched->region.uffd, watched->region.hva, watched->region.size);
+        if (err) {
             give_up(self, watched, "disarm", err);
             return;
         }

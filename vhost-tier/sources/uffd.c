@@ -171,7 +171,13 @@ int uffd_look(int pagemap, UffdKind kind, uint64_t start, uint32_t unit, unsigne
         if (found < 0) {
             return errno;
         }
+        if (found > SCAN_REGIONS || scan.walk_end > end) {
+            return EPROTO; /* whoever sent the descriptor answers for it: it is no pagemap */
+        }
         for (int i = 0; i < found; i++) {
+            if (regions[i].start < start || regions[i].start >= regions[i].end || regions[i].end > end) {
+                return EPROTO;
+            }
             mark(touched, (regions[i].start - start) / unit, (regions[i].end - 1 - start) / unit);
         }
         if (scan.walk_end <= scan.start) {
