@@ -140,7 +140,8 @@ static void a_shred_of_evidence_does_not_evict_what_is_known(void)
     g_autoptr(Policy) policy = draw(1, "01", (double[]){300, 0});
     uint64_t hit = 1;
 
-    policy_evidence_bits(policy, POLICY_SOURCE_RWP, REGION, 1, 1, &hit, 2000000, NOW);  /* says 500 a second */
+    /* says 500 a second */
+    policy_evidence_bits(policy, POLICY_SOURCE_RWP, REGION, 1, 1, &hit, 2000000, NOW);
     g_assert_cmpuint(policy_plan(policy, NOW)->n_moves, ==, 0);
 }
 
@@ -317,7 +318,8 @@ static void huge_granules_are_weighed_by_the_byte(void)
     g_assert_true(policy_region_add(policy, 2, 2 * HUGE_PAGE, HUGE_PAGE, NULL));
     policy_place(policy, 2, 0, 1, &slow);
     policy_place(policy, 2, 1, 1, &slow);
-    policy_evidence_rate(policy, POLICY_SOURCE_CHMU, 2, 0, 1, 512 * 100, 1000 * SECOND, NOW);     /* 100 a page */
+    /* 100 a page */
+    policy_evidence_rate(policy, POLICY_SOURCE_CHMU, 2, 0, 1, 512 * 100, 1000 * SECOND, NOW);
     plan = policy_plan(policy, NOW);
     g_assert_cmpuint(plan->n_moves, ==, 0);             /* there is no room for it without the hotter page */
     own.budget_bytes = HUGE_PAGE + PAGE;
@@ -364,6 +366,30 @@ static void tells_hit_ratio_ideal_and_threshold(void)
     g_assert_cmpfloat_with_epsilon(stats.threshold_per_s, 100, 10);
     g_assert_cmpuint(stats.granule_bytes[0], ==, 2 * PAGE);
     g_assert_cmpuint(stats.granule_bytes[1], ==, 3 * PAGE);
+}
+
+static void tells_no_hit_ratio_before_either_tier_was_seen_for_the_most_part(void)
+{
+    static const struct {
+        size_t fast_seen, slow_seen;
+        bool known;
+    } cases[] = {{0, 0, false}, {4, 0, false}, {0, 8, false}, {2, 3, false},
+                 {1, 8, false}, {2, 4, true},  {4, 8, true}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Policy) policy = policy_new(&config);
+        uint8_t tiers[12] = {0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1};
+        PolicyStats stats;
+
+        g_assert_true(policy_region_add(policy, REGION, sizeof(tiers) * PAGE, PAGE, NULL));
+        policy_place(policy, REGION, 0, sizeof(tiers), tiers);
+        policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, 0, cases[i].fast_seen, 100, SECOND, NOW);
+        policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, 4, cases[i].slow_seen, 1, SECOND, NOW);
+        policy_plan(policy, NOW);
+        policy_stats(policy, &stats);
+        g_assert_cmpint(!isnan(stats.hit_ratio), ==, cases[i].known);
+        g_assert_cmpint(!isnan(stats.ideal_hit_ratio), ==, cases[i].known);
+    }
 }
 
 static void asks_for_evidence_where_the_decision_is_in_doubt(void)
@@ -487,6 +513,7 @@ int main(int argc, char **argv)
     ADD(huge_granules_are_weighed_by_the_byte);
     ADD(a_huge_victim_makes_room_for_many_pages);
     ADD(tells_hit_ratio_ideal_and_threshold);
+    ADD(tells_no_hit_ratio_before_either_tier_was_seen_for_the_most_part);
     ADD(asks_for_evidence_where_the_decision_is_in_doubt);
     ADD(the_brake_goes_on_when_moves_are_undone_and_off_when_they_last);
     ADD(the_brake_makes_small_gains_wait);

@@ -40,6 +40,9 @@ static void count(Census *census, const Rules *rules, const HeatMap *map)
         }
     }
     census->fast_bytes += map->bytes_at[0];
+    for (unsigned tier = 1; tier < POLICY_MAX_TIERS; tier++) {
+        census->slow_bytes += map->bytes_at[tier];
+    }
 }
 
 void census_take(Census *census, const PolicyConfig *config, const HeatModel *model, HeatMap *const *maps,
@@ -56,7 +59,7 @@ void census_take(Census *census, const PolicyConfig *config, const HeatModel *mo
 
 void census_view(const Census *census, uint64_t budget_bytes, CensusView *view)
 {
-    uint64_t seen_bytes = 0, below = 0, room = budget_bytes;
+    uint64_t seen_fast = 0, seen_slow = 0, below = 0, room = budget_bytes;
     double fast_accesses = 0, accesses = 0, ideal = 0;
 
     *view = (CensusView){.hit_ratio = NAN, .ideal_hit_ratio = NAN};
@@ -76,14 +79,15 @@ void census_view(const Census *census, uint64_t budget_bytes, CensusView *view)
             view->threshold_per_s = log2_value(heat);
         }
         room -= MIN(bytes, room);
-        seen_bytes += bytes;
+        seen_fast += census->fast[bucket];
+        seen_slow += census->slow[bucket];
     }
-    if (seen_bytes == 0) {
-        return;
+    view->seen_bytes = seen_fast + seen_slow;
+    if (view->seen_bytes > 0 && seen_fast >= census->fast_bytes / 2 && seen_slow >= census->slow_bytes / 2) {
+        view->hit_ratio = fast_accesses / accesses;
+        view->ideal_hit_ratio = ideal / accesses;
     }
-    view->hit_ratio = fast_accesses / accesses;
-    view->ideal_hit_ratio = ideal / accesses;
-    for (unsigned bucket = 0; below * 2 < seen_bytes; bucket++) {
+    for (unsigned bucket = 0; below * 2 < view->seen_bytes; bucket++) {
         below += census->fast[bucket] + census->slow[bucket];
         view->median = census_heat(bucket);
     }

@@ -33,14 +33,20 @@ typedef struct Census {
     uint64_t candidates[CENSUS_BUCKETS];    /* by the lower end of what their heat may be */
     uint64_t victims[CENSUS_BUCKETS];       /* by the upper end */
     uint64_t fast_bytes;                    /* all that lies on tier 0 */
+    uint64_t slow_bytes;                    /* all that lies on the others */
 } Census;
 
 void rules_init(Rules *rules, const PolicyConfig *config, const HeatModel *model, const HeatMap *map);
 void census_take(Census *census, const PolicyConfig *config, const HeatModel *model, HeatMap *const *maps,
                  size_t n_maps);
 
-/* What the census shows. All NaN or 0 where nothing was seen yet. */
+/*
+ * What the census shows. All NaN or 0 where nothing was seen yet. The ratios are NaN, too, as long as most of
+ * tier 0 or most of the others was not seen yet: of what is not seen nothing is counted, so they would be
+ * those of the rest.
+ */
 typedef struct CensusView {
+    uint64_t seen_bytes;
     double hit_ratio;
     double ideal_hit_ratio;
     double threshold_per_s;                 /* per page; 0: all fits */

@@ -67,7 +67,8 @@ static bool ratio_valid(double ratio)
 bool planner_state_valid(const PlannerState *state)
 {
     return state->tokens >= 0 && state->tokens <= 0x1p66 && state->pace_bytes <= PLANNER_MAX_BYTES &&
-           state->threshold_per_s >= 0 && ratio_valid(state->hit_ratio) && ratio_valid(state->ideal_hit_ratio);
+           state->threshold_per_s >= 0 && ratio_valid(state->hit_ratio) &&
+           ratio_valid(state->ideal_hit_ratio);
 }
 
 Planner *planner_new(void)
@@ -284,7 +285,8 @@ static void gather(Job *job, const PolicyConfig *config, const HeatModel *model,
                 continue;
             }
             role = census_judge(&rules, heat, &candidate.heat);
-            if (role == ROLE_CANDIDATE && within(&hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
+            if (role == ROLE_CANDIDATE &&
+                within(&hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
                 g_array_append_val(planner->candidates, candidate);
             } else if (role == ROLE_VICTIM &&
                        within(&cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
@@ -475,7 +477,7 @@ static void publish(const Job *job, PlannerState *state, HeatModel *model, uint6
             largest = map;
         }
     }
-    if (largest && !isnan(view.hit_ratio)) {
+    if (largest && view.seen_bytes > 0) {
         model->prior = view.median + log2_of((double)largest->granule_bytes / CENSUS_PAGE);
     }
 }

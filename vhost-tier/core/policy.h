@@ -46,8 +46,11 @@ typedef struct PolicyConfig {
     uint64_t heat_half_life_ns;     /* confidence in old evidence halves in this time */
     uint64_t heat_life_ns;          /* how long heat is expected to last: what a move may pay back in */
     uint32_t n_tiers;               /* 1..POLICY_MAX_TIERS */
-    uint32_t touch_accesses;        /* accesses that miss the caches behind one touch of a 4 KiB page: an access
-                                       bit tells of the touch alone. 0: one */
+    /*
+     * accesses that miss the caches behind one touch of a 4 KiB page: an access bit tells of the touch alone.
+     * 0: one
+     */
+    uint32_t touch_accesses;
     PolicyCosts costs;
 } PolicyConfig;
 
@@ -69,8 +72,11 @@ typedef enum PolicyOutcome {
 } PolicyOutcome;
 
 typedef struct PolicyPlan {
-    const PolicyMove *moves;        /* demotions that make room first, then promotions, hottest first; policy owns
-                                       it, until the next policy_plan() */
+    /*
+     * demotions that make room first, then promotions, hottest first; policy owns it, until the next
+     * policy_plan()
+     */
+    const PolicyMove *moves;
     size_t n_moves;
     bool throttled;                 /* max_bytes_per_s cut it short */
     bool thrashing;                 /* the brake is on */
@@ -84,12 +90,18 @@ typedef struct PolicyStats {
     uint64_t promoted_bytes, demoted_bytes;
     uint64_t undone_bytes;          /* moved back within 10 s of the move */
     double undone_share;            /* of the bytes moved in the last 10 s, what undid an earlier move */
-    double hit_ratio;               /* estimated share of accesses that hit tier 0; NaN before any evidence */
+    /*
+     * estimated share of accesses that hit tier 0; NaN before at least half of what lies there, and half of
+     * what does not, was ever seen
+     */
+    double hit_ratio;
     double ideal_hit_ratio;         /* the same if the hottest granules filled the budget */
     double margin;                  /* gain over cost that is asked now; 1 in calm, more with the brake on */
-    double threshold_per_s;         /* per 4 KiB: the rate at which a page is worth its place in tier 0, which is
-                                       that at which the hot set just fills the budget, or else what pays for a
-                                       move */
+    /*
+     * per 4 KiB: the rate at which a page is worth its place in tier 0, which is that at which the hot set
+     * just fills the budget, or else what pays for a move
+     */
+    double threshold_per_s;
 } PolicyStats;
 
 /* One granule, for 'explain' and tests. */
@@ -169,7 +181,8 @@ void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome,
 
 void policy_stats(const Policy *policy, PolicyStats *stats);
 /* Copies what is known of one granule; false when there is no such region or granule. */
-bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns, PolicyGranule *out);
+bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns,
+                    PolicyGranule *out);
 /*
  * Which granules evidence would help most: fills @score (0..255, one for each of the @n granules from
  * @first) with how uncertain the placement decision is: 255 never seen, high when the rate is near the
