@@ -2,10 +2,11 @@
 /*
  * The memory channel: how memory-backend-tier (in QEMU) and the daemon vhost-tier talk.
  *
- * A stream Unix socket; QEMU connects, the daemon listens on one socket per VM. The framing follows vhost-user:
- * a header, then 'size' bytes of payload, file descriptors as SCM_RIGHTS with the header's first byte. Both ends are on one
- * host, so integers are in its byte order. Every struct here is exactly as on the wire, without implicit padding; reserved
- * fields are zero, and a receiver refuses a message where they are not.
+ * A stream Unix socket; QEMU connects, the daemon listens on one socket per VM. The framing follows
+ * vhost-user: a header, then 'size' bytes of payload, file descriptors as SCM_RIGHTS with the header's first
+ * byte. Both ends are on one host, so integers are in its byte order. Every struct here is exactly as on the
+ * wire, without implicit padding; reserved fields are zero, and a receiver refuses a message where they are
+ * not.
  *
  *   QEMU                                         daemon
  *   HELLO {features, names}            ------->
@@ -18,13 +19,16 @@
  *   FREEZE, THAW                       ------->  status; around live migration
  *   REGION_DEL                         ------->  status; from then on the daemon does not touch the range
  *
- * Every request of QEMU's but HELLO is answered by TierMsgStatus with the request's number and TIER_MSG_REPLY, and so is a HELLO that is
- * refused; the daemon answers in order. What the daemon sends of its own accord (STATS, STATE, CONFIG) is not answered. QEMU never waits for an answer: it reads
- * when there is something, and a daemon that is slow or gone costs the guest nothing. A refused message is answered with an
- * errno and a text; a malformed one (framing, version, size, reserved bits, descriptors) ends the connection.
+ * Every request of QEMU's but HELLO is answered by TierMsgStatus with the request's number and
+ * TIER_MSG_REPLY, and so is a HELLO that is refused; the daemon answers in order. What the daemon sends of
+ * its own accord (STATS, STATE, CONFIG) is not answered. QEMU never waits for an answer: it reads when there
+ * is something, and a daemon that is slow or gone costs the guest nothing. A refused message is answered with
+ * an errno and a text; a malformed one (framing, version, size, reserved bits, descriptors) ends the
+ * connection.
  *
- * Trust: the daemon believes nothing of what QEMU says of itself. Its process is the socket's peer (SO_PEERCRED, held by a pidfd); a
- * region must be that process's mapping of the memfd that came with it. A channel can only ever act on its own peer's memory.
+ * Trust: the daemon believes nothing of what QEMU says of itself. Its process is the socket's peer
+ * (SO_PEERCRED, held by a pidfd); a region must be that process's mapping of the memfd that came with it. A
+ * channel can only ever act on its own peer's memory.
  */
 #ifndef TIER_CHANNEL_H
 #define TIER_CHANNEL_H
@@ -76,7 +80,8 @@ typedef struct TierMsgHello {
     uint32_t version;               /* TIER_CHANNEL_VERSION; the daemon refuses others, naming its own */
     uint32_t reserved;
     uint64_t features;              /* TIER_F_*: offered by QEMU, both's in the answer */
-    char vm[TIER_NAME_LEN];         /* -name guest=..., or empty; in the answer: the daemon's name for the VM */
+    /* -name guest=..., or empty; in the answer: the daemon's name for the VM */
+    char vm[TIER_NAME_LEN];
     char backend[TIER_NAME_LEN];    /* the object's id; in the answer: the daemon's version string */
 } TierMsgHello;
 
@@ -93,8 +98,9 @@ typedef enum TierHugepages {
 } TierHugepages;
 
 /*
- * CONFIG. From QEMU: what the user set. From the daemon: what is in force, after 'tierctl set'; QEMU takes over ceiling, floor,
- * weight and mode, with sizes cut to the backend's and to whole pages. Tiers and huge pages are QEMU's to say.
+ * CONFIG. From QEMU: what the user set. From the daemon: what is in force, after 'tierctl set'; QEMU takes
+ * over ceiling, floor, weight and mode, with sizes cut to the backend's and to whole pages. Tiers and huge
+ * pages are QEMU's to say.
  */
 typedef struct TierMsgConfig {
     uint64_t fast_size;             /* bytes: ceiling of what this backend may hold in tier 0 */
@@ -108,7 +114,8 @@ typedef struct TierMsgConfig {
 
 /*
  * REGION_ADD, with descriptors: [0] the memfd, [1] QEMU's own /proc/self/pagemap (read only), and, when
- * TIER_REGION_UFFD is set, [2] a userfaultfd of QEMU's (UFFD_USER_MODE_ONLY, no UFFDIO_API done yet: the daemon does it).
+ * TIER_REGION_UFFD is set, [2] a userfaultfd of QEMU's (UFFD_USER_MODE_ONLY, no UFFDIO_API done yet: the
+ * daemon does it).
  */
 #define TIER_REGION_UFFD (1u << 0)
 
@@ -128,10 +135,10 @@ typedef struct TierMsgRegionDel {
 } TierMsgRegionDel;
 
 /*
- * FREEZE: moves pause (dirty logging runs), and, where asked, every armed page is disarmed (before postcopy). THAW ends both; it
- * has the same payload, with flags 0. FREEZE may come before REGION_ADD (at a migration's destination). A background
- * snapshot needs a userfaultfd of its own: QEMU then unregisters the range right after FREEZE, and ends the connection instead of
- * THAW, so that the next one brings a new userfaultfd.
+ * FREEZE: moves pause (dirty logging runs), and, where asked, every armed page is disarmed (before postcopy).
+ * THAW ends both; it has the same payload, with flags 0. FREEZE may come before REGION_ADD (at a migration's
+ * destination). A background snapshot needs a userfaultfd of its own: QEMU then unregisters the range right
+ * after FREEZE, and ends the connection instead of THAW, so that the next one brings a new userfaultfd.
  */
 #define TIER_FREEZE_DISARM (1u << 0)
 
@@ -159,6 +166,9 @@ typedef enum TierMoveFail {
     TIER_MOVE_FAIL__MAX,
 } TierMoveFail;
 
+/* A share that is not known (yet). */
+#define TIER_PPM_UNKNOWN UINT64_MAX
+
 /* STATS: totals since the region was added, unless said otherwise. Pages are of 4 KiB. */
 typedef struct TierMsgStats {
     uint64_t moves_asked;           /* pages */
@@ -168,7 +178,11 @@ typedef struct TierMsgStats {
     uint64_t demoted_bytes;
     uint64_t undone_bytes;          /* moved back within 10 s */
     uint64_t budget_bytes;          /* what the arbiter gives this VM of tier 0 now */
-    uint64_t hit_ppm;               /* estimated share of accesses that hit tier 0 in the last epoch, in millionths */
+    /*
+     * estimated share of accesses that hit tier 0 in the last epoch, in millionths; TIER_PPM_UNKNOWN before
+     * there is evidence enough
+     */
+    uint64_t hit_ppm;
     uint64_t tracking_ppm;          /* guest time lost to tracking in the last epoch, in millionths */
 } TierMsgStats;
 

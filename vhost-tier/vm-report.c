@@ -184,7 +184,7 @@ void report_publish(Vm *vm)
 
 static uint64_t millionths(double share)
 {
-    return isfinite(share) ? (uint64_t)(CLAMP(share, 0, 1) * 1e6) : 0;
+    return isfinite(share) ? (uint64_t)(CLAMP(share, 0, 1) * 1e6) : TIER_PPM_UNKNOWN;
 }
 
 void report_stats(Vm *vm)

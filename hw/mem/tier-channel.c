@@ -366,7 +366,8 @@ static bool on_config(TierChannel *channel, const TierMsgConfig *config,
 static bool on_stats(TierChannel *channel, const TierMsgStats *stats,
                      Error **errp)
 {
-    if (stats->hit_ppm > 1000000 || stats->tracking_ppm > 1000000) {
+    if ((stats->hit_ppm > 1000000 && stats->hit_ppm != TIER_PPM_UNKNOWN) ||
+        stats->tracking_ppm > 1000000) {
         error_setg(errp, "it sent a share of more than 1");
         return false;
     }

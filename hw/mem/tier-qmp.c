@@ -139,7 +139,8 @@ static MemoryTierStats *stats_info(const TierMsgStats *told)
     info->demoted_bytes = told->demoted_bytes;
     info->undone_bytes = told->undone_bytes;
     info->budget = told->budget_bytes;
-    info->hit_ppm = told->hit_ppm;
+    info->has_hit_ppm = told->hit_ppm != TIER_PPM_UNKNOWN;
+    info->hit_ppm = info->has_hit_ppm ? told->hit_ppm : 0;
     info->tracking_ppm = told->tracking_ppm;
     return info;
 }

@@ -449,6 +449,28 @@ static void shows_what_the_daemon_tells(void)
     stop_qemu(qts, peer);
 }
 
+static void leaves_out_a_hit_ratio_that_is_not_known(void)
+{
+    Peer *peer;
+    QTestState *qts = start_connected(&peer, "");
+    TierMsgStats stats = { .hit_ppm = TIER_PPM_UNKNOWN, .tracking_ppm = 7 };
+    TierMsgState state = { .state = TIER_STATE_BLIND, .text = "sees nothing" };
+    QDict *event = wait_event(qts, true), *daemon, *told;
+
+    qobject_unref(event);
+    peer_send_msg(peer, TIER_MSG_STATS, 0, &stats, sizeof(stats));
+    peer_send_msg(peer, TIER_MSG_STATE, 0, &state, sizeof(state));
+    event = wait_event(qts, true);
+    qobject_unref(event);
+
+    daemon = query_daemon(qts);
+    told = qdict_get_qdict(daemon, "stats");
+    g_assert_cmpint(qdict_get_int(told, "tracking-ppm"), ==, 7);
+    g_assert_false(qdict_haskey(told, "hit-ppm"));
+    qobject_unref(daemon);
+    stop_qemu(qts, peer);
+}
+
 static void a_flood_of_states_is_a_trickle_of_events(void)
 {
     Peer *peer;
@@ -498,6 +520,7 @@ void add_channel_tests(void)
     ADD(takes_over_what_the_operator_set);
     ADD(fits_what_the_operator_set);
     ADD(shows_what_the_daemon_tells);
+    ADD(leaves_out_a_hit_ratio_that_is_not_known);
     ADD(a_flood_of_states_is_a_trickle_of_events);
 #undef ADD
 }

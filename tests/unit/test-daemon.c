@@ -64,6 +64,7 @@ static void stats_come_each_epoch_and_a_new_state_once(Daemon *f, gconstpointer 
         if (fake_qemu_receive(sock, false, &msg, sizeof(msg)) == TIER_MSG_STATS) {
             stats++;
             g_assert_cmpuint(msg.stats.moves_asked, ==, 0);
+            g_assert_cmpuint(msg.stats.hit_ppm, ==, TIER_PPM_UNKNOWN);      /* nothing is tracked here */
         } else {
             states++;
             g_assert_cmpuint(msg.state.state & TIER_STATE_FROZEN, !=, 0);
@@ -362,7 +363,8 @@ static void vms_come_and_go_by_the_control_socket(Daemon *f, gconstpointer data)
     const unsigned before = daemon_fds(f);
     g_autoptr(JsonObject) answer = daemon_ask(f->control,
         "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"web 1\"}}");
-    const char *path = json_object_get_string_member(json_object_get_object_member(answer, "return"), "socket");
+    const char *path =
+        json_object_get_string_member(json_object_get_object_member(answer, "return"), "socket");
     int sock;
 
     g_assert_true(g_str_has_prefix(path, f->dir));
@@ -409,8 +411,10 @@ static void a_trace_is_recorded_where_traces_belong(Daemon *f, gconstpointer dat
     FakeRam ram = fake_ram_new(RAM_BYTES);
     const int sock = fake_qemu_backend(f->socket_a, &ram);
     g_autofree char *file = g_build_filename(f->dir, "traces", "t1", NULL);
-    g_autofree char *up = g_strdup_printf("{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":"
-                                          "\"%s/traces/../t1\"}}", f->dir);
+    g_autofree char *up =
+        g_strdup_printf("{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":"
+                        "\"%s/traces/../t1\"}}",
+                        f->dir);
     g_autofree char *request =
         g_strdup_printf("{\"execute\":\"trace-start\",\"arguments\":{\"name\":\"a\",\"file\":"
                         "\"%s\"}}",
