@@ -107,7 +107,8 @@ struct Vm {
     int trace_fd;
     char *trace_file;
     uint32_t state;
-    GPtrArray *interference;    /* of QEMU's process, as last looked at; NULL: not yet. Shared with snapshots */
+    /* of QEMU's process, as last looked at; NULL: not yet. Shared with snapshots */
+    GPtrArray *interference;
     uint64_t logged_since_ns;
     unsigned logged;            /* lines since then */
     double watch_tokens;        /* how many regions may be watched anew: tracking.c */
@@ -173,6 +174,15 @@ GSource *epoch_pump_new(Vm *vm);
 /* Have the pump look at the time again, since something is due earlier than it knew. */
 void epoch_kick(Vm *vm);
 void epoch_forget_moves(Vm *vm);
+
+/* --- hugepages.c --- */
+/*
+ * Make hot blocks that lie in tier 0 in whole into huge pages, where QEMU asks for that; a bounded number a
+ * call.
+ */
+void hugepages_collapse(Vm *vm, uint64_t now_ns);
+/* A granule has moved: its block may be made huge again. */
+void hugepages_moved(VmRegion *region, size_t granule);
 
 /* --- vm-report.c --- */
 /* Look what keeps pages of QEMU's process from moving, and log it where that has changed. */

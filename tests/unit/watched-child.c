@@ -162,3 +162,16 @@ size_t child_armed_pages(const Child *child)
     }
     return armed;
 }
+
+size_t child_huge_bytes(const Child *child)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/smaps", (int)child->region.pid);
+    g_autofree char *start = g_strdup_printf("%" G_GINT64_MODIFIER "x-", child->region.hva);
+    g_autofree char *smaps = NULL;
+    const char *at;
+
+    g_assert_true(g_file_get_contents(path, &smaps, NULL, NULL));
+    at = strstr(smaps, start);
+    at = at ? strstr(at, "ShmemPmdMapped:") : NULL;
+    return at ? (size_t)g_ascii_strtoull(at + strlen("ShmemPmdMapped:"), NULL, 10) * 1024 : 0;
+}

@@ -32,6 +32,9 @@ void child_start(Child *child, size_t n_pages, ChildPage (*pattern)(size_t page)
 void child_end(Child *child);
 void child_kill(Child *child);
 
+/* Bytes of the child's RAM that it has mapped as huge pages (ShmemPmdMapped of its smaps). */
+size_t child_huge_bytes(const Child *child);
+
 /*
  * Pages of the child's that are armed: bit 57 of their pagemap entries (Documentation/admin-
  * guide/mm/pagemap.rst).
