@@ -61,7 +61,8 @@ static void socket_failed(Backend *backend, int error)
 static bool flush(Backend *backend)
 {
     while (backend->queue->len > 0) {
-        ssize_t n = send(backend->sock, backend->queue->data, backend->queue->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n =
+            send(backend->sock, backend->queue->data, backend->queue->len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (n < 0 && errno == EINTR) {
             continue;

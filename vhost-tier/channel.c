@@ -82,7 +82,8 @@ static bool refuse_text(const char *what, GError **errp)
     return false;
 }
 
-static bool run_hello(Channel *channel, const void *payload, const ChannelOps *ops, void *opaque, GError **errp)
+static bool run_hello(Channel *channel, const void *payload, const ChannelOps *ops, void *opaque,
+                      GError **errp)
 {
     const TierMsgHello *msg = payload;
 
@@ -120,7 +121,8 @@ static bool config_check(const TierMsgConfig *msg, GError **errp)
         return false;
     }
     if (msg->mode > TIER_MODE_ON) {
-        g_set_error(errp, CHANNEL_ERROR, EINVAL, "mode %u is none of 0 (off), 1 (observe), 2 (on)", msg->mode);
+        g_set_error(errp, CHANNEL_ERROR, EINVAL, "mode %u is none of 0 (off), 1 (observe), 2 (on)",
+                    msg->mode);
         return false;
     }
     if (msg->hugepages > TIER_HUGEPAGES_HUGETLB) {
@@ -159,8 +161,9 @@ static bool region_check(const TierMsgRegionAdd *msg, GError **errp)
     }
     if (msg->size == 0 || (msg->hva | msg->size | msg->fd_offset) % page) {
         g_set_error(errp, CHANNEL_ERROR, EINVAL,
-                    "region %u (at 0x%" G_GINT64_MODIFIER "x, 0x%" G_GINT64_MODIFIER "x bytes, offset 0x%"
-                    G_GINT64_MODIFIER "x) is empty or not aligned to its pages of %" G_GUINT64_FORMAT " bytes",
+                    "region %u (at 0x%" G_GINT64_MODIFIER "x, 0x%" G_GINT64_MODIFIER
+                    "x bytes, offset 0x%" G_GINT64_MODIFIER
+                    "x) is empty or not aligned to its pages of %" G_GUINT64_FORMAT " bytes",
                     msg->id, msg->hva, msg->size, msg->fd_offset, page);
         return false;
     }
@@ -194,22 +197,23 @@ static bool run_freeze(Channel *channel, const void *payload, const ChannelOps *
     return ops->freeze(opaque, msg->flags, errp);
 }
 
-static bool run_thaw(Channel *channel, const void *payload, const ChannelOps *ops, void *opaque, GError **errp)
+static bool run_thaw(Channel *channel, const void *payload, const ChannelOps *ops, void *opaque,
+                     GError **errp)
 {
     return ops->thaw(opaque, errp);
 }
 
 static const Rule rules[] = {
-    [TIER_MSG_HELLO] = { "HELLO", sizeof(TierMsgHello), 0, 0, true, true, CHANNEL_NEW, run_hello },
-    [TIER_MSG_CONFIG] = { "CONFIG", sizeof(TierMsgConfig), 0, 0, true, false, CHANNEL_GREETED, run_config },
-    [TIER_MSG_REGION_ADD] = { "REGION_ADD", sizeof(TierMsgRegionAdd), 2, 3, true, false, CHANNEL_CONFIGURED,
-                              run_region_add },
-    [TIER_MSG_REGION_DEL] = { "REGION_DEL", sizeof(TierMsgRegionDel), 0, 0, true, false, CHANNEL_CONFIGURED,
-                              run_region_del },
-    [TIER_MSG_FREEZE] = { "FREEZE", sizeof(TierMsgFreeze), 0, 0, true, false, CHANNEL_CONFIGURED, run_freeze },
-    [TIER_MSG_THAW] = { "THAW", sizeof(TierMsgFreeze), 0, 0, true, false, CHANNEL_CONFIGURED, run_thaw },
-    [TIER_MSG_STATS] = { "STATS", sizeof(TierMsgStats) },
-    [TIER_MSG_STATE] = { "STATE", sizeof(TierMsgState) },
+    [TIER_MSG_HELLO] = {"HELLO", sizeof(TierMsgHello), 0, 0, true, true, CHANNEL_NEW, run_hello},
+    [TIER_MSG_CONFIG] = {"CONFIG", sizeof(TierMsgConfig), 0, 0, true, false, CHANNEL_GREETED, run_config},
+    [TIER_MSG_REGION_ADD] = {"REGION_ADD", sizeof(TierMsgRegionAdd), 2, 3, true, false, CHANNEL_CONFIGURED,
+                             run_region_add},
+    [TIER_MSG_REGION_DEL] = {"REGION_DEL", sizeof(TierMsgRegionDel), 0, 0, true, false, CHANNEL_CONFIGURED,
+                             run_region_del},
+    [TIER_MSG_FREEZE] = {"FREEZE", sizeof(TierMsgFreeze), 0, 0, true, false, CHANNEL_CONFIGURED, run_freeze},
+    [TIER_MSG_THAW] = {"THAW", sizeof(TierMsgFreeze), 0, 0, true, false, CHANNEL_CONFIGURED, run_thaw},
+    [TIER_MSG_STATS] = {"STATS", sizeof(TierMsgStats)},
+    [TIER_MSG_STATE] = {"STATE", sizeof(TierMsgState)},
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(rules) == TIER_MSG_STATE + 1);
 
@@ -288,14 +292,15 @@ static bool header_check(const Channel *channel, GError **errp)
                          TIER_CHANNEL_VERSION);
     }
     if (header->flags & ~TIER_MSG_VERSION_MASK || header->reserved) {
-        return malformed(errp, "reserved bits are set in the header (flags 0x%x, reserved 0x%x)", header->flags,
-                         header->reserved);
+        return malformed(errp, "reserved bits are set in the header (flags 0x%x, reserved 0x%x)",
+                         header->flags, header->reserved);
     }
     if (!rule || !rule->from_peer) {
         return malformed(errp, "%s is nothing that QEMU may send", channel_request_name(header->request));
     }
     if (header->size != rule->payload) {
-        return malformed(errp, "%s with %u bytes of payload, not %u", rule->name, header->size, rule->payload);
+        return malformed(errp, "%s with %u bytes of payload, not %u", rule->name, header->size,
+                         rule->payload);
     }
     if (channel->n_fds < rule->min_fds || channel->n_fds > rule->max_fds) {
         return malformed(errp, "%s with %zu descriptors; it takes %u to %u", rule->name, channel->n_fds,
@@ -363,8 +368,9 @@ static ChannelVerdict message_run(Channel *channel, const ChannelOps *ops, void 
     if (!payload_check(channel, payload, errp)) {
         return CHANNEL_MALFORMED;
     }
-    return state_check(channel, rule, errp) && rule->run(channel, payload, ops, opaque, errp) ? CHANNEL_DONE
-                                                                                              : CHANNEL_REFUSED;
+    return state_check(channel, rule, errp) && rule->run(channel, payload, ops, opaque, errp)
+               ? CHANNEL_DONE
+               : CHANNEL_REFUSED;
 }
 
 /*
@@ -386,8 +392,8 @@ static bool fds_take(Channel *channel, size_t at, const int *fds, size_t n_fds, 
                            at ? "in the middle of a message" : "where 3 are the most that any takes");
 }
 
-ChannelVerdict channel_received(Channel *channel, size_t n, const int *fds, size_t n_fds, const ChannelOps *ops,
-                                void *opaque, GError **errp)
+ChannelVerdict channel_received(Channel *channel, size_t n, const int *fds, size_t n_fds,
+                                const ChannelOps *ops, void *opaque, GError **errp)
 {
     const size_t before = channel->have;
     ChannelVerdict verdict;

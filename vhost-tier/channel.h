@@ -76,8 +76,8 @@ uint8_t *channel_space(Channel *channel, size_t *space);
  * channel's now. When that makes a message whole, check it and call @ops. Once it has said
  * CHANNEL_MALFORMED, the channel is not to be used again.
  */
-ChannelVerdict channel_received(Channel *channel, size_t n, const int *fds, size_t n_fds, const ChannelOps *ops,
-                                void *opaque, GError **errp);
+ChannelVerdict channel_received(Channel *channel, size_t n, const int *fds, size_t n_fds,
+                                const ChannelOps *ops, void *opaque, GError **errp);
 
 /* The errno that goes to the peer for @error. */
 uint32_t channel_errno(const GError *error);

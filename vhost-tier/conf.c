@@ -230,8 +230,8 @@ static bool group_load(Config *config, GKeyFile *file, const char *path, const c
     if (!*known) {
         g_autofree char *groups = known_names(NULL);
 
-        g_set_error(errp, CONFIG_ERROR, CONFIG_ERROR_UNKNOWN, "%s: there is no group [%s]; there are: %s", path,
-                    group, groups);
+        g_set_error(errp, CONFIG_ERROR, CONFIG_ERROR_UNKNOWN, "%s: there is no group [%s]; there are: %s",
+                    path, group, groups);
         return false;
     }
     for (char **name = names; *name; name++) {
@@ -245,8 +245,8 @@ static bool group_load(Config *config, GKeyFile *file, const char *path, const c
             key = !strcmp(keys[i].group, group) && !strcmp(keys[i].name, *name) ? &keys[i] : NULL;
         }
         if (!key) {
-            g_set_error(errp, CONFIG_ERROR, CONFIG_ERROR_UNKNOWN, "%s: group [%s] has no key '%s'; it has: %s",
-                        path, group, *name, known);
+            g_set_error(errp, CONFIG_ERROR, CONFIG_ERROR_UNKNOWN,
+                        "%s: group [%s] has no key '%s'; it has: %s", path, group, *name, known);
             return false;
         }
         g_strstrip(value);

@@ -291,7 +291,8 @@ static void line_run(Client *client, const char *line, size_t len)
     client->call = call;
     if (!depth_ok(line, len)) {
         call_error(call, "InvalidArgument", "the request has more than %d '{' and '['", MAX_OPENED);
-    } else if (!json_parser_load_from_data(parser, line, (gssize)len, &err) || !json_parser_get_root(parser)) {
+    } else if (!json_parser_load_from_data(parser, line, (gssize)len, &err) ||
+               !json_parser_get_root(parser)) {
         call_error(call, "InvalidArgument", "that is no JSON: %s",
                    err ? err->message : "there is nothing in it");
     } else {

@@ -56,7 +56,8 @@ static char *register_path(const Host *host)
 
 static void register_save(Host *host)
 {
-    g_autoptr(GString) text = g_string_new("# VMs to be served again: uid gid name. Written by vhost-tier.\n");
+    g_autoptr(GString) text =
+        g_string_new("# VMs to be served again: uid gid name. Written by vhost-tier.\n");
     g_autofree char *path = register_path(host);
     g_autoptr(GError) err = NULL;
     GHashTableIter iter;

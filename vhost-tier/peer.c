@@ -162,8 +162,9 @@ static bool memfd_verify(const PeerClaim *claim, struct stat *st, GError **errp)
     }
     /* hugetlbfs and shmem tell their page size here. */
     if (claim->page_size > 4096 && (uint64_t)st->st_blksize != claim->page_size) {
-        g_set_error(errp, CHANNEL_ERROR, EINVAL, "the memfd has pages of %ld bytes, not of %" G_GUINT64_FORMAT,
-                    (long)st->st_blksize, claim->page_size);
+        g_set_error(errp, CHANNEL_ERROR, EINVAL,
+                    "the memfd has pages of %ld bytes, not of %" G_GUINT64_FORMAT, (long)st->st_blksize,
+                    claim->page_size);
         return false;
     }
     return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A region as the daemon holds it: one RAM block of one VM, verified (channel.c) to be its process's own mapping of the
- * memfd that came with it. Sources and movers see VMs through this and nothing else.
+ * A region as the daemon holds it: one RAM block of one VM, verified (channel.c) to be its process's own
+ * mapping of the memfd that came with it. Sources and movers see VMs through this and nothing else.
  */
 #ifndef VHOST_TIER_REGION_H
 #define VHOST_TIER_REGION_H

@@ -165,7 +165,8 @@ static int filter_build(scmp_filter_ctx filter)
         }
     }
     /* Sockets of other families than Unix: the daemon has no business with any network. */
-    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+                            SCMP_A0(SCMP_CMP_NE, AF_UNIX));
 }
 
 static void filter_calls(void)

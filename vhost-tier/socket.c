@@ -20,7 +20,8 @@ static void set_error(GError **errp, const char *path, const char *what)
 {
     const int err = errno;
 
-    g_set_error(errp, G_IO_ERROR, (gint)g_io_error_from_errno(err), "%s: %s: %s", path, what, g_strerror(err));
+    g_set_error(errp, G_IO_ERROR, (gint)g_io_error_from_errno(err), "%s: %s: %s", path, what,
+                g_strerror(err));
 }
 
 static int new_socket(void)

@@ -21,7 +21,10 @@ typedef struct TopologyTier {
 typedef struct Topology {
     uint32_t n_tiers; /* 1..TIER_MAX_TIERS; more are merged into the last */
     TopologyTier tiers[TIER_MAX_TIERS];
-    /* How it was found: "memory tiers", "HMAT", "nodes without CPUs", "configuration", "one node", "one tier". */
+    /*
+     * How it was found: "memory tiers", "HMAT", "nodes without CPUs", "configuration", "one node", "one
+     * tier".
+     */
     char *origin;
 } Topology;
 

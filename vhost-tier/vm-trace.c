@@ -40,8 +40,8 @@ bool vm_trace_begin(Vm *vm, const char *path, int fd, GError **errp)
             g_set_error(errp, VM_ERROR, VM_ERROR_STATE, "a trace of VM '%s' is being recorded to %s already",
                         vm->name, vm->trace_file);
         } else {
-            g_set_error(errp, VM_ERROR, VM_ERROR_STATE, "VM '%s' is not connected, there is nothing to record",
-                        vm->name);
+            g_set_error(errp, VM_ERROR, VM_ERROR_STATE,
+                        "VM '%s' is not connected, there is nothing to record", vm->name);
         }
         return false;
     }

@@ -94,7 +94,8 @@ static void request_over(gpointer data)
     post(NULL, request_answer, request, NULL);
 }
 
-static Request *request_new(Vm *vm, gpointer (*run)(Request *request, GError **errp), VmDone done, void *opaque)
+static Request *request_new(Vm *vm, gpointer (*run)(Request *request, GError **errp), VmDone done,
+                            void *opaque)
 {
     Request *request = g_new0(Request, 1);
 

@@ -4,8 +4,8 @@
  *
  *   0x100000  code, data and stack of the workload itself (entered here)
  *   0x110000  struct GuestHeader: what the guest is, and how far it has come
- *   0x120000  uint32_t counts[pages]: how often each page of the working area was visited, exactly, modulo 2^32
- *   0x400000  the working area: 'pages' pages of 4 KiB; nothing else of the guest's is in it
+ *   0x120000  uint32_t counts[pages]: how often each page of the working area was visited, exactly, modulo
+ *   2^32 0x400000  the working area: 'pages' pages of 4 KiB; nothing else of the guest's is in it
  *
  * The host may read all of it at any time from the VM's memory (or /proc/PID/mem), and write 'doorbell'.
  * Each field is written whole and by the guest's one CPU; counts and totals of a running guest are a few

@@ -106,7 +106,8 @@ static bool parse_value(Options *options, const Key *key, const char *text, cons
     if (slash < end && !parse_number(slash + 1, end, divisor)) {
         return false;
     }
-    return parse_number(text, slash, value) && *value >= key->min && *divisor <= key->max && *value <= *divisor;
+    return parse_number(text, slash, value) && *value >= key->min && *divisor <= key->max &&
+           *value <= *divisor;
 }
 
 static bool parse_pattern(Options *options, const char *text, const char *end)

@@ -37,7 +37,8 @@ static void update_word(uint32_t addr)
 void visit_page(uint32_t page, const Options *options, Random *random)
 {
     uint32_t draw = random_next(random), word = draw, base = page_addr(page);
-    void (*access)(uint32_t addr) = (draw >> 9 & 0xffff) * 100 < options->read << 16 ? read_word : update_word;
+    void (*access)(uint32_t addr) =
+        (draw >> 9 & 0xffff) * 100 < options->read << 16 ? read_word : update_word;
 
     for (uint32_t i = 0; i < options->burst; i++) {
         access(base + (word & WORD_MASK) * WORD_BYTES);

@@ -31,7 +31,8 @@ static double log2_of(double x)
 /* The curve at @rank of octave @k, scaled by 2^31. */
 static uint32_t curve_at(const Zipf *zipf, uint32_t rank, uint32_t k)
 {
-    uint32_t position = (rank - (1u << k)) << (ZIPF_OCTAVES - k);   /* 8 bits of step, 16 bits between steps */
+    /* 8 bits of step, 16 bits between steps */
+    uint32_t position = (rank - (1u << k)) << (ZIPF_OCTAVES - k);
     uint32_t step = position >> 16;
     uint32_t here = zipf->curve[step], drop = here - zipf->curve[step + 1];
 

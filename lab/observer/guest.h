@@ -20,7 +20,8 @@ typedef struct GuestParams {
     const char *workload;       /* the guest's ELF */
     const char *pattern;        /* the guest's command line */
     const char *accel;          /* "kvm" or "tcg" */
-    const char *backend;        /* of its RAM: "memory-backend-memfd", or "memory-backend-tier,fast-size=...": id and size are added */
+    /* of its RAM: "memory-backend-memfd", or "memory-backend-tier,fast-size=...": id and size are added */
+    const char *backend;
     const char *chardev;        /* one more -chardev, that 'backend' names; or NULL */
     const char *folder;         /* for its logs */
     uint64_t ram_bytes;

@@ -126,7 +126,8 @@ int process_stop(Process *process, int signal)
 static uint64_t stat_cpu_ns(const char *pid, const char *prefix)
 {
     g_autofree char *path = g_build_filename("/proc", pid, "stat", NULL), *text = NULL;
-    g_auto(GStrv) fields = NULL;    /* behind the name, which may hold spaces: state is the first, utime the 12th */
+    /* behind the name, which may hold spaces: state is the first, utime the 12th */
+    g_auto(GStrv) fields = NULL;
     const char *name, *rest;
 
     if (!g_file_get_contents(path, &text, NULL, NULL)) {

@@ -251,8 +251,8 @@ bool run_none(const RunParams *params, RunResult *result, GError **errp)
 }
 
 /*
- * Have the kernel demote what is cold on node 0, as it would sooner or later: QEMU's heap, say. What of that it did
- * later would be DRAM for the guest beyond its budget. A kernel without this file does it later.
+ * Have the kernel demote what is cold on node 0, as it would sooner or later: QEMU's heap, say. What of that
+ * it did later would be DRAM for the guest beyond its budget. A kernel without this file does it later.
  */
 static void demote_cold(void)
 {
@@ -282,8 +282,9 @@ bool run_numa_balancing(const RunParams *params, RunResult *result, GError **err
 
     print_heading("numa_balancing=2, demotion_enabled=1");
     /*
-     * The kernel's reserve, and with it the steps in which it demotes, is made as small as this host is, and so are
-     * the lists of free pages that each CPU keeps for itself: what is in those is on no account, but can be had.
+     * The kernel's reserve, and with it the steps in which it demotes, is made as small as this host is, and
+     * so are the lists of free pages that each CPU keeps for itself: what is in those is on no account, but
+     * can be had.
      */
     reserve = setting_new("/proc/sys/vm/min_free_kbytes", "4096", errp);
     lists = reserve ? setting_new("/proc/sys/vm/percpu_pagelist_high_fraction", "1000", errp) : NULL;

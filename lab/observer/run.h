@@ -37,10 +37,12 @@ uint64_t run_budget(const RunParams *params);
  */
 typedef struct RunResult {
     double hit_before, hit_after;
-    double oracle;              /* best static placement of the budget, over the time after tiering was switched on */
+    /* best static placement of the budget, over the time after tiering was switched on */
+    double oracle;
     double estimated;           /* by the daemon, in the time of hit_after */
     double accesses_before, accesses_after; /* a second */
-    double seconds_to_90;       /* from switching on, to 90 % of the way from hit_before to hit_after; NaN: no way was made */
+    /* from switching on, to 90 % of the way from hit_before to hit_after; NaN: no way was made */
+    double seconds_to_90;
     double undone_share;        /* of what was moved after that: back again within 10 s */
     double cpu_share;           /* of one CPU, by the daemon and kdamond, from switching on */
     uint64_t moved_bytes;       /* by the daemon's count; without one, as seen */

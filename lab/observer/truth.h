@@ -26,7 +26,8 @@ typedef struct TruthInterval {
     double from_s, to_s;            /* since truth_new() */
     double visits, hits;            /* of the working area; hits: on node 0 */
     uint64_t node_bytes[TRUTH_NODES]; /* all RAM, at the end */
-    uint64_t moved_bytes;           /* all RAM; lower bounds: a page that went and came back in between is not seen */
+    /* all RAM; lower bounds: a page that went and came back in between is not seen */
+    uint64_t moved_bytes;
     uint64_t undone_bytes;
     double estimated;               /* the daemon's own estimate, set by the caller; NaN: none */
 } TruthInterval;

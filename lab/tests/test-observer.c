@@ -309,8 +309,8 @@ static void puts_a_setting_back(void)
     g_assert_true(g_file_get_contents(path, &during, NULL, NULL));
     setting_free(setting);
     g_assert_true(g_file_get_contents(path, &after, NULL, NULL));
-    g_assert_cmpint(*during, ==, '2');
-    g_assert_cmpint(*after, ==, '1');
+    g_assert_true(g_str_has_prefix(during, "2"));
+    g_assert_true(g_str_has_prefix(after, "1"));
     g_assert_null(setting_new("/nonexistent/knob", "1", &error));
     g_assert_nonnull(strstr(error->message, "/nonexistent/knob"));
     g_unlink(path);

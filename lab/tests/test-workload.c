@@ -181,8 +181,8 @@ static void test_list_touches_exactly_the_listed_pages_when_rung(void)
     for (uint32_t page = 0; page < G_N_ELEMENTS(counts); page++) {
         g_assert_cmpuint(counts[page], ==, 0);
     }
-    g_assert_true(guest_write(guest, GUEST_HEADER_ADDR + offsetof(GuestHeader, doorbell), &wanted, sizeof(wanted),
-                              &error));
+    g_assert_true(guest_write(guest, GUEST_HEADER_ADDR + offsetof(GuestHeader, doorbell), &wanted,
+                              sizeof(wanted), &error));
     wait_for_passes(guest, wanted);
     g_assert_true(guest_counts(guest, counts, &error));
     for (uint32_t page = 0; page < G_N_ELEMENTS(counts); page++) {

@@ -127,9 +127,11 @@ static bool run(const char *name, uint64_t n, unsigned passes)
     bytes = (double)(proc_bytes("/proc/self/status", "VmRSS:") - before) / n;
     per_s = n / worst;
     printf("%s: %" G_GUINT64_FORMAT " granules\n", name, n);
-    printf("  policy_plan          %8.1f million granules/s at worst, %.1f at best of %u (%.2f s a plan, %zu moves)\n",
-           per_s / 1e6, n / best / 1e6, passes, best, n_moves);
-    printf("  plain pass           %8.1f million granules/s (a byte of each record summed: %" G_GUINT64_FORMAT ")\n",
+    printf(
+        "  policy_plan          %8.1f million granules/s at worst, %.1f at best of %u (%.2f s a plan, %zu moves)\n",
+        per_s / 1e6, n / best / 1e6, passes, best, n_moves);
+    printf("  plain pass           %8.1f million granules/s (a byte of each record summed: %" G_GUINT64_FORMAT
+           ")\n",
            n / plain / 1e6, sum);
     printf("  ratio                %8.2f times the plain pass's time\n", best / plain);
     printf("  policy_evidence_bits %8.2f ns/granule\n", evidence_ns);
@@ -149,8 +151,10 @@ int main(void)
     bool ok = run("64 GiB of 4 KiB granules", 16 * MI, 5);
 
     if (available < LARGE_NEEDS_BYTES) {
-        printf("1 TiB of 4 KiB granules: skipped: it takes 2 GiB of memory and is tried with 6 GiB available, "
-               "and there are %.1f GiB\n", (double)available / (1 << 30));
+        printf(
+            "1 TiB of 4 KiB granules: skipped: it takes 2 GiB of memory and is tried with 6 GiB available, "
+            "and there are %.1f GiB\n",
+            (double)available / (1 << 30));
     } else {
         ok = run("1 TiB of 4 KiB granules", 256 * MI, 3) && ok;
     }

@@ -33,7 +33,8 @@ static bool fuzz_config(void *opaque, const TierMsgConfig *msg, GError **errp)
     return true;
 }
 
-static bool fuzz_region_add(void *opaque, const TierMsgRegionAdd *msg, int fds[TIER_MSG_MAX_FDS], GError **errp)
+static bool fuzz_region_add(void *opaque, const TierMsgRegionAdd *msg, int fds[TIER_MSG_MAX_FDS],
+                            GError **errp)
 {
     g_assert_cmpuint(msg->size, >, 0);
     g_assert_cmpuint(msg->hva + msg->size, >, msg->hva);

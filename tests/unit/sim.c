@@ -45,7 +45,7 @@ void sim_free(Sim *sim)
 
 void sim_gups(Sim *sim, size_t n_hot, double hot_share, double accesses_per_s)
 {
-    g_assert_true(n_hot < sim->n);
+    g_assert(n_hot < sim->n);
     sim->n_hot = n_hot;
     for (size_t i = 0; i < sim->n; i++) {
         sim->rate[i] = (1 - hot_share) * accesses_per_s / (sim->n - n_hot);
@@ -101,7 +101,8 @@ static void watch(Sim *sim, size_t first, uint64_t interval_ns)
             bits |= 1ull << i;
         }
     }
-    policy_evidence_bits(sim->policy, POLICY_SOURCE_RWP, SIM_REGION, first, n, &bits, interval_ns, sim->now_ns);
+    policy_evidence_bits(sim->policy, POLICY_SOURCE_RWP, SIM_REGION, first, n, &bits, interval_ns,
+                         sim->now_ns);
 }
 
 void sim_plan(Sim *sim)

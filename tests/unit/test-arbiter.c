@@ -104,6 +104,7 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, &splits[i], splits_as_worked_out);
     }
-    g_test_add_func("/arbiter/holds_its_promises_whatever_is_claimed", holds_its_promises_whatever_is_claimed);
+    g_test_add_func("/arbiter/holds_its_promises_whatever_is_claimed",
+                    holds_its_promises_whatever_is_claimed);
     return g_test_run();
 }

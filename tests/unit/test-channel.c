@@ -31,7 +31,8 @@ static bool seen_config(void *opaque, const TierMsgConfig *msg, GError **errp)
     return true;
 }
 
-static bool seen_region_add(void *opaque, const TierMsgRegionAdd *msg, int fds[TIER_MSG_MAX_FDS], GError **errp)
+static bool seen_region_add(void *opaque, const TierMsgRegionAdd *msg, int fds[TIER_MSG_MAX_FDS],
+                            GError **errp)
 {
     Seen *seen = opaque;
 
@@ -226,7 +227,8 @@ static void space_never_reaches_into_the_next_message(void)
     channel_space(&channel, &space);
     g_assert_cmpuint(space, ==, sizeof(TierMsgHeader));
     memcpy(channel_space(&channel, &space), &m.header, sizeof(m.header));
-    g_assert_cmpint(channel_received(&channel, sizeof(m.header), NULL, 0, &ops, &seen, NULL), ==, CHANNEL_MORE);
+    g_assert_cmpint(channel_received(&channel, sizeof(m.header), NULL, 0, &ops, &seen, NULL), ==,
+                    CHANNEL_MORE);
     channel_space(&channel, &space);
     g_assert_cmpuint(space, ==, sizeof(TierMsgHello));
     channel_clear(&channel);
@@ -483,7 +485,7 @@ static void text_is_cut_at_a_character(void)
     memset(field, 'x', sizeof(field));
     channel_text_copy(field, sizeof(field), "abcdef\xc3\xa4");
     g_assert_cmpstr(field, ==, "abcdef");
-    g_assert_cmpint(field[7], ==, 0);
+    g_assert_true(field[7] == 0);
     channel_text_copy(field, sizeof(field), "abcde\xc3\xa4z");
     g_assert_cmpstr(field, ==, "abcde\xc3\xa4");
 }

@@ -105,7 +105,10 @@ static const BadConfig bad_configs[] = {
      {"overhead-share=2", "0.0001 to 0.5"}},
     {"share-nan", "[sources]\noverhead-share=nan\n", CONFIG_ERROR_VALUE, {"overhead-share=nan"}},
     {"reserve", "[host]\nreserve=95%\n", CONFIG_ERROR_VALUE, {"reserve=95%"}},
-    {"half-life-below", "[policy]\nheat-half-life-s=0.2\n", CONFIG_ERROR_VALUE, {"heat-half-life-s=0.2", "0.25 to 86400"}},
+    {"half-life-below",
+     "[policy]\nheat-half-life-s=0.2\n",
+     CONFIG_ERROR_VALUE,
+     {"heat-half-life-s=0.2", "0.25 to 86400"}},
     {"life-below", "[policy]\nheat-life-s=0.2\n", CONFIG_ERROR_VALUE, {"heat-life-s=0.2", "0.25 to 86400"}},
     {"empty-list-item", "[host]\ntiers=0;;1\n", CONFIG_ERROR_VALUE, {"tiers=0;;1", "node lists"}},
     {"empty-list", "[host]\ntiers=\n", CONFIG_ERROR_VALUE, {"tiers="}},
@@ -153,7 +156,10 @@ static void sizes_have_units_of_1024(void)
     g_assert_false(config_parse_size("18446744073709551616", &bytes));
 }
 
-/* What the file allows at either end, the policy takes: else a VM would be refused for what no error of ours named. */
+/*
+ * What the file allows at either end, the policy takes: else a VM would be refused for what no error of ours
+ * named.
+ */
 static void the_policy_takes_the_shortest_and_the_longest_times(void)
 {
     static const char *const times[] = {"0.25", "86400"};
@@ -163,7 +169,8 @@ static void the_policy_takes_the_shortest_and_the_longest_times(void)
             g_strdup_printf("[policy]\nheat-half-life-s=%s\nheat-life-s=%s\n", times[i], times[i]);
         g_autoptr(GError) err = NULL;
         g_autoptr(Config) config = parse(text, &err);
-        PolicyConfig policy = {.n_tiers = 1, .costs = {.latency_ns = {100}, .move_4k_ns = 1, .move_2m_ns = 1}};
+        PolicyConfig policy = {.n_tiers = 1,
+                               .costs = {.latency_ns = {100}, .move_4k_ns = 1, .move_2m_ns = 1}};
 
         g_assert_no_error(err);
         policy.heat_half_life_ns = (uint64_t)(config->heat_half_life_s * 1e9);

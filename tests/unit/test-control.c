@@ -223,8 +223,9 @@ static void a_line_without_end_ends_the_connection(Fixture *f, gconstpointer dat
 static void pipelined_requests_are_answered_in_order(Fixture *f, gconstpointer data)
 {
     for (int i = 0; i < 100; i++) {
-        g_autofree char *request = g_strdup_printf("{\"execute\":\"%s\",\"arguments\":{%s},\"id\":%d}",
-                                                   i % 3 ? "echo" : "fails", i % 3 ? "\"text\":\"t\"" : "", i);
+        g_autofree char *request =
+            g_strdup_printf("{\"execute\":\"%s\",\"arguments\":{%s},\"id\":%d}", i % 3 ? "echo" : "fails",
+                            i % 3 ? "\"text\":\"t\"" : "", i);
 
         send_line(f->client, request);
     }

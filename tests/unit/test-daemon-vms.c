@@ -69,7 +69,7 @@ static void assert_another_process_is_refused(Daemon *f)
 static void backends_of_one_process_add_up_to_one_vm(Daemon *f, gconstpointer data)
 {
     FakeRam rams[] = { fake_ram_new(RAM_BYTES), fake_ram_new(RAM_BYTES) };
-    const int socks[] = { fake_qemu_backend(f->socket_a, &rams[0]), fake_qemu_backend(f->socket_a, &rams[1]) };
+    const int socks[] = {fake_qemu_backend(f->socket_a, &rams[0]), fake_qemu_backend(f->socket_a, &rams[1])};
     g_autoptr(JsonObject) both = await_regions(f, 2);
     g_autoptr(JsonObject) one = NULL;
     JsonArray *regions = field_array(both, "regions");
@@ -102,7 +102,7 @@ static void backends_of_one_process_add_up_to_one_vm(Daemon *f, gconstpointer da
 static void what_a_vm_cannot_fill_is_not_taken_from_others(Daemon *f, gconstpointer data)
 {
     FakeRam rams[] = { fake_ram_new(RAM_BYTES), fake_ram_new(RAM_BYTES) };
-    const int socks[] = { fake_qemu_backend(f->socket_a, &rams[0]), fake_qemu_backend(f->socket_b, &rams[1]) };
+    const int socks[] = {fake_qemu_backend(f->socket_a, &rams[0]), fake_qemu_backend(f->socket_b, &rams[1])};
     TierMsgConfig greedy = fake_qemu_config();
     uint64_t budgets[2] = { 0 };
 

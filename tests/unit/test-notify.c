@@ -90,7 +90,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/notify/a_manager_at_a_path_is_told", a_manager_at_a_path_is_told);
-    g_test_add_func("/notify/a_manager_with_an_abstract_name_is_told", a_manager_with_an_abstract_name_is_told);
+    g_test_add_func("/notify/a_manager_with_an_abstract_name_is_told",
+                    a_manager_with_an_abstract_name_is_told);
     g_test_add_func("/notify/without_a_manager_nothing_is_sent", without_a_manager_nothing_is_sent);
     g_test_add_func("/notify/a_manager_that_is_gone_is_a_warning", a_manager_that_is_gone_is_a_warning);
     g_test_add_func("/notify/the_watchdog_is_fed_twice_as_often_as_asked",

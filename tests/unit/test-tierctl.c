@@ -10,28 +10,30 @@
 #include "core/trace.h"
 #include "fake-control.h"
 
-#define VM(name, extra)                                                                                                        \
-    "{\"name\": \"" name "\", \"socket\": \"/run/s\", \"connected\": true, \"pid\": 42, \"state\": [" extra "], "               \
-    "\"mode\": \"on\", \"fast_size\": 1073741824, \"fast_min\": 0, \"weight\": 100, \"budget\": 536870912, "                    \
-    "\"tiers\": [{\"nodes\": \"0\", \"resident_bytes\": 268435456}, {\"nodes\": \"1\", \"resident_bytes\": 805306368}], "       \
-    "\"absent_bytes\": 0, \"hit_ratio\": 0.912, \"ideal_hit_ratio\": null, \"moves\": {\"asked\": 10, \"applied\": 7, "         \
-    "\"failed\": {\"node full\": 3, \"busy\": 0}, \"promoted_bytes\": 28672, \"demoted_bytes\": 0, \"undone_share\": 0.01, "    \
+#define VM(name, extra) \
+    "{\"name\": \"" name "\", \"socket\": \"/run/s\", \"connected\": true, \"pid\": 42, \"state\": [" extra "], " \
+    "\"mode\": \"on\", \"fast_size\": 1073741824, \"fast_min\": 0, \"weight\": 100, \"budget\": 536870912, " \
+    "\"tiers\": [{\"nodes\": \"0\", \"resident_bytes\": 268435456}, {\"nodes\": \"1\", \"resident_bytes\": 805306368}], " \
+    "\"absent_bytes\": 0, \"hit_ratio\": 0.912, \"ideal_hit_ratio\": null, \"moves\": {\"asked\": 10, \"applied\": 7, " \
+    "\"failed\": {\"node full\": 3, \"busy\": 0}, \"promoted_bytes\": 28672, \"demoted_bytes\": 0, \"undone_share\": 0.01, " \
     "\"pages_per_s\": 3.5}, \"sources\": [{\"name\": \"rwp\", \"active\": true, \"reports\": 1, \"overhead_share\": 0.004}, " \
-    "{\"name\": \"damon\", \"active\": false, \"problem\": \"no kernel support\"}], "                                       \
-    "\"interference\": [{\"what\": \"its cpuset is small\", \"remedy\": \"widen it\"}], "                                 \
+    "{\"name\": \"damon\", \"active\": false, \"problem\": \"no kernel support\"}], " \
+    "\"interference\": [{\"what\": \"its cpuset is small\", \"remedy\": \"widen it\"}], " \
     "\"regions\": [{\"id\": 1, \"name\": \"ram\", \"size\": 4096, \"granule\": 4096, \"hva\": 4096}]}"
 
 static const FakeReply replies[] = {
     {"query-vms", .answer = "[" VM("web1", "") ", " VM("db\\u001b[31m2", "\"throttled\", \"thrashing\"") "]"},
     {"query-vm", .answer = VM("web1", "\"blind\"")},
-    {"query-host", .answer = "{\"version\": \"0.1.0\", \"uptime_s\": 12, \"cpu_share\": 0.013, \"tiers_origin\": \"HMAT\", "
-                             "\"tiers\": [{\"nodes\": \"0\", \"latency_ns\": 100, \"bandwidth_mbps\": 100000, "
-                             "\"total_bytes\": 1073741824, \"free_bytes\": 536870912}], \"sources\": [], \"costs\": "
-                             "{\"move_4k_ns\": 5000, \"move_2m_ns\": 250000, \"measured\": true}, \"interference\": "
-                             "[{\"what\": \"numa_balancing is on\", \"remedy\": \"turn it off\"}]}"},
+    {"query-host",
+     .answer = "{\"version\": \"0.1.0\", \"uptime_s\": 12, \"cpu_share\": 0.013, \"tiers_origin\": \"HMAT\", "
+               "\"tiers\": [{\"nodes\": \"0\", \"latency_ns\": 100, \"bandwidth_mbps\": 100000, "
+               "\"total_bytes\": 1073741824, \"free_bytes\": 536870912}], \"sources\": [], \"costs\": "
+               "{\"move_4k_ns\": 5000, \"move_2m_ns\": 250000, \"measured\": true}, \"interference\": "
+               "[{\"what\": \"numa_balancing is on\", \"remedy\": \"turn it off\"}]}"},
     {"vm-set", .answer = VM("web1", "")},
     {"vm-add", .answer = "{\"socket\": \"/run/vhost-tier/web1.sock\"}"},
-    {"vm-del", .answer = "{\"class\": \"NotFound\", \"desc\": \"no VM 'x'; 'tierctl list' shows those there are\"}",
+    {"vm-del",
+     .answer = "{\"class\": \"NotFound\", \"desc\": \"no VM 'x'; 'tierctl list' shows those there are\"}",
      .refuse = TRUE},
     {"trace-start", .answer = "{}"},
     {"trace-stop", .answer = "{\"file\": \"/t/a.trace\", \"bytes\": 2048, \"records\": 31}"},
@@ -62,7 +64,8 @@ static Run tierctl(const char *line)
     g_autoptr(GError) error = NULL;
     Run run;
 
-    g_assert_true(g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &run.out, &run.err, &run.status, &error));
+    g_assert_true(
+        g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &run.out, &run.err, &run.status, &error));
     g_assert_no_error(error);
     g_assert_true(WIFEXITED(run.status));
     run.status = WEXITSTATUS(run.status);
@@ -241,14 +244,16 @@ static char *record_trace(size_t leave_out)
     fd = g_file_open_tmp("trace-XXXXXX", &path, NULL);
     g_assert_cmpint(fd, >=, 0);
     g_close(fd, NULL);
-    g_assert_true(g_file_set_contents(path, (const char *)bytes->data, (gssize)(bytes->len - leave_out), NULL));
+    g_assert_true(
+        g_file_set_contents(path, (const char *)bytes->data, (gssize)(bytes->len - leave_out), NULL));
     return path;
 }
 
 static void replays_a_trace_to_the_same_plans(void)
 {
     g_autofree char *path = record_trace(0);
-    g_autofree char *line = g_strdup_printf("replay %s", path), *json_line = g_strdup_printf("replay %s --json", path);
+    g_autofree char *line = g_strdup_printf("replay %s", path),
+                    *json_line = g_strdup_printf("replay %s --json", path);
     g_auto(Run) text = tierctl(line);
     g_auto(Run) json = tierctl(json_line);
 
@@ -282,13 +287,22 @@ static void tells_usage_errors_by_exit_code_2_and_asks_nothing(void)
     static const struct {
         const char *line, *reason;
     } cases[] = {
-        {"frobnicate", "unknown command"}, {"show", "VM is missing"}, {"show a b", "unexpected argument 'b'"},
-        {"list --nope", "Unknown option"}, {"set web1", "nothing to set"}, {"set web1 --weight 0", "1 to 1000"},
-        {"set web1 --weight 1e3", "1 to 1000"}, {"set web1 --mode maybe", "on, observe, off"},
-        {"set web1 --fast-size 1Q", "is no size"}, {"set web1 --fast-min 9E", "is no size"},
-        {"set web1 --fast-min 9999999T", "8 EiB"}, {"add a --owner no-such-user", "no user"},
-        {"add a --owner root:no-such-group", "no group"}, {"top --interval 0", "0.1 to 3600"},
-        {"record a b --seconds -1", "--seconds"}, {"record a", "FILE is missing"},
+        {"frobnicate", "unknown command"},
+        {"show", "VM is missing"},
+        {"show a b", "unexpected argument 'b'"},
+        {"list --nope", "Unknown option"},
+        {"set web1", "nothing to set"},
+        {"set web1 --weight 0", "1 to 1000"},
+        {"set web1 --weight 1e3", "1 to 1000"},
+        {"set web1 --mode maybe", "on, observe, off"},
+        {"set web1 --fast-size 1Q", "is no size"},
+        {"set web1 --fast-min 9E", "is no size"},
+        {"set web1 --fast-min 9999999T", "8 EiB"},
+        {"add a --owner no-such-user", "no user"},
+        {"add a --owner root:no-such-group", "no group"},
+        {"top --interval 0", "0.1 to 3600"},
+        {"record a b --seconds -1", "--seconds"},
+        {"record a", "FILE is missing"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -304,7 +318,8 @@ static void tells_usage_errors_by_exit_code_2_and_asks_nothing(void)
 static void explains_each_command(void)
 {
     g_auto(Run) all = tierctl("--help");
-    static const char *const names[] = {"list", "show", "top", "set", "add", "remove", "host", "record", "replay"};
+    static const char *const names[] = {"list",   "show", "top",    "set",   "add",
+                                        "remove", "host", "record", "replay"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *line = g_strdup_printf("%s --help", names[i]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sampler and policy together, on a guest in miniature whose pages are armed: each tells, for one fault, when it is
- * next touched. Where the sampler looks is up to the policy's uncertainty, and what the policy learns is up to that.
+ * Sampler and policy together, on a guest in miniature whose pages are armed: each tells, for one fault, when
+ * it is next touched. Where the sampler looks is up to the policy's uncertainty, and what the policy learns
+ * is up to that.
  */
 #include <glib.h>
 #include <math.h>
@@ -138,7 +139,8 @@ static void finds_and_follows_a_hot_set_at_five_percent(void)
     g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
     sim_reset_counts(sim);
     run(&tracked, 30);
-    g_test_message("after 60 s: %.3f; in the last 30 s %" G_GUINT64_FORMAT " pages moved, %" G_GUINT64_FORMAT " undone",
+    g_test_message("after 60 s: %.3f; in the last 30 s %" G_GUINT64_FORMAT " pages moved, %" G_GUINT64_FORMAT
+                   " undone",
                    share_of_oracle(sim), sim->moved_bytes / 4096, sim->undone_bytes / 4096);
     g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
     g_assert_cmpuint(sim->undone_bytes * 20, <=, sim->moved_bytes);
@@ -168,7 +170,8 @@ static void finds_a_hot_set_at_one_percent_too(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/tracking/finds_and_follows_a_hot_set_at_five_percent", finds_and_follows_a_hot_set_at_five_percent);
+    g_test_add_func("/tracking/finds_and_follows_a_hot_set_at_five_percent",
+                    finds_and_follows_a_hot_set_at_five_percent);
     g_test_add_func("/tracking/finds_a_hot_set_at_one_percent_too", finds_a_hot_set_at_one_percent_too);
     return g_test_run();
 }

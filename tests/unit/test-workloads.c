@@ -172,7 +172,8 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(hot, &runs[i], reaches_the_oracle_and_then_keeps_still);
         g_autofree char *zipf = g_strdup_printf("/workloads/zipf/comes_near_the_oracle/%s", runs[i].name);
-        g_autofree char *scan = g_strdup_printf("/workloads/scan/does_not_flush_the_hot_set/%s", runs[i].name);
+        g_autofree char *scan =
+            g_strdup_printf("/workloads/scan/does_not_flush_the_hot_set/%s", runs[i].name);
 
         g_test_add_data_func(move, &runs[i], follows_a_hot_set_that_jumps);
         g_test_add_data_func(zipf, &runs[i], comes_near_the_oracle_on_zipf);

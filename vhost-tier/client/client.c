@@ -120,7 +120,8 @@ static char *receive_line(Client *client, gint64 until, GError **errp)
         if (!wait_for(client, POLLIN, until, errp)) {
             return NULL;
         }
-        n = recv(client->fd, buffer, MIN(sizeof(buffer), CLIENT_MAX_ANSWER - client->input->len), MSG_DONTWAIT);
+        n = recv(client->fd, buffer, MIN(sizeof(buffer), CLIENT_MAX_ANSWER - client->input->len),
+                 MSG_DONTWAIT);
         if (n > 0) {
             g_byte_array_append(client->input, buffer, (guint)n);
         } else if (n == 0) {

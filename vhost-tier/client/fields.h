@@ -13,7 +13,8 @@
 /* All take NULL for @object, as one without fields. */
 const char *field_string(JsonObject *object, const char *key);      /* NULL when absent */
 double field_number(JsonObject *object, const char *key);           /* NaN when absent */
-uint64_t field_uint(JsonObject *object, const char *key, uint64_t fallback);    /* also when negative or fractional */
+/* also when negative or fractional */
+uint64_t field_uint(JsonObject *object, const char *key, uint64_t fallback);
 bool field_bool(JsonObject *object, const char *key);               /* false when absent */
 JsonObject *field_object(JsonObject *object, const char *key);      /* NULL when absent */
 JsonArray *field_array(JsonObject *object, const char *key);        /* NULL when absent */

@@ -173,7 +173,8 @@ void heat_add_rate(const HeatModel *model, HeatMap *map, size_t first, size_t n,
         Heat *heat = &map->granules[first + i];
         Log2 rate, before, after;
 
-        recall(model, heat, heat_seen(heat) ? -LOG2_ZERO : exposure + HEAT_MAX_INTERVALS_AGAIN, &rate, &before);
+        recall(model, heat, heat_seen(heat) ? -LOG2_ZERO : exposure + HEAT_MAX_INTERVALS_AGAIN, &rate,
+               &before);
         after = log2_add(&model->tables, before, exposure);
         learn(model, heat, log2_add(&model->tables, rate + before, counted) - after, after);
     }

@@ -14,7 +14,8 @@
  *   was known counts, at the next observation, for at most HEAT_MAX_ACCESSES accesses; against a set bit for
  *   at most HEAT_MAX_INTERVALS of its own intervals; and only for HEAT_MAX_INTERVALS_AGAIN where the bit
  *   before was set too, or fewer than HEAT_FEW_ACCESSES were known: now and then a cold page is hit by
- *   chance, hardly ever twice running. A short interval without a hit says little, and costs nothing of what was known.
+ *   chance, hardly ever twice running. A short interval without a hit says little, and costs nothing of what
+ *   was known.
  * - Exposure halves each half-life that passes (the rate stays: it is only less sure).
  * - A granule never seen is taken for a typical one (the median rate, from the planner), known from half an
  *   access, and against a counted rate for HEAT_MAX_INTERVALS_AGAIN at most.

@@ -304,7 +304,8 @@ void policy_stats(const Policy *policy, PolicyStats *stats)
     }
 }
 
-bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns, PolicyGranule *out)
+bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns,
+                    PolicyGranule *out)
 {
     const HeatMap *map = policy_find_map(policy, region);
     const HeatModel *model = &policy->model;
@@ -389,7 +390,8 @@ bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp)
     if (state->swept > epoch || ABS((double)state->prior) > 64 * LOG2_ONE ||
         !planner_state_valid(&state->planner) || state->planner.plan_ns > state->now_ns ||
         !brake_valid(&state->brake) || state->brake.epoch > epoch) {
-        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID, "a policy's saved state has values out of range");
+        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
+                    "a policy's saved state has values out of range");
         return false;
     }
     policy->state = *state;

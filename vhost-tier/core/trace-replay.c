@@ -241,7 +241,8 @@ static char *compare_plan(const PolicyPlan *plan, const TracePlan *recorded, con
         }
     }
     if (plan->n_moves != recorded->n_moves) {
-        return g_strdup_printf("it had %" G_GUINT64_FORMAT " moves, has %zu", recorded->n_moves, plan->n_moves);
+        return g_strdup_printf("it had %" G_GUINT64_FORMAT " moves, has %zu", recorded->n_moves,
+                               plan->n_moves);
     }
     if (plan->throttled != recorded->throttled || plan->thrashing != recorded->thrashing) {
         return g_strdup("the moves are the same, 'throttled' or 'thrashing' is not");

@@ -23,7 +23,8 @@
 #define TICK_MIN_NS (2 * MS) /* between ticks, however much is due */
 #define TICK_MAX_NS (200 * MS)
 #define TICK_WORK_NS (5 * MS) /* one tick takes about so long at most */
-#define KVM_EXIT_FACTOR 2     /* a guest's fault costs about twice a process's: it leaves and enters the guest */
+/* a guest's fault costs about twice a process's: it leaves and enters the guest */
+#define KVM_EXIT_FACTOR 2
 #define WP_MISS_DIVISOR 4 /* writes are taken to be at least one access in so many */
 #define WORTH_MIN 20.0    /* of arming a block, see sampler_pick(): below that the budget is left unspent */
 #define PAGE_BYTES 4096u
