@@ -34,6 +34,7 @@ struct Host {
     const Facts *facts;
     char *runtime_dir;
     GHashTable *vms;            /* name -> HostVm; those that end are not in it */
+    bool recalling;             /* the register is being read, so it is not to be written yet */
     double start_s;
     unsigned n_ending;
     guint share_timer;          /* tier 0 is about to be split anew */
@@ -63,6 +64,9 @@ static void register_save(Host *host)
     GHashTableIter iter;
     gpointer name, value;
 
+    if (host->recalling) {
+        return;
+    }
     g_hash_table_iter_init(&iter, host->vms);
     while (g_hash_table_iter_next(&iter, &name, &value)) {
         const HostVm *entry = value;
@@ -91,6 +95,7 @@ void host_vm_recall(Host *host)
         }
         return;
     }
+    host->recalling = true;
     lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
         g_autoptr(GError) vm_err = NULL;
@@ -111,6 +116,7 @@ void host_vm_recall(Host *host)
             g_warning("VM '%s' is not served again: %s", at, vm_err->message);
         }
     }
+    host->recalling = false;
 }
 
 /* --- budgets --- */
@@ -145,7 +151,8 @@ static void share_out(Host *host)
         HostVm *entry = value;
         g_autoptr(Snapshot) snapshot = vm_snapshot(entry->vm);
 
-        if (snapshot->configured) {
+        /* Without memory yet there is nothing to be held, and no budget to be planned with. */
+        if (snapshot->configured && snapshot->regions->len > 0) {
             claims[used] = claim_of(snapshot);
             vms[used++] = entry->vm;
         }
