@@ -456,6 +456,23 @@ static void a_second_daemon_finds_the_place_taken(Daemon *f, gconstpointer data)
     daemon_await_flag(f, "a", "connected", false);
 }
 
+/* The daemon ends at once here, as the VM's socket is taken; the directory was made before. */
+static void a_runtime_directory_that_it_makes_lets_other_users_in(Daemon *f, gconstpointer data)
+{
+    g_autofree char *dir = g_build_filename(f->dir, "made", NULL);
+    g_autofree char *vm = g_strdup_printf("--vm=name=a,socket=%s", f->socket_a);
+    const char *argv[] = {
+        g_getenv("VHOST_TIER_DAEMON"), "--runtime-dir", dir, "--config", f->config, vm, NULL};
+    g_autofree char *text = NULL;
+    struct stat st;
+
+    g_assert_true(
+        g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &text, NULL, NULL));
+    g_assert_nonnull(strstr(text, "another process listens there already"));
+    g_assert_cmpint(stat(dir, &st), ==, 0);
+    g_assert_cmpuint(st.st_mode & 0777, ==, 0755);
+}
+
 #define ADD(func) g_test_add("/daemon/" #func, Daemon, NULL, daemon_set_up, func, daemon_tear_down)
 
 int main(int argc, char **argv)
@@ -479,5 +496,6 @@ int main(int argc, char **argv)
     ADD(wrong_requests_are_told_what_is_right);
     ADD(a_trace_is_recorded_where_traces_belong);
     ADD(a_second_daemon_finds_the_place_taken);
+    ADD(a_runtime_directory_that_it_makes_lets_other_users_in);
     return g_test_run();
 }
