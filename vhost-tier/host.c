@@ -141,6 +141,7 @@ static void share_out(Host *host)
     const guint n = g_hash_table_size(host->vms);
     g_autofree ArbiterClaim *claims = g_new0(ArbiterClaim, n);
     g_autofree uint64_t *budgets = g_new0(uint64_t, n);
+    g_autofree uint64_t *before = g_new0(uint64_t, n);
     g_autofree Vm **vms = g_new0(Vm *, n);
     GHashTableIter iter;
     gpointer value;
@@ -154,12 +155,16 @@ static void share_out(Host *host)
         /* Without memory yet there is nothing to be held, and no budget to be planned with. */
         if (snapshot->configured && snapshot->regions->len > 0) {
             claims[used] = claim_of(snapshot);
+            before[used] = snapshot->budget;
             vms[used++] = entry->vm;
         }
     }
     arbiter_split(host->facts->capacity_bytes, claims, used, budgets);
     for (size_t i = 0; i < used; i++) {
-        vm_budget(vms[i], budgets[i]);
+        /* 0 may also be said of one that has none yet. A snapshot that is behind is followed by a change. */
+        if (budgets[i] != before[i] || budgets[i] == 0) {
+            vm_budget(vms[i], budgets[i]);
+        }
     }
 }
 
