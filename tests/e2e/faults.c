@@ -16,7 +16,7 @@
 
 #define CONFIG BED_COSTS "[sources]\noverhead-share=0.05\n"
 #define SLOWLY "max-bytes-per-s=2M\n" CONFIG /* of [host]: moving takes some seconds */
-#define MOVES_WITHIN_S 20
+#define MOVES_WITHIN_S 40
 
 /* gups-hot for some seconds, and then idle for good, so that its memory can be looked at. */
 #define BURST(seconds) "pattern=idle-burst period=" #seconds " idle=1000"
