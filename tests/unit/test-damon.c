@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The source 'damon': its use of DAMON's sysfs against a tree of plain files, its reading of trace records,
- * and, where this host's DAMON is free, all of it on a process whose accesses are known.
+ * The source 'damon': its use of DAMON's sysfs against a tree of plain files, and, where this host's DAMON
+ * is free, all of it on a process whose accesses are known.
  */
 #include <glib/gstdio.h>
 #include <math.h>
@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "sources/damon-sysfs.h"
-#include "sources/damon-trace.h"
 #include "sources/damon.h"
 #include "sysfs.h"
 #include "watched-child.h"
@@ -84,6 +83,13 @@ static void fake_free(char *root)
     g_free(root);
 }
 
+static bool claim(const char *sysfs, GError **errp)
+{
+    DamonOps ops = DAMON_OPS_AUTO;
+
+    return damon_sysfs_claim(sysfs, &ops, errp);
+}
+
 static void fake_write(const char *root, const char *file, const char *text)
 {
     g_assert_true(sysfs_write(root, text, NULL, "%s", file));
@@ -103,7 +109,7 @@ static void a_free_list_is_taken_and_given_back(void)
 
     g_assert_true(damon_sysfs_usable(root, &err));
     assert_file(root, ADMIN "/nr_kdamonds", "0");
-    g_assert_true(damon_sysfs_claim(root, &err));
+    g_assert_true(claim(root, &err));
     g_assert_no_error(err);
     assert_file(root, ADMIN "/nr_kdamonds", "1");
     assert_file(root, CONTEXT "/schemes/0/action", "stat");
@@ -128,7 +134,7 @@ static void what_another_user_has_is_never_touched(void)
         g_assert_false(damon_sysfs_usable(root, &err));
         g_assert_nonnull(strstr(err->message, "another user has DAMON"));
         g_clear_error(&err);
-        g_assert_false(damon_sysfs_claim(root, &err));
+        g_assert_false(claim(root, &err));
         g_clear_error(&err);
         g_assert_cmpint(damon_sysfs_start(root, &(DamonAttrs){.sample_us = 1, .aggr_us = 1}, NULL, 0, &err),
                         ==, 0);
@@ -146,7 +152,7 @@ static void damon_stat_is_held_and_restored(void)
     char *root = fake_new();
 
     fake_write(root, STAT, "Y");
-    g_assert_true(damon_sysfs_claim(root, NULL));
+    g_assert_true(claim(root, NULL));
     assert_file(root, STAT, "N");
     damon_sysfs_release(root);
     assert_file(root, STAT, "Y");
@@ -158,12 +164,12 @@ static void what_a_killed_daemon_left_is_removed(void)
     char *root = fake_new();
 
     fake_write(root, STAT, "Y");
-    g_assert_true(damon_sysfs_claim(root, NULL));
+    g_assert_true(claim(root, NULL));
     fake_write(root, ADMIN "/0/state", "on"); /* and killed */
 
     g_assert_true(damon_sysfs_usable(root, NULL));
     g_test_expect_message(NULL, G_LOG_LEVEL_MESSAGE, "removing the kdamond*");
-    g_assert_true(damon_sysfs_claim(root, NULL));
+    g_assert_true(claim(root, NULL));
     g_test_assert_expected_messages();
     assert_file(root, ADMIN "/0/state", "off");
     assert_file(root, STAT, "N");
@@ -173,22 +179,22 @@ static void what_a_killed_daemon_left_is_removed(void)
     fake_free(root);
 }
 
-static void without_fvaddr_or_a_file_all_is_given_back(void)
+static void without_operations_or_a_file_all_is_given_back(void)
 {
     char *root = fake_new();
     g_autoptr(GError) err = NULL;
     g_autofree char *action = g_build_filename(root, CONTEXT "/schemes/0/action", NULL);
 
     fake_write(root, STAT, "Y");
-    fake_write(root, CONTEXT "/avail_operations", "paddr\n");
-    g_assert_false(damon_sysfs_claim(root, &err));
+    fake_write(root, CONTEXT "/avail_operations", "other\n");
+    g_assert_false(claim(root, &err));
     g_assert_nonnull(strstr(err->message, "CONFIG_DAMON_VADDR"));
     assert_file(root, ADMIN "/nr_kdamonds", "0");
     assert_file(root, STAT, "Y");
     g_clear_error(&err);
 
     g_assert_no_errno(g_remove(action));
-    g_assert_false(damon_sysfs_claim(root, &err));
+    g_assert_false(claim(root, &err));
     g_assert_nonnull(strstr(err->message, "action"));
     assert_file(root, ADMIN "/nr_kdamonds", "0");
     assert_file(root, STAT, "Y");
@@ -199,19 +205,78 @@ static void without_fvaddr_or_a_file_all_is_given_back(void)
     fake_free(root);
 }
 
+static void operations_are_the_best_there_is_or_those_asked_for(void)
+{
+    static const struct {
+        const char *offered;
+        DamonOps asked, chosen; /* DAMON_OPS_AUTO: refused */
+    } cases[] = {
+        {"vaddr\nfvaddr\npaddr\n", DAMON_OPS_AUTO, DAMON_OPS_FVADDR},
+        {"vaddr\npaddr\n", DAMON_OPS_AUTO, DAMON_OPS_VADDR},
+        {"paddr\n", DAMON_OPS_AUTO, DAMON_OPS_PADDR},
+        {"vaddr\nfvaddr\npaddr\n", DAMON_OPS_PADDR, DAMON_OPS_PADDR},
+        {"fvaddr\n", DAMON_OPS_VADDR, DAMON_OPS_AUTO},
+        {"paddr\n", DAMON_OPS_FVADDR, DAMON_OPS_AUTO},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        char *root = fake_new();
+        DamonOps ops = cases[i].asked;
+        bool claimed;
+
+        fake_write(root, CONTEXT "/avail_operations", cases[i].offered);
+        claimed = damon_sysfs_claim(root, &ops, NULL);
+        g_assert_cmpint(claimed, ==, cases[i].chosen != DAMON_OPS_AUTO);
+        if (claimed) {
+            g_assert_cmpint(ops, ==, cases[i].chosen);
+            damon_sysfs_release(root);
+        }
+        assert_file(root, ADMIN "/nr_kdamonds", "0");
+        fake_free(root);
+    }
+}
+
+static void operations_are_known_by_their_names(void)
+{
+    DamonOps ops;
+
+    g_assert_true(damon_ops_parse(NULL, &ops) && ops == DAMON_OPS_AUTO);
+    g_assert_true(damon_ops_parse("auto", &ops) && ops == DAMON_OPS_AUTO);
+    g_assert_true(damon_ops_parse("vaddr", &ops) && ops == DAMON_OPS_VADDR);
+    g_assert_true(damon_ops_parse("paddr", &ops) && ops == DAMON_OPS_PADDR);
+    g_assert_false(damon_ops_parse("addr", &ops));
+    g_assert_false(damon_ops_parse("", &ops));
+}
+
+static void physical_targets_have_no_process(void)
+{
+    char *root = fake_new();
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(DamonRange));
+    DamonRange range = {0x100000, 0x300000};
+    DamonAttrs attrs = {.ops = DAMON_OPS_PADDR, .sample_us = 5000, .aggr_us = 100000, .max_regions = 500};
+
+    g_array_append_val(ranges, range);
+    g_assert_true(claim(root, NULL));
+    g_assert_cmpint(damon_sysfs_start(root, &attrs, &(DamonTarget){.ranges = ranges}, 1, NULL), ==, 4321);
+    assert_file(root, CONTEXT "/operations", "paddr");
+    assert_file(root, CONTEXT "/targets/0/pid_target", "");
+    assert_file(root, CONTEXT "/targets/0/regions/0/start", "1048576");
+    fake_free(root);
+}
+
 static void targets_are_written_as_given(void)
 {
     char *root = fake_new();
     g_autoptr(GArray) two = g_array_new(FALSE, FALSE, sizeof(DamonRange));
     g_autoptr(GArray) one = g_array_new(FALSE, FALSE, sizeof(DamonRange));
     DamonRange ranges[] = {{0x1000, 0x5000}, {0x7f0000000000, 0x7f0000200000}, {0x2000, 0x3000}};
-    DamonAttrs attrs = {.sample_us = 5000, .aggr_us = 100000, .max_regions = 500};
+    DamonAttrs attrs = {.ops = DAMON_OPS_FVADDR, .sample_us = 5000, .aggr_us = 100000, .max_regions = 500};
     DamonTarget targets[] = {{.pid = 100, .ranges = two}, {.pid = 200, .ranges = one}};
     g_autoptr(GError) err = NULL;
 
     g_array_append_vals(two, &ranges[0], 2);
     g_array_append_vals(one, &ranges[2], 1);
-    g_assert_true(damon_sysfs_claim(root, NULL));
+    g_assert_true(claim(root, NULL));
     g_assert_cmpint(damon_sysfs_start(root, &attrs, targets, 2, &err), ==, 4321);
     g_assert_no_error(err);
     assert_file(root, CONTEXT "/operations", "fvaddr");
@@ -229,72 +294,6 @@ static void targets_are_written_as_given(void)
     g_assert_true(damon_sysfs_stop(root, NULL));
     g_assert_false(damon_sysfs_running(root));
     fake_free(root);
-}
-
-/* As of Linux 6.12. */
-static const char format_text[] = "name: damon_aggregated\nID: 571\nformat:\n"
-                                  "\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"
-                                  "\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n"
-                                  "\tfield:unsigned long target_id;\toffset:8;\tsize:8;\tsigned:0;\n"
-                                  "\tfield:unsigned int nr_regions;\toffset:16;\tsize:4;\tsigned:0;\n"
-                                  "\tfield:unsigned long start;\toffset:24;\tsize:8;\tsigned:0;\n"
-                                  "\tfield:unsigned long end;\toffset:32;\tsize:8;\tsigned:0;\n"
-                                  "\tfield:unsigned int nr_accesses;\toffset:40;\tsize:4;\tsigned:0;\n"
-                                  "\tfield:unsigned int age;\toffset:44;\tsize:4;\tsigned:0;\n\n"
-                                  "print fmt: \"target_id=%lu\", REC->target_id\n";
-
-static void records_are_read_by_the_events_format(void)
-{
-    struct {
-        uint16_t type;
-        uint16_t pad;
-        int32_t pid;
-        uint64_t target_id;
-        uint32_t nr_regions;
-        uint32_t pad2;
-        uint64_t start, end;
-        uint32_t nr_accesses, age;
-    } raw = {.target_id = 2,
-             .nr_regions = 9,
-             .start = 0x7f0000001000,
-             .end = 0x7f0000009000,
-             .nr_accesses = 17,
-             .age = 3};
-    DamonFormat format;
-    DamonFound found;
-
-    g_assert_true(damon_format_parse(format_text, &format, NULL));
-    g_assert_cmpuint(format.id, ==, 571);
-    g_assert_true(damon_format_read(&format, &raw, sizeof(raw), &found));
-    g_assert_cmpuint(found.target, ==, 2);
-    g_assert_cmphex(found.start, ==, 0x7f0000001000);
-    g_assert_cmphex(found.end, ==, 0x7f0000009000);
-    g_assert_cmpuint(found.nr_accesses, ==, 17);
-    g_assert_false(damon_format_read(&format, &raw, 43, &found));
-    g_assert_false(damon_format_read(&format, &raw, 0, &found));
-}
-
-static void an_odd_format_is_refused(void)
-{
-    static const struct {
-        const char *from, *to;
-    } changes[] = {
-        {"target_id;", "other_id;"},
-        {"size:8;", "size:16;"},
-        {"offset:40;", "offset:4000;"},
-        {"ID: 571", "ID: x"},
-        {"field:unsigned long start", "field:unsigned long restart"},
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(changes); i++) {
-        g_auto(GStrv) parts = g_strsplit(format_text, changes[i].from, -1);
-        g_autofree char *text = g_strjoinv(changes[i].to, parts);
-        g_autoptr(GError) err = NULL;
-        DamonFormat format;
-
-        g_assert_false(damon_format_parse(text, &format, &err));
-        g_assert_nonnull(err);
-    }
 }
 
 static void the_share_of_hits_tells_the_rate(void)
@@ -317,14 +316,23 @@ static ChildPage hot_stretch(size_t page)
     return page >= HOT_FIRST && page < HOT_FIRST + HOT_PAGES ? CHILD_WRITTEN : CHILD_COLD;
 }
 
-static const SourceParams real_params = {
+static SourceParams real_params = {
     .overhead_share = 0.01,
     .damon_sample_ns = 20000000,
     .damon_aggr_ns = 400000000,
     .damon_max_regions = 400,
 };
 
-static bool real_damon_is_free(void)
+#define INSTANCE "/sys/kernel/tracing/instances/vhost-tier"
+
+/* Nothing is left of us on this host. */
+static void assert_all_given_back(void)
+{
+    assert_file("/sys", ADMIN "/nr_kdamonds", "0");
+    g_assert_false(g_file_test(INSTANCE, G_FILE_TEST_EXISTS));
+}
+
+static bool real_damon_is_free(const char *ops)
 {
     g_autoptr(GError) err = NULL;
     g_autoptr(Policy) policy = policy_new(
@@ -333,14 +341,16 @@ static bool real_damon_is_free(void)
                         .heat_life_ns = SECOND,
                         .n_tiers = 2,
                         .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000}});
-    Source *source = damon_source_class.start(&real_params, policy, &err);
+    Source *source;
 
+    real_params.damon_ops = ops;
+    source = damon_source_class.start(&real_params, policy, &err);
     if (!source) {
         g_test_skip(err->message);
         return false;
     }
     damon_source_class.stop(source);
-    assert_file("/sys", ADMIN "/nr_kdamonds", "0");
+    assert_all_given_back();
     return true;
 }
 
@@ -405,7 +415,7 @@ static size_t hot_pages_found(const Policy *policy, uint32_t region)
     return found;
 }
 
-static void the_hot_set_of_a_process_is_found(void)
+static void the_hot_set_of_a_process_is_found(const void *ops)
 {
     g_autoptr(GError) err = NULL;
     g_autoptr(Policy) policy = NULL;
@@ -414,7 +424,7 @@ static void the_hot_set_of_a_process_is_found(void)
     Source *source;
     Child child;
 
-    if (!real_damon_is_free()) {
+    if (!real_damon_is_free(ops)) {
         return;
     }
     child_start(&child, PAGES, hot_stretch, false);
@@ -440,10 +450,10 @@ static void the_hot_set_of_a_process_is_found(void)
     damon_source_class.health(source, &health);
     g_assert_nonnull(health.problem);
     damon_source_class.stop(source);
-    assert_file("/sys", ADMIN "/nr_kdamonds", "0");
+    assert_all_given_back();
 }
 
-static void two_vms_share_the_kdamond(void)
+static void two_vms_share_the_kdamond(const void *ops)
 {
     g_autoptr(GError) err = NULL;
     Source *sources[2];
@@ -451,7 +461,7 @@ static void two_vms_share_the_kdamond(void)
     SourceHealth health;
     Child children[2];
 
-    if (!real_damon_is_free()) {
+    if (!real_damon_is_free(ops)) {
         return;
     }
     for (int i = 0; i < 2; i++) {
@@ -472,10 +482,10 @@ static void two_vms_share_the_kdamond(void)
         policy_free(policies[i]);
         child_end(&children[i]);
     }
-    assert_file("/sys", ADMIN "/nr_kdamonds", "0");
+    assert_all_given_back();
 }
 
-static void a_real_kdamond_of_a_killed_daemon_is_removed(void)
+static void a_real_kdamond_of_a_killed_daemon_is_removed(const void *ops)
 {
     g_autofree char *stat_before = sysfs_read("/sys", NULL, STAT);
     g_autoptr(GError) err = NULL;
@@ -483,7 +493,7 @@ static void a_real_kdamond_of_a_killed_daemon_is_removed(void)
     pid_t daemon;
     int status;
 
-    if (!real_damon_is_free()) {
+    if (!real_damon_is_free(ops)) {
         return;
     }
     child_start(&child, PAGES, hot_stretch, false);
@@ -499,10 +509,11 @@ static void a_real_kdamond_of_a_killed_daemon_is_removed(void)
     assert_file("/sys", ADMIN "/nr_kdamonds", "1");
     g_assert_true(damon_source_class.probe(&err));
     g_test_expect_message(NULL, G_LOG_LEVEL_MESSAGE, "removing the kdamond*");
-    g_assert_true(damon_sysfs_claim("/sys", &err));
+    g_assert_true(claim("/sys", &err));
     g_test_assert_expected_messages();
     damon_sysfs_release("/sys");
-    assert_file("/sys", ADMIN "/nr_kdamonds", "0");
+    g_assert_true(real_damon_is_free(ops)); /* and takes away the instance of tracefs */
+    assert_all_given_back();
     if (stat_before) {
         assert_file("/sys", STAT, stat_before);
     }
@@ -511,20 +522,36 @@ static void a_real_kdamond_of_a_killed_daemon_is_removed(void)
 
 int main(int argc, char **argv)
 {
+    static const char *const all_ops[] = {"fvaddr", "vaddr", "paddr"};
+
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/damon/a_free_list_is_taken_and_given_back", a_free_list_is_taken_and_given_back);
     g_test_add_func("/damon/what_another_user_has_is_never_touched", what_another_user_has_is_never_touched);
     g_test_add_func("/damon/damon_stat_is_held_and_restored", damon_stat_is_held_and_restored);
     g_test_add_func("/damon/what_a_killed_daemon_left_is_removed", what_a_killed_daemon_left_is_removed);
-    g_test_add_func("/damon/without_fvaddr_or_a_file_all_is_given_back",
-                    without_fvaddr_or_a_file_all_is_given_back);
+    g_test_add_func("/damon/without_operations_or_a_file_all_is_given_back",
+                    without_operations_or_a_file_all_is_given_back);
     g_test_add_func("/damon/targets_are_written_as_given", targets_are_written_as_given);
-    g_test_add_func("/damon/records_are_read_by_the_events_format", records_are_read_by_the_events_format);
-    g_test_add_func("/damon/an_odd_format_is_refused", an_odd_format_is_refused);
+#define ADD(name) g_test_add_func("/damon/" #name, name)
+    ADD(operations_are_the_best_there_is_or_those_asked_for);
+    ADD(operations_are_known_by_their_names);
+    ADD(physical_targets_have_no_process);
     g_test_add_func("/damon/the_share_of_hits_tells_the_rate", the_share_of_hits_tells_the_rate);
-    g_test_add_func("/damon/the_hot_set_of_a_process_is_found", the_hot_set_of_a_process_is_found);
-    g_test_add_func("/damon/two_vms_share_the_kdamond", two_vms_share_the_kdamond);
-    g_test_add_func("/damon/a_real_kdamond_of_a_killed_daemon_is_removed",
-                    a_real_kdamond_of_a_killed_daemon_is_removed);
+    for (size_t i = 0; i < G_N_ELEMENTS(all_ops); i++) {
+        static const struct {
+            const char *name;
+            void (*run)(const void *ops);
+        } real[] = {
+            {"the_hot_set_of_a_process_is_found", the_hot_set_of_a_process_is_found},
+            {"two_vms_share_the_kdamond", two_vms_share_the_kdamond},
+            {"a_real_kdamond_of_a_killed_daemon_is_removed", a_real_kdamond_of_a_killed_daemon_is_removed},
+        };
+
+        for (size_t j = 0; j < G_N_ELEMENTS(real); j++) {
+            g_autofree char *path = g_strdup_printf("/damon/%s/%s", all_ops[i], real[j].name);
+
+            g_test_add_data_func(path, all_ops[i], real[j].run);
+        }
+    }
     return g_test_run();
 }

@@ -18,6 +18,26 @@
 #define MARK 1986292010ull
 
 #define MIN_REGIONS 10
+#define YEAR_US 31536000000000ull
+
+static const char *const ops_names[] = {
+    [DAMON_OPS_AUTO] = "auto",
+    [DAMON_OPS_FVADDR] = "fvaddr",
+    [DAMON_OPS_VADDR] = "vaddr",
+    [DAMON_OPS_PADDR] = "paddr",
+};
+
+bool damon_ops_parse(const char *name, DamonOps *ops)
+{
+    *ops = DAMON_OPS_AUTO;
+    for (size_t i = 0; name && i < G_N_ELEMENTS(ops_names); i++) {
+        if (strcmp(name, ops_names[i]) == 0) {
+            *ops = (DamonOps)i;
+            return true;
+        }
+    }
+    return name == NULL;
+}
 
 static bool write_u64(const char *sysfs, uint64_t value, GError **errp, const char *path)
 {
@@ -110,9 +130,31 @@ static bool make_list(const char *sysfs, uint64_t mark, GError **errp)
            write_u64(sysfs, mark, errp, SCHEME "/watermarks/interval_us");
 }
 
-bool damon_sysfs_claim(const char *sysfs, GError **errp)
+/* Choose among what the kernel offers. */
+static bool choose_ops(const char *sysfs, DamonOps *ops, GError **errp)
 {
-    g_autofree char *operations = NULL;
+    g_autofree char *text = sysfs_read(sysfs, errp, CONTEXT "/avail_operations");
+    g_auto(GStrv) offered = text ? g_strsplit(text, "\n", -1) : NULL;
+
+    if (!offered) {
+        return false;
+    }
+    for (size_t i = DAMON_OPS_AUTO + 1; i < G_N_ELEMENTS(ops_names); i++) {
+        if ((*ops == DAMON_OPS_AUTO || *ops == (DamonOps)i) &&
+            g_strv_contains((const char *const *)offered, ops_names[i])) {
+            *ops = (DamonOps)i;
+            return true;
+        }
+    }
+    g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                "this kernel's DAMON can't monitor memory by %s (it offers '%s'); CONFIG_DAMON_VADDR is needed, or "
+                "CONFIG_DAMON_PADDR",
+                *ops == DAMON_OPS_AUTO ? "addresses" : ops_names[*ops], g_strdelimit(text, "\n", ' '));
+    return false;
+}
+
+bool damon_sysfs_claim(const char *sysfs, DamonOps *ops, GError **errp)
+{
     uint64_t mark;
 
     if (!damon_sysfs_usable(sysfs, errp)) {
@@ -131,14 +173,7 @@ bool damon_sysfs_claim(const char *sysfs, GError **errp)
         restore_stat(sysfs, mark);
         return false;
     }
-    operations = sysfs_read(sysfs, errp, CONTEXT "/avail_operations");
-    if (!operations || !strstr(operations, "fvaddr")) {
-        if (operations) {
-            g_set_error(
-                errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                "this kernel's DAMON can't monitor a process's memory (it offers '%s'); CONFIG_DAMON_VADDR is needed",
-                g_strdelimit(operations, "\n", ' '));
-        }
+    if (!choose_ops(sysfs, ops, errp)) {
         damon_sysfs_release(sysfs);
         return false;
     }
@@ -151,7 +186,7 @@ static bool write_target(const char *sysfs, size_t index, const DamonTarget *tar
     g_autofree char *pid_path = g_build_filename(folder, "pid_target", NULL);
     g_autofree char *n_path = g_build_filename(folder, "regions/nr_regions", NULL);
 
-    if (!write_u64(sysfs, target->pid, errp, pid_path) ||
+    if ((target->pid && !write_u64(sysfs, target->pid, errp, pid_path)) ||
         !write_u64(sysfs, target->ranges->len, errp, n_path)) {
         return false;
     }
@@ -172,7 +207,8 @@ static bool write_attrs(const char *sysfs, const DamonAttrs *attrs, GError **err
 {
     return write_u64(sysfs, attrs->sample_us, errp, CONTEXT "/monitoring_attrs/intervals/sample_us") &&
            write_u64(sysfs, attrs->aggr_us, errp, CONTEXT "/monitoring_attrs/intervals/aggr_us") &&
-           write_u64(sysfs, attrs->aggr_us * 10, errp, CONTEXT "/monitoring_attrs/intervals/update_us") &&
+           /* When vaddr would look for other ranges to monitor than those that were given. */
+           write_u64(sysfs, YEAR_US, errp, CONTEXT "/monitoring_attrs/intervals/update_us") &&
            write_u64(sysfs, MIN_REGIONS, errp, CONTEXT "/monitoring_attrs/nr_regions/min") &&
            write_u64(sysfs, MAX(attrs->max_regions, MIN_REGIONS), errp,
                      CONTEXT "/monitoring_attrs/nr_regions/max");
@@ -190,7 +226,8 @@ pid_t damon_sysfs_start(const char *sysfs, const DamonAttrs *attrs, const DamonT
         }
         return 0;
     }
-    if (!make_list(sysfs, mark, errp) || !sysfs_write(sysfs, "fvaddr", errp, CONTEXT "/operations") ||
+    if (!make_list(sysfs, mark, errp) ||
+        !sysfs_write(sysfs, ops_names[attrs->ops], errp, CONTEXT "/operations") ||
         !write_attrs(sysfs, attrs, errp) || !write_u64(sysfs, n, errp, CONTEXT "/targets/nr_targets")) {
         return 0;
     }

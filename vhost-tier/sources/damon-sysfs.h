@@ -20,12 +20,21 @@ typedef struct DamonRange {
     uint64_t start, end; /* in the address space of the target's process */
 } DamonRange;
 
+/* What DAMON monitors by. */
+typedef enum DamonOps {
+    DAMON_OPS_AUTO,   /* the first of these that the kernel has */
+    DAMON_OPS_FVADDR, /* given addresses of processes */
+    DAMON_OPS_VADDR,  /* addresses of processes, which are given here too, and never found anew */
+    DAMON_OPS_PADDR,  /* physical addresses */
+} DamonOps;
+
 typedef struct DamonTarget {
-    pid_t pid;
+    pid_t pid;      /* 0: the addresses are physical */
     GArray *ranges; /* of DamonRange, ascending, not overlapping */
 } DamonTarget;
 
 typedef struct DamonAttrs {
+    DamonOps ops;
     uint64_t sample_us;
     uint64_t aggr_us;
     uint32_t max_regions; /* of all targets together */
@@ -37,11 +46,14 @@ typedef struct DamonAttrs {
  */
 bool damon_sysfs_usable(const char *sysfs, GError **errp);
 
+/* "auto" (or NULL), "fvaddr", "vaddr" or "paddr"; false for anything else. */
+bool damon_ops_parse(const char *name, DamonOps *ops);
+
 /*
- * Make the list ours, removing what a daemon of ours left; see that a process's given address ranges can be
- * monitored.
+ * Make the list ours, removing what a daemon of ours left, and see that this kernel's DAMON monitors by
+ * *@ops. If that was DAMON_OPS_AUTO, it is what to use after that.
  */
-bool damon_sysfs_claim(const char *sysfs, GError **errp);
+bool damon_sysfs_claim(const char *sysfs, DamonOps *ops, GError **errp);
 
 /*
  * Set the kdamond up anew for these targets, and start it. It must not run. Returns its thread's id, or 0

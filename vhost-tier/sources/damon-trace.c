@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tracepoint damon:damon_aggregated, through perf_event_open(2).
+ * The tracepoint damon:damon_aggregated, through an instance of tracefs.
  */
 #include "damon-trace.h"
 
 #include <errno.h>
-#include <linux/perf_event.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sysfs.h"
 
-#define EVENT "kernel/tracing/events/damon/damon_aggregated"
-#define RING_PAGES 64u   /* a power of two: 256 KiB, some 4000 events */
+#define TRACING "kernel/tracing"
+#define EVENT "events/damon/damon_aggregated"
+/* One name for all: DAMON's list of kdamonds, too, can only be held by one daemon of a host. */
+#define INSTANCE TRACING "/instances/vhost-tier"
+#define BUFFER_KB "256"  /* of each CPU: some 4000 events */
 #define RECORD_MAX 1024u /* no record of this event is larger */
 
+/* The head of a page, and of an event in it. */
+#define PAGE_HEAD_BYTES 16u
+#define COMMIT_MASK ((1u << 27) - 1)
+#define EVENT_HEAD_BYTES sizeof(uint32_t)
+#define TYPE_LONG 0u /* its length is in the word that follows */
+#define TYPE_PADDING 29u
+#define TYPE_TIME 30u /* and 31: a word follows */
+
 struct DamonTrace {
+    char *sysfs;
     DamonFormat format;
-    int fd;
-    struct perf_event_mmap_page *control;
-    const char *data;
+    GArray *fds; /* of each CPU's buffer */
+    char *page;
     size_t page_bytes;
 };
 
@@ -90,24 +100,81 @@ bool damon_format_read(const DamonFormat *format, const void *raw, size_t size, 
         !read_field(raw, size, format->nr_accesses.offset, format->nr_accesses.size, &nr_accesses)) {
         return false;
     }
+    found->bytes = found->end - found->start;
     found->nr_accesses = nr_accesses;
     return true;
 }
 
-DamonTrace *damon_trace_open(const char *sysfs, pid_t tid, GError **errp)
+void damon_format_read_page(const DamonFormat *format, const void *page, size_t size, DamonEach *each,
+                            void *opaque)
 {
-    g_autofree char *text = sysfs_read(sysfs, errp, EVENT "/format");
-    struct perf_event_attr attr = {
-        .type = PERF_TYPE_TRACEPOINT,
-        .size = sizeof(attr),
-        .sample_period = 1,
-        .sample_type = PERF_SAMPLE_RAW,
-    };
-    size_t page_bytes = sysconf(_SC_PAGESIZE);
+    const char *at = (const char *)page + PAGE_HEAD_BYTES;
+    uint64_t commit;
+    size_t left;
+
+    if (size < PAGE_HEAD_BYTES) {
+        return;
+    }
+    memcpy(&commit, (const char *)page + sizeof(uint64_t), sizeof(commit));
+    left = MIN(commit & COMMIT_MASK, size - PAGE_HEAD_BYTES);
+    while (left >= 2 * EVENT_HEAD_BYTES) {
+        uint32_t head, word, type;
+        size_t length, skip = EVENT_HEAD_BYTES;
+        uint16_t id;
+        DamonFound found;
+
+        memcpy(&head, at, sizeof(head));
+        memcpy(&word, at + EVENT_HEAD_BYTES, sizeof(word));
+        type = head & 31;
+        if (type == TYPE_LONG || (type == TYPE_PADDING && head >> 5)) {
+            length = EVENT_HEAD_BYTES + (size_t)word;
+            skip = 2 * EVENT_HEAD_BYTES;
+        } else if (type == TYPE_PADDING) {
+            return; /* nothing follows in this page */
+        } else {
+            length = EVENT_HEAD_BYTES + (type >= TYPE_TIME ? sizeof(word) : type * sizeof(word));
+        }
+        if (length < skip || length > left) {
+            return; /* not of the kernel's making */
+        }
+        if (type < TYPE_PADDING && length - skip >= sizeof(id)) {
+            memcpy(&id, at + skip, sizeof(id)); /* each record begins with its event's number */
+            if (id == format->id && damon_format_read(format, at + skip, length - skip, &found)) {
+                each(&found, opaque);
+            }
+        }
+        at += length;
+        left -= length;
+    }
+}
+
+/* Open the buffers of all CPUs that there may be. */
+static bool open_buffers(DamonTrace *trace, GError **errp)
+{
+    g_autofree char *folder = g_build_filename(trace->sysfs, INSTANCE "/per_cpu", NULL);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, errp);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(folder, name, "trace_pipe_raw", NULL);
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+        if (fd < 0) {
+            g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(errno), "can't open %s: %s", path,
+                        g_strerror(errno));
+            return false;
+        }
+        g_array_append_val(trace->fds, fd);
+    }
+    return dir != NULL;
+}
+
+DamonTrace *damon_trace_open(const char *sysfs, GError **errp)
+{
+    g_autofree char *instance = g_build_filename(sysfs, INSTANCE, NULL);
+    g_autofree char *text = sysfs_read(sysfs, errp, TRACING "/" EVENT "/format");
     DamonTrace *trace;
     DamonFormat format;
-    void *ring;
-    int fd;
 
     if (!text) {
         g_prefix_error(errp, "no tracepoint of DAMON's (mount -t tracefs tracefs /sys/kernel/tracing): ");
@@ -116,85 +183,69 @@ DamonTrace *damon_trace_open(const char *sysfs, pid_t tid, GError **errp)
     if (!damon_format_parse(text, &format, errp)) {
         return NULL;
     }
-    attr.config = format.id;
-    fd = syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-    if (fd < 0) {
+    if ((rmdir(instance) < 0 && errno != ENOENT) || mkdir(instance, 0700) < 0) {
         g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "can't follow DAMON's tracepoint with perf_event_open: %s; CAP_PERFMON is needed",
+                    "can't make %s, from which what DAMON finds is read: %s; the daemon must be root's", instance,
                     g_strerror(errno));
-        return NULL;
-    }
-    ring = mmap(NULL, (1 + RING_PAGES) * page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (ring == MAP_FAILED) {
-        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "can't map perf's buffer of %zu bytes: %s", (1 + RING_PAGES) * page_bytes,
-                    g_strerror(errno));
-        close(fd);
         return NULL;
     }
     trace = g_new0(DamonTrace, 1);
+    trace->sysfs = g_strdup(sysfs);
     trace->format = format;
-    trace->fd = fd;
-    trace->control = ring;
-    trace->data = (const char *)ring + page_bytes;
-    trace->page_bytes = page_bytes;
+    trace->fds = g_array_new(FALSE, FALSE, sizeof(int));
+    trace->page_bytes = sysconf(_SC_PAGESIZE);
+    trace->page = g_malloc(trace->page_bytes);
+    if (!sysfs_write(sysfs, BUFFER_KB, errp, INSTANCE "/buffer_size_kb") || !open_buffers(trace, errp)) {
+        damon_trace_close(trace);
+        return NULL;
+    }
     return trace;
 }
 
 void damon_trace_close(DamonTrace *trace)
 {
-    if (trace) {
-        munmap(trace->control, (1 + RING_PAGES) * trace->page_bytes);
-        close(trace->fd);
-        g_free(trace);
+    g_autofree char *instance = NULL;
+
+    if (!trace) {
+        return;
     }
+    instance = g_build_filename(trace->sysfs, INSTANCE, NULL);
+    for (guint i = 0; i < trace->fds->len; i++) {
+        close(g_array_index(trace->fds, int, i));
+    }
+    if (rmdir(instance) < 0) {
+        g_message("can't remove %s: %s", instance, g_strerror(errno));
+    }
+    g_array_unref(trace->fds);
+    g_free(trace->page);
+    g_free(trace->sysfs);
+    g_free(trace);
 }
 
-/* Copy @size bytes at position @at of the ring. */
-static void ring_copy(const DamonTrace *trace, uint64_t at, void *to, size_t size)
+static void drop(const DamonFound *found G_GNUC_UNUSED, void *opaque G_GNUC_UNUSED)
 {
-    size_t ring_bytes = RING_PAGES * trace->page_bytes;
-    size_t offset = at % ring_bytes;
-    size_t first = MIN(size, ring_bytes - offset);
-
-    memcpy(to, trace->data + offset, first);
-    memcpy((char *)to + first, trace->data, size - first);
 }
 
-uint64_t damon_trace_drain(DamonTrace *trace, void (*each)(const DamonFound *found, void *opaque),
-                           void *opaque)
+bool damon_trace_follow(DamonTrace *trace, pid_t tid, GError **errp)
 {
-    uint64_t head = __atomic_load_n(&trace->control->data_head, __ATOMIC_ACQUIRE);
-    uint64_t tail = trace->control->data_tail, lost = 0;
-    char record[RECORD_MAX];
+    g_autofree char *filter = g_strdup_printf("common_pid == %d", (int)tid);
 
-    while (head - tail >= sizeof(struct perf_event_header)) {
-        struct perf_event_header header;
-        DamonFound found;
-        uint32_t raw_size;
-        uint64_t n_lost[2]; /* the event's id, and how many */
-
-        ring_copy(trace, tail, &header, sizeof(header));
-        if (header.size < sizeof(header) || header.size > head - tail) {
-            tail = head; /* not of perf's making: begin anew */
-            break;
-        }
-        if (header.size <= RECORD_MAX) {
-            ring_copy(trace, tail, record, header.size);
-            if (header.type == PERF_RECORD_SAMPLE && header.size >= sizeof(header) + sizeof(raw_size)) {
-                memcpy(&raw_size, record + sizeof(header), sizeof(raw_size));
-                raw_size = MIN(raw_size, header.size - sizeof(header) - sizeof(raw_size));
-                if (damon_format_read(&trace->format, record + sizeof(header) + sizeof(raw_size), raw_size,
-                                      &found)) {
-                    each(&found, opaque);
-                }
-            } else if (header.type == PERF_RECORD_LOST && header.size >= sizeof(header) + sizeof(n_lost)) {
-                memcpy(n_lost, record + sizeof(header), sizeof(n_lost));
-                lost += n_lost[1];
-            }
-        }
-        tail += header.size;
+    if (!sysfs_write(trace->sysfs, "0", errp, INSTANCE "/" EVENT "/enable")) {
+        return false;
     }
-    __atomic_store_n(&trace->control->data_tail, tail, __ATOMIC_RELEASE);
-    return lost;
+    damon_trace_drain(trace, drop, NULL);
+    return sysfs_write(trace->sysfs, filter, errp, INSTANCE "/" EVENT "/filter") &&
+           sysfs_write(trace->sysfs, "1", errp, INSTANCE "/" EVENT "/enable");
+}
+
+void damon_trace_drain(DamonTrace *trace, DamonEach *each, void *opaque)
+{
+    for (guint i = 0; i < trace->fds->len; i++) {
+        ssize_t got;
+
+        /* A CPU's buffer that is empty, or whose CPU is not there, gives an error. */
+        while ((got = read(g_array_index(trace->fds, int, i), trace->page, trace->page_bytes)) > 0) {
+            damon_format_read_page(&trace->format, trace->page, (size_t)got, each, opaque);
+        }
+    }
 }

@@ -49,12 +49,20 @@ static Source *damon_start(const SourceParams *params, Policy *policy, GError **
 {
     Damon *self;
 
-    if (!damon_admin_try(errp)) {
+    DamonOps ops;
+
+    if (!damon_ops_parse(params->damon_ops, &ops)) {
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "DAMON can't be told to monitor by '%s'",
+                    params->damon_ops);
+        return NULL;
+    }
+    if (!damon_admin_try(ops, errp)) {
         return NULL;
     }
     self = g_new0(Damon, 1);
     self->source.class = &damon_source_class;
     self->policy = policy;
+    self->attrs.ops = ops;
     self->attrs.sample_us = MAX(params->damon_sample_ns, SAMPLE_NS_MIN) / 1000;
     self->attrs.aggr_us = MAX(params->damon_aggr_ns / 1000, self->attrs.sample_us);
     self->attrs.max_regions = params->damon_max_regions;
@@ -66,19 +74,11 @@ static Source *damon_start(const SourceParams *params, Policy *policy, GError **
 /* Watch the regions that there are now. */
 static bool rewatch(Damon *self, GError **errp)
 {
-    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(DamonRange));
-
     g_clear_pointer(&self->watch, damon_watch_free);
-    for (guint i = 0; i < self->regions->len; i++) {
-        const Region *region = &g_array_index(self->regions, Region, i);
-        DamonRange range = {.start = region->hva, .end = region->hva + region->size};
-
-        g_array_append_val(ranges, range);
-    }
-    if (ranges->len == 0) {
+    if (self->regions->len == 0) {
         return true;
     }
-    self->watch = damon_watch_new(g_array_index(self->regions, Region, 0).pid, ranges, &self->attrs, errp);
+    self->watch = damon_watch_new(self->regions, &self->attrs, errp);
     return self->watch != NULL;
 }
 
@@ -126,7 +126,7 @@ static void report(Damon *self, const Region *region, const DamonFound *found, u
     uint64_t page_bytes = CLAMP(region->page_size, PAGE_BYTES, region->granule_bytes);
     uint64_t pages_per_granule = region->granule_bytes / page_bytes;
     uint64_t start = MAX(found->start, region->hva), end = MIN(found->end, region->hva + region->size);
-    uint64_t pages = (found->end - found->start) / page_bytes;
+    uint64_t pages = found->bytes / page_bytes;
     unsigned max = self->attrs.aggr_us / self->attrs.sample_us;
     uint64_t exposure_ns = self->attrs.aggr_us * 1000 / MAX(pages, 1);
     double page_per_s = damon_rate_per_s(found->nr_accesses, max, self->attrs.sample_us * 1000);

@@ -24,6 +24,7 @@ typedef struct SourceParams {
     uint64_t damon_sample_ns; /* DAMON's sampling interval */
     uint64_t damon_aggr_ns;   /* and its aggregation interval */
     uint32_t damon_max_regions;
+    const char *damon_ops;    /* what DAMON monitors by: see damon_ops_parse() */
 } SourceParams;
 
 typedef struct SourceHealth {
