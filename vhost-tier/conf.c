@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "sources/damon-sysfs.h"
+
 typedef enum KeyKind {
     KEY_SIZE,       /* uint64_t, bytes */
     KEY_NUMBER,     /* uint64_t */
@@ -50,6 +52,7 @@ static const Key keys[] = {
     {"sources", "damon-aggr-ms", KEY_NUMBER, AT(damon_aggr_ms), "100", 10, 600000,
      "10 to 600000, and no less than damon-sample-ms"},
     {"sources", "damon-max-regions", KEY_NUMBER, AT(damon_max_regions), "1000", 10, 100000, "10 to 100000"},
+    {"sources", "damon-ops", KEY_TEXT, AT(damon_ops), "auto", 0, 0, "auto, fvaddr, vaddr or paddr"},
     {"policy", "touch-accesses", KEY_NUMBER, AT(touch_accesses), "16", 1, 65536, "1 to 65536"},
     {"policy", "heat-half-life-s", KEY_REAL, AT(heat_half_life_s), "30", 0.25, 86400, "0.25 to 86400"},
     {"policy", "heat-life-s", KEY_REAL, AT(heat_life_s), "60", 0.25, 86400, "0.25 to 86400"},
@@ -181,6 +184,8 @@ static bool value_error(const char *path, const char *group, const char *key, co
 /* What one key alone can't tell. */
 static bool check_together(Config *config, const char *path, GError **errp)
 {
+    DamonOps ops;
+
     for (guint i = 0; config->latency_ns && config->latency_ns[i]; i++) {
         uint64_t ns;
 
@@ -194,6 +199,9 @@ static bool check_together(Config *config, const char *path, GError **errp)
         g_autofree char *value = g_strdup_printf("%" G_GUINT64_FORMAT, config->damon_aggr_ms);
 
         return value_error(path, "sources", "damon-aggr-ms", value, "no less than damon-sample-ms", errp);
+    }
+    if (!damon_ops_parse(config->damon_ops, &ops)) {
+        return value_error(path, "sources", "damon-ops", config->damon_ops, "auto, fvaddr, vaddr or paddr", errp);
     }
     if (!g_path_is_absolute(config->trace_dir)) {
         return value_error(path, "host", "trace-dir", config->trace_dir, "an absolute path", errp);

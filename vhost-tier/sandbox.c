@@ -16,23 +16,19 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "sources/damon-admin.h"
+
 typedef struct Need {
     const char *name, *purpose;
     int capability;
     PolicySource source;            /* needed for this source only; POLICY_SOURCE__MAX: always */
-    bool (*only_if)(void);          /* and only then; NULL: always */
+    bool (*only_if)(const Facts *facts);          /* and only then; NULL: always */
 } Need;
 
-/*
- * Debian's kernels have a further level of this setting, 3, at which perf_event_open(2) wants CAP_SYS_ADMIN
- * where CAP_PERFMON is enough elsewhere.
- */
-static bool perf_wants_admin(void)
+/* Whether DAMON can monitor nothing but physical memory here. */
+static bool damon_is_physical(const Facts *facts)
 {
-    g_autofree char *level = NULL;
-
-    return g_file_get_contents("/proc/sys/kernel/perf_event_paranoid", &level, NULL, NULL) &&
-           g_ascii_strtoll(level, NULL, 10) > 2;
+    return damon_admin_needs_pagemaps(facts->config->damon_ops);
 }
 
 static const Need needs[] = {
@@ -41,9 +37,10 @@ static const Need needs[] = {
     { "CAP_SYS_PTRACE", "the same, and reading /proc/PID/maps to verify regions", CAP_SYS_PTRACE,
       POLICY_SOURCE__MAX, NULL },
     { "CAP_CHOWN", "giving VM sockets to their QEMU's user", CAP_CHOWN, POLICY_SOURCE__MAX, NULL },
-    { "CAP_PERFMON", "reading DAMON's tracepoint", CAP_PERFMON, POLICY_SOURCE_DAMON, NULL },
-    { "CAP_SYS_ADMIN", "the same on this kernel, unless kernel.perf_event_paranoid is set to 2 or less",
-      CAP_SYS_ADMIN, POLICY_SOURCE_DAMON, perf_wants_admin },
+    {"CAP_SYS_ADMIN", "seeing where guests' pages lie, as DAMON monitors nothing but physical memory here",
+     CAP_SYS_ADMIN, POLICY_SOURCE_DAMON, damon_is_physical},
+    {"CAP_DAC_READ_SEARCH", "the same, for guests that are not root's", CAP_DAC_READ_SEARCH, POLICY_SOURCE_DAMON,
+     damon_is_physical},
 };
 
 static const int forbidden[] = {
@@ -132,7 +129,7 @@ static bool drop_capabilities(const Facts *facts, GError **errp)
     for (size_t i = 0; i < G_N_ELEMENTS(needs); i++) {
         keep[i] = capng_have_capability(CAPNG_PERMITTED, (unsigned)needs[i].capability) &&
                   (needs[i].source == POLICY_SOURCE__MAX || source_usable(facts, needs[i].source)) &&
-                  (!needs[i].only_if || needs[i].only_if());
+                  (!needs[i].only_if || needs[i].only_if(facts));
     }
     const bool bounding = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 

@@ -86,6 +86,7 @@ static void tracker_start(Vm *vm, Tracker *tracker)
         .damon_sample_ns = conf->damon_sample_ms * 1000000,
         .damon_aggr_ns = conf->damon_aggr_ms * 1000000,
         .damon_max_regions = (uint32_t)conf->damon_max_regions,
+        .damon_ops = conf->damon_ops,
     };
     g_autoptr(GError) err = NULL;
 
