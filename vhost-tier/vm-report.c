@@ -119,13 +119,13 @@ static void add_tiers(const Vm *vm, Snapshot *snapshot)
 
 void report_interference(Vm *vm)
 {
+    const Backend *first = vm->backends->len > 0 ? g_ptr_array_index(vm->backends, 0) : NULL;
     g_autoptr(GPtrArray) found = NULL;
 
-    if (!vm->topology || vm->backends->len == 0) {
+    if (!vm->topology || !first || !peer_alive(&first->peer)) {
         return;
     }
-    found = interference_of_process("/proc", vm->topology,
-                                    ((const Backend *)g_ptr_array_index(vm->backends, 0))->peer.pid);
+    found = interference_of_process("/proc", vm->topology, first->peer.pid);
     if (vm->interference ? interference_same(vm->interference, found) : found->len == 0) {
         return;
     }
