@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # Shell functions that the scripts of this folder and of lab/ share: where things lie, how progress is told,
 # how packages are had. Source it; it sets 'set -euo pipefail' and changes nothing else.

@@ -45,7 +45,7 @@ void sim_free(Sim *sim)
 
 void sim_gups(Sim *sim, size_t n_hot, double hot_share, double accesses_per_s)
 {
-    g_assert(n_hot < sim->n);
+    g_assert(sim->n > 0 && n_hot < sim->n);
     sim->n_hot = n_hot;
     for (size_t i = 0; i < sim->n; i++) {
         sim->rate[i] = (1 - hot_share) * accesses_per_s / (sim->n - n_hot);
