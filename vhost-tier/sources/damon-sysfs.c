@@ -205,13 +205,16 @@ static bool write_target(const char *sysfs, size_t index, const DamonTarget *tar
 
 static bool write_attrs(const char *sysfs, const DamonAttrs *attrs, GError **errp)
 {
+    uint32_t max_regions = MAX(attrs->max_regions, MIN_REGIONS);
+    /* No region is larger than this part of all: neighbours in physical memory need not be alike. */
+    uint32_t min_regions = attrs->ops == DAMON_OPS_PADDR ? MAX(max_regions / 4, MIN_REGIONS) : MIN_REGIONS;
+
     return write_u64(sysfs, attrs->sample_us, errp, CONTEXT "/monitoring_attrs/intervals/sample_us") &&
            write_u64(sysfs, attrs->aggr_us, errp, CONTEXT "/monitoring_attrs/intervals/aggr_us") &&
            /* When vaddr would look for other ranges to monitor than those that were given. */
            write_u64(sysfs, YEAR_US, errp, CONTEXT "/monitoring_attrs/intervals/update_us") &&
-           write_u64(sysfs, MIN_REGIONS, errp, CONTEXT "/monitoring_attrs/nr_regions/min") &&
-           write_u64(sysfs, MAX(attrs->max_regions, MIN_REGIONS), errp,
-                     CONTEXT "/monitoring_attrs/nr_regions/max");
+           write_u64(sysfs, min_regions, errp, CONTEXT "/monitoring_attrs/nr_regions/min") &&
+           write_u64(sysfs, max_regions, errp, CONTEXT "/monitoring_attrs/nr_regions/max");
 }
 
 pid_t damon_sysfs_start(const char *sysfs, const DamonAttrs *attrs, const DamonTarget *targets, size_t n,
