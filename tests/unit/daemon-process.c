@@ -5,7 +5,6 @@
 #include "daemon-process.h"
 
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "fake-qemu.h"
+#include "tree.h"
 
 /* --- the operator --- */
 
@@ -168,21 +168,6 @@ void daemon_set_up(Daemon *f, gconstpointer data)
     daemon_start(f);
 }
 
-static void remove_dir(const char *path)
-{
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *name;
-
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *child = g_build_filename(path, name, NULL);
-
-        if (g_unlink(child) < 0) {
-            remove_dir(child);
-        }
-    }
-    g_rmdir(path);
-}
-
 void daemon_tear_down(Daemon *f, gconstpointer data)
 {
     const int status = daemon_stop(f, SIGTERM);
@@ -192,7 +177,7 @@ void daemon_tear_down(Daemon *f, gconstpointer data)
 
         g_error("the daemon ended with status 0x%x:\n%s", (unsigned)status, log);
     }
-    remove_dir(f->dir);
+    remove_tree(f->dir);
     g_free(f->dir);
     g_free(f->log);
     g_free(f->config);

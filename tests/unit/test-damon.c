@@ -10,9 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "source-run.h"
 #include "sources/damon-sysfs.h"
 #include "sources/damon.h"
 #include "sysfs.h"
+#include "tree.h"
 #include "watched-child.h"
 
 #define SECOND 1000000000ull
@@ -62,19 +64,6 @@ static char *fake_new(void)
         g_assert_true(g_file_set_contents(path, files[i][1], -1, NULL));
     }
     return root;
-}
-
-static void remove_tree(const char *path)
-{
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *name;
-
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *child = g_build_filename(path, name, NULL);
-
-        remove_tree(child);
-    }
-    g_remove(path);
 }
 
 static void fake_free(char *root)
@@ -354,32 +343,6 @@ static bool real_damon_is_free(const char *ops)
     return true;
 }
 
-static Policy *policy_for(const Region *region)
-{
-    PolicyConfig config = {
-        .budget_bytes = region->size / 5,
-        .heat_half_life_ns = 30 * SECOND,
-        .heat_life_ns = 60 * SECOND,
-        .n_tiers = 2,
-        .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000},
-    };
-    Policy *policy = policy_new(&config);
-
-    g_assert_true(policy_region_add(policy, region->id, region->size, region->granule_bytes, NULL));
-    return policy;
-}
-
-static void tick_for(Source *source, unsigned ms)
-{
-    uint64_t end_us = g_get_monotonic_time() + ms * 1000ull, now_us;
-
-    while ((now_us = g_get_monotonic_time()) < end_us) {
-        uint64_t next_us = source->class->tick(source, now_us * 1000) / 1000;
-
-        g_usleep(MIN(next_us, end_us) - MIN(now_us, MIN(next_us, end_us)));
-    }
-}
-
 typedef struct Ranked {
     double per_s;
     bool hot;
@@ -428,7 +391,7 @@ static void the_hot_set_of_a_process_is_found(const void *ops)
         return;
     }
     child_start(&child, PAGES, hot_stretch, false);
-    policy = policy_for(&child.region);
+    policy = source_run_policy(&child.region);
     source = damon_source_class.start(&real_params, policy, &err);
     g_assert_no_error(err);
     if (!damon_source_class.region_add(source, &child.region, &err)) {
@@ -437,7 +400,7 @@ static void the_hot_set_of_a_process_is_found(const void *ops)
         child_end(&child);
         return;
     }
-    tick_for(source, 8000);
+    source_run_for(source, 8000);
     found = hot_pages_found(policy, child.region.id);
     damon_source_class.health(source, &health);
     g_test_message("found %zu of %d hot pages; %" G_GUINT64_FORMAT " reports, kdamond %.3f s", found,
@@ -446,7 +409,7 @@ static void the_hot_set_of_a_process_is_found(const void *ops)
     g_assert_cmpuint(found * 10, >=, 9 * HOT_PAGES);
 
     child_kill(&child);
-    tick_for(source, 2000);
+    source_run_for(source, 2000);
     damon_source_class.health(source, &health);
     g_assert_nonnull(health.problem);
     damon_source_class.stop(source);
@@ -466,15 +429,15 @@ static void two_vms_share_the_kdamond(const void *ops)
     }
     for (int i = 0; i < 2; i++) {
         child_start(&children[i], PAGES, hot_stretch, false);
-        policies[i] = policy_for(&children[i].region);
+        policies[i] = source_run_policy(&children[i].region);
         sources[i] = damon_source_class.start(&real_params, policies[i], &err);
         g_assert_no_error(err);
         damon_source_class.region_add(sources[i], &children[i].region, &err);
         g_assert_no_error(err);
     }
-    tick_for(sources[0], 1500);
+    source_run_for(sources[0], 1500);
     for (int i = 1; i >= 0; i--) { /* the second goes first, and the first goes on */
-        tick_for(sources[i], 1500);
+        source_run_for(sources[i], 1500);
         damon_source_class.health(sources[i], &health);
         g_assert_cmpstr(health.problem, ==, NULL);
         g_assert_cmpuint(health.reports, >, PAGES);
@@ -499,7 +462,7 @@ static void a_real_kdamond_of_a_killed_daemon_is_removed(const void *ops)
     child_start(&child, PAGES, hot_stretch, false);
     daemon = fork();
     if (daemon == 0) {
-        Policy *policy = policy_for(&child.region);
+        Policy *policy = source_run_policy(&child.region);
         Source *source = damon_source_class.start(&real_params, policy, NULL);
 
         _exit(source && damon_source_class.region_add(source, &child.region, NULL) ? 0 : 1);

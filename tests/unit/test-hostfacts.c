@@ -9,25 +9,13 @@
 #include "costs.h"
 #include "interference.h"
 #include "sysfs.h"
+#include "tree.h"
 
 #define NR_KDAMONDS "kernel/mm/damon/admin/kdamonds/nr_kdamonds"
 
 typedef struct File {
     const char *path, *text;
 } File;
-
-static void remove_tree(const char *path)
-{
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *name;
-
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *child = g_build_filename(path, name, NULL);
-
-        remove_tree(child);
-    }
-    g_remove(path);
-}
 
 static char *tree_new(const File *files, size_t n)
 {

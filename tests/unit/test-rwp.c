@@ -7,11 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "source-run.h"
 #include "sources/access-bits.h"
 #include "sources/uffd.h"
 #include "watched-child.h"
 
-#define SECOND 1000000000ull
 #define PAGES 2048
 
 typedef struct Kind {
@@ -43,21 +43,6 @@ static ChildPage all_written(size_t page)
     return CHILD_WRITTEN;
 }
 
-static Policy *new_policy(const Region *region)
-{
-    PolicyConfig config = {
-        .budget_bytes = region->size / 5,
-        .heat_half_life_ns = 30 * SECOND,
-        .heat_life_ns = 60 * SECOND,
-        .n_tiers = 2,
-        .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000},
-    };
-    Policy *policy = policy_new(&config);
-
-    g_assert_true(policy_region_add(policy, region->id, region->size, region->granule_bytes, NULL));
-    return policy;
-}
-
 static bool usable(const Kind *kind)
 {
     g_autoptr(GError) err = NULL;
@@ -77,7 +62,7 @@ static void works_begin(Works *works, const Kind *kind, ChildPage (*pattern)(siz
 
     child_start(&works->child, PAGES, pattern, true);
     g_assert_cmpint(works->child.region.uffd, >=, 0);
-    works->policy = new_policy(&works->child.region);
+    works->policy = source_run_policy(&works->child.region);
     works->source = kind->class->start(&params, works->policy, &err);
     g_assert_no_error(err);
     kind->class->region_add(works->source, &works->child.region, &err);
@@ -93,13 +78,7 @@ static void works_end(Works *works)
 
 static void works_run(Works *works, unsigned ms)
 {
-    uint64_t end_us = g_get_monotonic_time() + ms * 1000ull, now_us;
-
-    while ((now_us = g_get_monotonic_time()) < end_us) {
-        uint64_t next_us = works->source->class->tick(works->source, now_us * 1000) / 1000;
-
-        g_usleep(MIN(next_us, end_us) - MIN(now_us, MIN(next_us, end_us)));
-    }
+    source_run_for(works->source, ms);
 }
 
 static double rate_of(Works *works, size_t page)
@@ -208,7 +187,7 @@ static void goes_on_where_a_killed_daemon_left_pages_armed(gconstpointer data)
 
     SourceParams params = {.overhead_share = 0.5, .fault_ns = 1000};
     g_autoptr(GError) err = NULL;
-    works.policy = new_policy(&works.child.region);
+    works.policy = source_run_policy(&works.child.region);
     works.source = kind->class->start(&params, works.policy, &err);
     kind->class->region_add(works.source, &works.child.region, &err);
     g_assert_no_error(err);
@@ -259,7 +238,7 @@ static void a_region_without_userfaultfd_is_refused(gconstpointer data)
         return;
     }
     child_start(&child, 64, all_written, false);
-    policy = new_policy(&child.region);
+    policy = source_run_policy(&child.region);
     source = kind->class->start(&params, policy, &err);
     g_assert_no_error(err);
     g_assert_false(kind->class->region_add(source, &child.region, &err));

@@ -36,8 +36,8 @@ void child_kill(Child *child);
 size_t child_huge_bytes(const Child *child);
 
 /*
- * Pages of the child's that are armed: bit 57 of their pagemap entries (Documentation/admin-
- * guide/mm/pagemap.rst).
+ * Pages of the child's that are armed: bit 57 of their pagemap entries
+ * (Documentation/admin-guide/mm/pagemap.rst).
  */
 size_t child_armed_pages(const Child *child);
 
