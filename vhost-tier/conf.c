@@ -201,7 +201,8 @@ static bool check_together(Config *config, const char *path, GError **errp)
         return value_error(path, "sources", "damon-aggr-ms", value, "no less than damon-sample-ms", errp);
     }
     if (!damon_ops_parse(config->damon_ops, &ops)) {
-        return value_error(path, "sources", "damon-ops", config->damon_ops, "auto, fvaddr, vaddr or paddr", errp);
+        return value_error(path, "sources", "damon-ops", config->damon_ops, "auto, fvaddr, vaddr or paddr",
+                           errp);
     }
     if (!g_path_is_absolute(config->trace_dir)) {
         return value_error(path, "host", "trace-dir", config->trace_dir, "an absolute path", errp);

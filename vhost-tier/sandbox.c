@@ -32,15 +32,15 @@ static bool damon_is_physical(const Facts *facts)
 }
 
 static const Need needs[] = {
-    { "CAP_SYS_NICE", "moving pages of other processes (move_pages, process_madvise)", CAP_SYS_NICE,
-      POLICY_SOURCE__MAX, NULL },
-    { "CAP_SYS_PTRACE", "the same, and reading /proc/PID/maps to verify regions", CAP_SYS_PTRACE,
-      POLICY_SOURCE__MAX, NULL },
-    { "CAP_CHOWN", "giving VM sockets to their QEMU's user", CAP_CHOWN, POLICY_SOURCE__MAX, NULL },
+    {"CAP_SYS_NICE", "moving pages of other processes (move_pages, process_madvise)", CAP_SYS_NICE,
+     POLICY_SOURCE__MAX, NULL},
+    {"CAP_SYS_PTRACE", "the same, and reading /proc/PID/maps to verify regions", CAP_SYS_PTRACE,
+     POLICY_SOURCE__MAX, NULL},
+    {"CAP_CHOWN", "giving VM sockets to their QEMU's user", CAP_CHOWN, POLICY_SOURCE__MAX, NULL},
     {"CAP_SYS_ADMIN", "seeing where guests' pages lie, as DAMON monitors nothing but physical memory here",
      CAP_SYS_ADMIN, POLICY_SOURCE_DAMON, damon_is_physical},
-    {"CAP_DAC_READ_SEARCH", "the same, for guests that are not root's", CAP_DAC_READ_SEARCH, POLICY_SOURCE_DAMON,
-     damon_is_physical},
+    {"CAP_DAC_READ_SEARCH", "the same, for guests that are not root's", CAP_DAC_READ_SEARCH,
+     POLICY_SOURCE_DAMON, damon_is_physical},
 };
 
 static const int forbidden[] = {
