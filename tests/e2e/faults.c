@@ -17,6 +17,7 @@
 #define CONFIG BED_COSTS "[sources]\noverhead-share=0.05\n"
 #define SLOWLY "max-bytes-per-s=2M\n" CONFIG /* of [host]: moving takes some seconds */
 #define MOVES_WITHIN_S 40
+#define HOG_LEAVES (2u << 20) /* of a node that is to be full: for the kernel, lest it kill for memory */
 
 /* gups-hot for some seconds, and then idle for good, so that its memory can be looked at. */
 #define BURST(seconds) "pattern=idle-burst period=" #seconds " idle=1000"
@@ -150,14 +151,14 @@ static void full_node(unsigned node, const char *backend, const char *fast_size)
         g_strdup_printf("{\"id\": \"ram\", \"mode\": \"on\", \"fast-size\": %s}", fast_size);
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonNode) set = NULL;
-    g_autoptr(Setting) reserve = setting_new("/proc/sys/vm/min_free_kbytes", "2048", NULL);
+    g_autoptr(Setting) reserve = setting_new("/proc/sys/vm/min_free_kbytes", "4096", NULL);
     g_autoptr(Hog) hog = hog_new(node);
     g_auto(Bed) bed = {0};
     uint64_t moved;
 
     EXPECT(reserve, "the kernel's reserve could not be changed");
     EXPECT_OK(bed_start(&bed, CONFIG, BURST(15), 28, backend, &error), error);
-    EXPECT_OK(hog_hold(hog, 0, 0, &error), error);
+    EXPECT_OK(hog_hold(hog, 0, HOG_LEAVES, &error), error);
     set = qmp_call(bed.guest->qmp, "memory-tier-set", arguments, &error);
     EXPECT(set, "%s", error->message);
     EXPECT(bed_wait(&bed, MOVES_WITHIN_S, node_was_full, NULL), "no page was counted as 'node full' in %d s",
