@@ -127,6 +127,7 @@ static void what_another_user_has_is_never_touched(void)
         g_clear_error(&err);
         g_assert_cmpint(damon_sysfs_start(root, &(DamonAttrs){.sample_us = 1, .aggr_us = 1}, NULL, 0, &err),
                         ==, 0);
+        g_assert_true(damon_sysfs_stop(root, NULL));
         damon_sysfs_release(root);
         assert_file(root, ADMIN "/nr_kdamonds", lists[i]);
         assert_file(root, ADMIN "/0/state", "on");
@@ -448,6 +449,41 @@ static void two_vms_share_the_kdamond(const void *ops)
     assert_all_given_back();
 }
 
+/* A VM's thread may not know yet that its QEMU has ended when another VM comes. */
+static void an_ended_process_does_not_blind_another(const void *ops)
+{
+    g_autoptr(GError) err = NULL;
+    Source *sources[2];
+    Policy *policies[2];
+    SourceHealth health;
+    Child children[2];
+
+    if (!real_damon_is_free(ops)) {
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        child_start(&children[i], PAGES, hot_stretch, false);
+        policies[i] = policy_for(&children[i].region);
+        sources[i] = damon_source_class.start(&real_params, policies[i], &err);
+        g_assert_no_error(err);
+        damon_source_class.region_add(sources[i], &children[i].region, &err);
+        g_assert_no_error(err);
+        if (i == 0) {
+            child_kill(&children[0]);
+        }
+    }
+    tick_for(sources[1], 1500);
+    damon_source_class.health(sources[1], &health);
+    g_assert_cmpstr(health.problem, ==, NULL);
+    g_assert_cmpuint(health.reports, >, PAGES);
+    child_end(&children[1]);    /* it has inherited what DAMON is read through */
+    for (int i = 0; i < 2; i++) {
+        damon_source_class.stop(sources[i]);
+        policy_free(policies[i]);
+    }
+    assert_all_given_back();
+}
+
 static void a_real_kdamond_of_a_killed_daemon_is_removed(const void *ops)
 {
     g_autofree char *stat_before = sysfs_read("/sys", NULL, STAT);
@@ -507,6 +543,7 @@ int main(int argc, char **argv)
         } real[] = {
             {"the_hot_set_of_a_process_is_found", the_hot_set_of_a_process_is_found},
             {"two_vms_share_the_kdamond", two_vms_share_the_kdamond},
+            {"an_ended_process_does_not_blind_another", an_ended_process_does_not_blind_another},
             {"a_real_kdamond_of_a_killed_daemon_is_removed", a_real_kdamond_of_a_killed_daemon_is_removed},
         };
 

@@ -4,6 +4,7 @@
  */
 #include "damon-admin.h"
 
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,13 +25,15 @@
 
 struct DamonWatch {
     DamonTarget target;
+    int pidfd;       /* the region's */
     int pagemap;     /* -1 unless physical memory is monitored */
     bool gone;       /* the process has ended, as its pagemap says */
     GArray *pending; /* of DamonFound */
 };
 
 static GMutex lock;        /* of all that follows */
-static GPtrArray *watches; /* of DamonWatch; the index is the target's number; NULL while DAMON is not ours */
+static GPtrArray *watches; /* of DamonWatch; NULL while DAMON is not ours */
+static GPtrArray *followed; /* those that the kdamond has as targets; the index is the target's number */
 static DamonAttrs current_attrs;
 static DamonTrace *trace; /* NULL while DAMON is not ours */
 static pid_t kdamond;     /* 0 while it does not run */
@@ -146,21 +149,36 @@ static bool next_turn(GError **errp)
     return turn_extents->len == 0 || start_kdamond(&(DamonTarget){.ranges = turn_extents}, 1, errp);
 }
 
+static bool process_ended(const DamonWatch *watch)
+{
+    struct pollfd end = {.fd = watch->pidfd, .events = POLLIN};
+
+    return poll(&end, 1, 0) > 0;
+}
+
 /* Watch what there is to be watched now. */
 static bool restart(GError **errp)
 {
     g_autofree DamonTarget *targets = g_new(DamonTarget, watches->len);
 
     stop_kdamond();
+    g_ptr_array_set_size(followed, 0);
     if (current_attrs.ops == DAMON_OPS_PADDR) {
         next_watch = 0; /* there may be fewer, or others */
         next_virtual = 0;
         return next_turn(errp);
     }
+    /* DAMON takes no list with a process in it that has ended, and that VM's end may not be known yet. */
     for (guint i = 0; i < watches->len; i++) {
-        targets[i] = ((DamonWatch *)g_ptr_array_index(watches, i))->target;
+        DamonWatch *watch = g_ptr_array_index(watches, i);
+
+        watch->gone = process_ended(watch);
+        if (!watch->gone) {
+            targets[followed->len] = watch->target;
+            g_ptr_array_add(followed, watch);
+        }
     }
-    return start_kdamond(targets, watches->len, errp);
+    return followed->len == 0 || start_kdamond(targets, followed->len, errp);
 }
 
 /* Make DAMON ours, if it is not yet. */
@@ -178,6 +196,7 @@ static bool take_damon(DamonOps ops, GError **errp)
     }
     current_attrs.ops = ops;
     watches = g_ptr_array_new();
+    followed = g_ptr_array_new();
     turn_runs = g_array_new(FALSE, FALSE, sizeof(DamonRun));
     turn_extents = g_array_new(FALSE, FALSE, sizeof(DamonRange));
     return true;
@@ -189,6 +208,7 @@ static void give_back_if_unused(void)
         damon_trace_close(g_steal_pointer(&trace));
         damon_sysfs_release(SYSFS);
         g_clear_pointer(&watches, g_ptr_array_unref);
+        g_clear_pointer(&followed, g_ptr_array_unref);
         g_clear_pointer(&turn_runs, g_array_unref);
         g_clear_pointer(&turn_extents, g_array_unref);
     }
@@ -218,6 +238,7 @@ static DamonWatch *watch_make(const GArray *regions, GError **errp)
         }
     }
     watch = g_new0(DamonWatch, 1);
+    watch->pidfd = first->pidfd;
     watch->pagemap = pagemap;
     watch->target = (DamonTarget){.pid = first->pid, .ranges = g_array_new(FALSE, FALSE, sizeof(DamonRange))};
     watch->pending = g_array_new(FALSE, FALSE, sizeof(DamonFound));
@@ -275,10 +296,12 @@ void damon_watch_free(DamonWatch *watch)
     give_back_if_unused();
 }
 
-static void dispatch(const DamonFound *found, void *opaque G_GNUC_UNUSED)
+static void dispatch(const DamonFound *found, void *to)
 {
-    if (found->target < watches->len) {
-        DamonWatch *watch = g_ptr_array_index(watches, found->target);
+    GPtrArray *by_number = to;
+
+    if (found->target < by_number->len) {
+        DamonWatch *watch = g_ptr_array_index(by_number, found->target);
 
         if (watch->pending->len < PENDING_MAX) {
             g_array_append_val(watch->pending, *found);
@@ -302,7 +325,7 @@ static void drain(void)
         return; /* each watch asks, but there is one kdamond, and a buffer for each CPU */
     }
     drained_us = now_us;
-    damon_trace_drain(trace, physical ? dispatch_physical : dispatch, NULL);
+    damon_trace_drain(trace, physical ? dispatch_physical : dispatch, physical ? watches : followed);
     if (physical && now_us >= turn_end_us && !next_turn(&err)) {
         g_message("DAMON can't go on: %s", err->message);
     }

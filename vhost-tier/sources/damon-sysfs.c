@@ -257,7 +257,10 @@ bool damon_sysfs_running(const char *sysfs)
 
 bool damon_sysfs_stop(const char *sysfs, GError **errp)
 {
-    return !damon_sysfs_running(sysfs) || sysfs_write(sysfs, "off", errp, KDAMOND "/state");
+    uint64_t mark;
+
+    return who_holds(sysfs, &mark, NULL) != HOLDER_US || !damon_sysfs_running(sysfs) ||
+           sysfs_write(sysfs, "off", errp, KDAMOND "/state");
 }
 
 void damon_sysfs_release(const char *sysfs)

@@ -65,7 +65,7 @@ pid_t damon_sysfs_start(const char *sysfs, const DamonAttrs *attrs, const DamonT
 /* Whether it runs: it ends by itself when all targets' processes have. */
 bool damon_sysfs_running(const char *sysfs);
 
-/* Stop the kdamond; it can be started again. */
+/* Stop the kdamond, if it is ours; it can be started again. */
 bool damon_sysfs_stop(const char *sysfs, GError **errp);
 
 /* Give the list back, empty as it was, and switch on again what was switched off. */
