@@ -24,6 +24,7 @@
 #include "notify.h"
 #include "sandbox.h"
 #include "socket.h"
+#include "sources/damon-sysfs.h"
 
 #define STOP_TIMEOUT_S 10
 #define EXIT_USAGE     2
@@ -248,7 +249,9 @@ static int run(const Options *options, const Config *config, GError **errp)
         g_main_context_iteration(NULL, TRUE);
     }
     if (!daemon.ended) {
-        /* Threads that are held up still use what would be freed now. */
+        /* Threads that are held up still use what would be freed now; DAMON is not to run on without us. */
+        damon_sysfs_stop("/sys", NULL);
+        damon_sysfs_release("/sys");
         _exit(EXIT_FAILURE);
     }
     host_free(daemon.host);
