@@ -463,7 +463,7 @@ static void an_ended_process_does_not_blind_another(const void *ops)
     }
     for (int i = 0; i < 2; i++) {
         child_start(&children[i], PAGES, hot_stretch, false);
-        policies[i] = policy_for(&children[i].region);
+        policies[i] = source_run_policy(&children[i].region);
         sources[i] = damon_source_class.start(&real_params, policies[i], &err);
         g_assert_no_error(err);
         damon_source_class.region_add(sources[i], &children[i].region, &err);
@@ -472,7 +472,7 @@ static void an_ended_process_does_not_blind_another(const void *ops)
             child_kill(&children[0]);
         }
     }
-    tick_for(sources[1], 1500);
+    source_run_for(sources[1], 1500);
     damon_source_class.health(sources[1], &health);
     g_assert_cmpstr(health.problem, ==, NULL);
     g_assert_cmpuint(health.reports, >, PAGES);
