@@ -83,8 +83,8 @@ bool bed_wait(Bed *bed, double seconds, BedCondition *condition, void *opaque);
 bool bed_has_moved(Bed *bed, void *opaque);
 
 /*
- * Of the daemon's answer to query-host: the problem of source @name, "" when it is usable, NULL when there is no
- * such source.
+ * Of the daemon's answer to query-host: the problem of source @name, "" when it is usable, NULL when there
+ * is no such source.
  */
 char *bed_source_problem(Bed *bed, const char *name);
 /* Whether query-host names something that moves memory with @text in it. */

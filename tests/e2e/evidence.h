@@ -45,9 +45,9 @@ bool evidence_exactness(const char *trace, const GuestHeader *header, const Page
                         GError **errp);
 
 /*
- * Of a hot set of n pages, the share that is among the n pages that @source reported the highest mean rates for,
- * since @since_ns; *@reports: on how many pages there were reports. NaN, with an error, when the trace is
- * malformed.
+ * Of a hot set of n pages, the share that is among the n pages that @source reported the highest mean
+ * rates for, since @since_ns; *@reports: on how many pages there were reports. NaN, with an error, when
+ * the trace is malformed.
  */
 double evidence_recall(const char *trace, const GuestHeader *header, const PageList *hot, PolicySource source,
                        uint64_t since_ns, uint64_t *reports, GError **errp);

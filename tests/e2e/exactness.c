@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whether what the sources of evidence report of a KVM guest is true: a guest visits a known list of pages over
- * and over, the daemon observes and records a trace, and the evidence in it is compared with the list.
- * (topology numa, newest kernel)
+ * Whether what the sources of evidence report of a KVM guest is true: a guest visits a known list of pages
+ * over and over, the daemon observes and records a trace, and the evidence in it is compared with the
+ * list. (topology numa, newest kernel)
  */
 #include <math.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What goes wrong, and what must not come of it: the guest runs on with its memory whole, nothing lingers, and
- * what could not be done is counted and named. (topology numa, newest kernel)
+ * What goes wrong, and what must not come of it: the guest runs on with its memory whole, nothing lingers,
+ * and what could not be done is counted and named. (topology numa, newest kernel)
  */
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -142,8 +142,8 @@ static bool is_shown(const Bed *bed, const char *text)
 }
 
 /*
- * Node @node is full when @backend's guest is to move there; once there is room, it moves. The kernel's reserve
- * is made as small as this host is, else the guest would find room in it.
+ * Node @node is full when @backend's guest is to move there; once there is room, it moves. The kernel's
+ * reserve is made as small as this host is, else the guest would find room in it.
  */
 static void full_node(unsigned node, const char *backend, const char *fast_size)
 {

@@ -33,10 +33,10 @@ int inspect_kdamonds(void);
 /* Visits that the guest has made, as it counts them each second. */
 uint64_t inspect_visits(const Guest *guest);
 /*
- * Wait, at most @seconds, until the guest is idle, and look whether its memory is whole. Its counts of visits, one
- * for each page, add up to the total that it keeps besides, else a write was lost. Each page of its working area
- * begins with what it alone can begin with: its number, doubled by some of the visits. False with an error that
- * tells what does not fit.
+ * Wait, at most @seconds, until the guest is idle, and look whether its memory is whole. Its counts of
+ * visits, one for each page, add up to the total that it keeps besides, else a write was lost. Each page
+ * of its working area begins with what it alone can begin with: its number, doubled by some of the visits.
+ * False with an error that tells what does not fit.
  */
 bool inspect_integrity(const Guest *guest, unsigned seconds, GError **errp);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What our QEMU does for itself, on real nodes and under a KVM guest: initial placement, residency, moves by hand,
- * changes that the daemon follows, and events. (topology numa, newest kernel)
+ * What our QEMU does for itself, on real nodes and under a KVM guest: initial placement, residency, moves
+ * by hand, changes that the daemon follows, and events. (topology numa, newest kernel)
  */
 #include <signal.h>
 #include <string.h>

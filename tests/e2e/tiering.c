@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The demo's figures as assertions, with margins: the hot memory of a KVM guest comes from CXL to DRAM, soon,
- * without going back and forth, and the guest is faster for it. The speeds that are compared come from runs one
- * after the other, so that another load on the machine in between spoils them: where a figure is not met, the demo
- * is run once more. (topology cxl, newest kernel)
+ * The demo's figures as assertions, with margins: the hot memory of a KVM guest comes from CXL to DRAM,
+ * soon, without going back and forth, and the guest is faster for it. The speeds that are compared come
+ * from runs one after the other, so that another load on the machine in between spoils them: where a
+ * figure is not met, the demo is run once more. (topology cxl, newest kernel)
  */
 #include <math.h>
 
@@ -68,8 +68,8 @@ static char *undoes_few_moves(void)
 }
 
 /*
- * Without the daemon: in a run of its own, or in the seconds before it was switched on. The slower one counts, as
- * where the machine has become busier since, only the latter can be compared.
+ * Without the daemon: in a run of its own, or in the seconds before it was switched on. The slower one
+ * counts, as where the machine has become busier since, only the latter can be compared.
  */
 static char *makes_the_guest_faster(void)
 {
@@ -94,7 +94,10 @@ static char *keeps_to_its_budget(void)
     return fast <= budget ? NULL : g_strdup_printf("%.0f bytes of DRAM, %.0f are allowed", fast, budget);
 }
 
-/* An access bit saturates, so the estimate is a lower bound where hot pages are far hotter than a look can show. */
+/*
+ * An access bit saturates, so the estimate is a lower bound where hot pages are far hotter than a look can
+ * show.
+ */
 static char *estimates_on_the_safe_side(void)
 {
     double estimated = figure("hit_ratio", "estimated"), before = figure("hit_ratio", "before"),
