@@ -139,8 +139,8 @@ bool damon_pages_usable(GError **errp)
     if (got != sizeof(entry) || !(entry & ENTRY_PFN)) {
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_PERM,
                     "DAMON monitors physical memory only here, and where a guest's pages lie in it "
-                    "(/proc/PID/pagemap) is shown to CAP_SYS_ADMIN only: run the daemon with it, or use a kernel "
-                    "with CONFIG_DAMON_VADDR");
+                    "(/proc/PID/pagemap) is shown to CAP_SYS_ADMIN only: run the daemon with it, or use a "
+                    "kernel with CONFIG_DAMON_VADDR");
         return false;
     }
     return true;
@@ -158,8 +158,8 @@ int damon_pages_open(pid_t pid, int pidfd, GError **errp)
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "can't open %s to see where the guest's pages lie: %s; CAP_SYS_ADMIN, CAP_SYS_PTRACE and, for "
-                    "a process that is not root's, CAP_DAC_READ_SEARCH are needed",
+                    "can't open %s to see where the guest's pages lie: %s; CAP_SYS_ADMIN, CAP_SYS_PTRACE and, "
+                    "for a process that is not root's, CAP_DAC_READ_SEARCH are needed",
                     path, g_strerror(errno));
         return -1;
     }

@@ -147,8 +147,8 @@ static bool choose_ops(const char *sysfs, DamonOps *ops, GError **errp)
         }
     }
     g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                "this kernel's DAMON can't monitor memory by %s (it offers '%s'); CONFIG_DAMON_VADDR is needed, or "
-                "CONFIG_DAMON_PADDR",
+                "this kernel's DAMON can't monitor memory by %s (it offers '%s'); CONFIG_DAMON_VADDR is "
+                "needed, or CONFIG_DAMON_PADDR",
                 *ops == DAMON_OPS_AUTO ? "addresses" : ops_names[*ops], g_strdelimit(text, "\n", ' '));
     return false;
 }
@@ -240,9 +240,8 @@ pid_t damon_sysfs_start(const char *sysfs, const DamonAttrs *attrs, const DamonT
         }
     }
     if (!sysfs_write(sysfs, "on", errp, KDAMOND "/state")) {
-        g_prefix_error(
-            errp,
-            "can't start DAMON (DAMON_RECLAIM or DAMON_LRU_SORT may have it: see their 'enabled' parameters): ");
+        g_prefix_error(errp, "can't start DAMON (DAMON_RECLAIM or DAMON_LRU_SORT may have it: "
+                             "see their 'enabled' parameters): ");
         return 0;
     }
     return sysfs_read_u64(sysfs, &pid, errp, KDAMOND "/pid") && pid <= INT32_MAX ? (pid_t)pid : 0;

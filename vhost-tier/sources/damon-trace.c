@@ -185,8 +185,8 @@ DamonTrace *damon_trace_open(const char *sysfs, GError **errp)
     }
     if ((rmdir(instance) < 0 && errno != ENOENT) || mkdir(instance, 0700) < 0) {
         g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "can't make %s, from which what DAMON finds is read: %s; the daemon must be root's", instance,
-                    g_strerror(errno));
+                    "can't make %s, from which what DAMON finds is read: %s; the daemon must be root's",
+                    instance, g_strerror(errno));
         return NULL;
     }
     trace = g_new0(DamonTrace, 1);
