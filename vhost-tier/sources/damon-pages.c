@@ -158,8 +158,8 @@ int damon_pages_open(pid_t pid, int pidfd, GError **errp)
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "can't open %s to see where the guest's pages lie: %s; CAP_SYS_ADMIN, CAP_SYS_PTRACE and, "
-                    "for a process that is not root's, CAP_DAC_READ_SEARCH are needed",
+                    "can't open %s to see where the guest's pages lie: %s; CAP_SYS_ADMIN, CAP_SYS_PTRACE "
+                    "and, for a process that is not root's, CAP_DAC_READ_SEARCH are needed",
                     path, g_strerror(errno));
         return -1;
     }
