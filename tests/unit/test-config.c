@@ -97,6 +97,8 @@ static const BadConfig bad_configs[] = {
     {"size", "[host]\nfast-capacity=12Q\n", CONFIG_ERROR_VALUE, {"fast-capacity=12Q", "a size such as 64G"}},
     {"size-negative", "[host]\nfast-capacity=-1\n", CONFIG_ERROR_VALUE, {"fast-capacity=-1"}},
     {"size-overflow", "[host]\nfast-capacity=99999999999T\n", CONFIG_ERROR_VALUE, {"fast-capacity"}},
+    {"damon-ops", "[sources]\ndamon-ops=fast\n", CONFIG_ERROR_VALUE,
+     {"damon-ops=fast", "auto, fvaddr, vaddr or paddr"}},
     {"number-below", "[host]\nepoch-ms=1\n", CONFIG_ERROR_VALUE, {"epoch-ms=1 ", "50 to 60000"}},
     {"number-text", "[host]\nepoch-ms=fast\n", CONFIG_ERROR_VALUE, {"epoch-ms=fast"}},
     {"share-above",
