@@ -104,6 +104,21 @@ typedef struct PolicyStats {
     double threshold_per_s;
 } PolicyStats;
 
+/* Why a granule is where it is. */
+typedef enum PolicyReason {
+    POLICY_REASON_BELONGS,          /* it is hot and in tier 0, or not hot enough for it and elsewhere */
+    POLICY_REASON_PLANNED,          /* the last plan moves it */
+    POLICY_REASON_UNSEEN,           /* no evidence yet */
+    POLICY_REASON_UNSURE,           /* its estimate asks for a move, what is known of it for certain does not */
+    POLICY_REASON_NOT_WORTH,        /* a move would cost more than it is expected to save */
+    POLICY_REASON_LIMITED,          /* the limit of bytes per second, or of a plan's size: it waits its turn */
+    POLICY_REASON_REFUSED,          /* a move was refused not long ago; it is tried again after a pause */
+    POLICY_REASON_UNMOVABLE,        /* refused again and again; left alone for long */
+    POLICY_REASON_ABSENT,           /* no page there */
+    POLICY_REASON_UNKNOWN,          /* not known where it is */
+    POLICY_REASON__MAX,
+} PolicyReason;
+
 /* One granule, for 'explain' and tests. */
 typedef struct PolicyGranule {
     double rate_per_s;              /* estimated accesses per second */
@@ -112,7 +127,25 @@ typedef struct PolicyGranule {
     uint64_t moved_ns;              /* time of the last move; 0: none */
     uint8_t tier;                   /* 0..3, POLICY_TIER_ABSENT or POLICY_TIER_UNKNOWN */
     bool unmovable;
+    PolicyReason reason;
+    /* time of the last evidence that each source gave of its 2 MiB block, or of it where it is as large; 0: none */
+    uint64_t source_seen_ns[POLICY_SOURCE__MAX];
 } PolicyGranule;
+
+/*
+ * How accesses are spread over memory: the hottest points[i].bytes bytes of what is present and was seen take
+ * points[i].per_s accesses a second together. Both rise; the slope falls. Point 0 is not (0, 0). As of the last
+ * plan.
+ */
+#define POLICY_CURVE_POINTS 64
+typedef struct PolicyCurve {
+    size_t n;                       /* points; 0: nothing was seen yet */
+    uint64_t present_bytes;         /* all that is present, seen or not */
+    struct {
+        uint64_t bytes;
+        double per_s;
+    } points[POLICY_CURVE_POINTS];
+} PolicyCurve;
 
 typedef struct Policy Policy;
 typedef struct TraceWriter TraceWriter;
@@ -183,6 +216,8 @@ void policy_stats(const Policy *policy, PolicyStats *stats);
 /* Copies what is known of one granule; false when there is no such region or granule. */
 bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns,
                     PolicyGranule *out);
+void policy_curve(const Policy *policy, PolicyCurve *curve);
+
 /*
  * Which granules evidence would help most: fills @score (0..255, one for each of the @n granules from
  * @first) with how uncertain the placement decision is: 255 never seen, high when the rate is near the
