@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One run: a scenario (guests with their workloads, a machine) under one contender, and what came of it.
+ */
+#ifndef VHOST_TIER_SIM_RUN_H
+#define VHOST_TIER_SIM_RUN_H
+
+#include "contender.h"
+#include "workload.h"
+
+typedef struct ScenarioGuest {
+    GuestConfig config;             /* of full size: pages, vcpus and bytes are scaled when the run begins */
+    const char *workload;           /* a class's name */
+    const char *params;
+    uint64_t from_ns, until_ns;     /* when it is there; until 0: to the end */
+    bool hostile;                   /* left out of sums: its neighbours count */
+    bool tuned_fast;                /* ceiling = the scenario's share of its footprint */
+} ScenarioGuest;
+
+typedef struct Scenario {
+    const char *name;               /* of a row: "gups-hot-14", and so on */
+    const char *what;               /* one line, with its source */
+    const ScenarioGuest *guests;
+    size_t n_guests;
+    uint64_t duration_ns;
+    uint64_t steady_from_ns;        /* the steady state is the mean from here to the end */
+    double background[2];           /* bytes/s on tiers 0 and 1, full size */
+    double latency1_ns;             /* of tier 1; 0: the cost model's */
+    bool changes;                   /* a row where time to 90 % after a change is judged */
+} Scenario;
+
+extern const Scenario scenarios[];          /* one for each row; the last has no name */
+const Scenario *scenario_find(const char *name, GError **errp);
+
+typedef struct RunOptions {
+    double fast_share;              /* tier 0 as a share of all guests' footprint */
+    double scale;                   /* 1/64.0 and so on */
+    uint64_t seed;
+    uint64_t move_bytes_per_s;      /* full size; the same for all contenders */
+    uint64_t sample_ns;             /* between two points of a series; 0: 250 ms */
+    SimCosts costs;
+} RunOptions;
+
+void run_options_default(RunOptions *options);
+
+typedef struct RunPoint {
+    uint64_t now_ns;
+    double hit_ratio;               /* since the point before; of all guests that are not hostile; NaN: idle */
+    double slowdown;
+    double moved_bytes_per_s;       /* full size */
+} RunPoint;
+
+typedef struct RunGuest {           /* in the steady state */
+    const char *name;
+    double hit_ratio, slowdown;
+    double fast_bytes, floor_bytes; /* mean; full size */
+    double below_floor_share;       /* of the time, it had less than min(floor, its size), by over 1 % */
+} RunGuest;
+
+typedef struct RunResult {
+    /* in the steady state */
+    double hit_ratio, slowdown, moved_bytes_per_s, undone_share, overhead_share, host_cpu_share;
+    /* after each lasting change: time to 90 % of the way from what it was right after to what it then came to,
+       mean over the changes, seconds; NaN: there was none */
+    double time_to_90_s;
+    double metadata_per_granule;    /* bytes */
+    double planner_ns_per_granule;  /* contender's own CPU (real time of this computer) per page and epoch */
+    GArray *points;                 /* RunPoint */
+    GArray *guests;                 /* RunGuest */
+} RunResult;
+
+/* Run; on false (a bad parameter) nothing is in @result. To be cleared. */
+bool run_scenario(const Scenario *scenario, const char *contender, const char *contender_params,
+                  const RunOptions *options, RunResult *result, GError **errp);
+void run_result_clear(RunResult *result);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunResult, run_result_clear)
+
+#endif /* VHOST_TIER_SIM_RUN_H */
