@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How to set a CXL hotness monitoring unit (CHMU): the length of its epochs and the threshold from which a unit
+ * of memory is listed. Pure: no device, no clock.
+ *
+ * Theory of operation
+ *
+ * A CHMU counts accesses to each unit of memory for an epoch and then lists the units with at least 'threshold'
+ * counts, as many as its hotlist holds; the rest is lost, and which is lost says nothing. So a list that
+ * overflows is poor evidence, and an empty one is none. What lies between is steered by two handles:
+ * - The threshold goes up when the list runs full, by as much as the counts that were listed say: their upper
+ *   quantile, above which half a list would lie. It goes down when the list is emptier than it need be.
+ * - The epoch sets how much a count says: n counts are good to 1/sqrt(n). Where the threshold has come down to
+ *   fewer than CHMU_COUNTS_MIN counts and there is still room, an epoch is made longer; where it has come to
+ *   stand above CHMU_COUNTS_MAX, or counters saturate, shorter, so that what changes is seen sooner.
+ *
+ * An epoch without overflow tells of the units that were not listed, too: each had fewer than 'threshold'
+ * counts.
+ */
+#ifndef VHOST_TIER_CORE_CHMU_TUNER_H
+#define VHOST_TIER_CORE_CHMU_TUNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a device can do, as its capability registers say. */
+typedef struct ChmuLimits {
+    uint64_t epoch_min_ns, epoch_max_ns;
+    uint32_t hotlist_entries;       /* that fit into the hotlist before it overflows, 1 or more */
+    uint32_t counter_max;           /* where a counter saturates: 2^width - 1 */
+} ChmuLimits;
+
+typedef struct ChmuSetting {
+    uint64_t epoch_ns;
+    uint32_t threshold;             /* counts, 1 or more */
+} ChmuSetting;
+
+/* The setting to begin with. Limits that contradict each other are taken in the order of the fields. */
+ChmuSetting chmu_tuner_start(const ChmuLimits *limits);
+
+/*
+ * The next setting, after an epoch with @setting listed units with these @counts (@n of them, any order; the
+ * order is changed), and whether the list @overflowed. Deterministic.
+ */
+ChmuSetting chmu_tuner_next(const ChmuLimits *limits, const ChmuSetting *setting, uint32_t *counts, size_t n,
+                            bool overflowed);
+
+#endif /* VHOST_TIER_CORE_CHMU_TUNER_H */
