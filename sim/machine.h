@@ -118,13 +118,17 @@ Guest *machine_guest(const Machine *machine, size_t index);
 /* Changes whenever a guest was added or removed. */
 uint64_t machine_generation(const Machine *machine);
 
+Machine *guest_machine(const Guest *guest);
 const GuestConfig *guest_config(const Guest *guest);
 unsigned guest_id(const Guest *guest);      /* unique over the machine's life */
 size_t guest_pages(const Guest *guest);
 
 /* --- the workload's side --- */
 
-/* The pages first..first+n-1 are accessed @per_s times a second each, from now on. Clears phase rates, see below. */
+/*
+ * The pages first..first+n-1 are accessed @per_s times a second each, from now on. Within a phase that was given
+ * means (below) these stay; otherwise the phase's rates are the new ones.
+ */
 void guest_set_rate(Guest *guest, size_t first, size_t n, float per_s);
 /* The same, page by page: @per_s has one for each. */
 void guest_set_rates(Guest *guest, size_t first, size_t n, const float *per_s);
