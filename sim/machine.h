@@ -98,6 +98,9 @@ uint64_t machine_now_ns(const Machine *machine);
 void machine_advance(Machine *machine, uint64_t now_ns);
 /* Other traffic on a tier, bytes/s, scaled. */
 void machine_set_background(Machine *machine, unsigned tier, double bytes_per_s);
+double machine_background(const Machine *machine, unsigned tier);
+/* By which factor latency grows at a utilisation (0: idle; above 1: more is asked for than there is); see above. */
+double sim_load_factor(const SimCosts *costs, double utilisation);
 /* Mean latency of a tier as somebody who measures it would find it now, load included. */
 double machine_latency_ns(const Machine *machine, unsigned tier);
 /* CPU time of the host that tiering takes. */
@@ -150,6 +153,9 @@ float guest_rate(const Guest *guest, size_t page);
 const float *guest_phase_rates(const Guest *guest);     /* one for each page */
 uint64_t guest_phase_until_ns(const Guest *guest);
 uint64_t guest_phase(const Guest *guest);               /* number of the phase, rising */
+bool guest_pinned(const Guest *guest, size_t page);
+/* Put a page on a tier at no cost, within no limit but the tier's room. False: absent, pinned, or no room there. */
+bool guest_place_free(Guest *guest, size_t page, unsigned tier);
 
 /* --- what a contender can see and do. Who uses what must be able to have it on a real host. --- */
 
@@ -176,6 +182,8 @@ bool guest_armed(const Guest *guest, size_t page);
  * It stays armed if not. Costs look_ns.
  */
 bool guest_touched(Guest *guest, size_t page, uint64_t *touched_ns);
+/* The same as guest_touched(), as the handler of the fault itself sees it: without look_ns. */
+bool guest_faulted(Guest *guest, size_t page, uint64_t *touched_ns);
 /* Only writes fault: write tracking. The same otherwise; a page is armed in one way or the other. */
 void guest_arm_writes(Guest *guest, size_t page);
 
