@@ -52,6 +52,7 @@ typedef struct SimCosts {
     uint32_t fault_ns;              /* taken from the guest by the first touch of an armed page */
     uint32_t sample_ns;             /* taken from the guest, and host CPU, for one hardware sample of an access */
     uint32_t tlb_entries;           /* of the real machine, per vCPU */
+    uint32_t tlb_flush_ns;          /* on average every so long a translation is lost anyhow (see tlb.c) */
 } SimCosts;
 
 extern const SimCosts sim_costs_default;
@@ -61,6 +62,8 @@ typedef struct MachineConfig {
     uint64_t capacity_bytes[SIM_MAX_TIERS]; /* scaled: what the guests' pages may take */
     uint64_t move_bytes_per_s;      /* scaled limit of moves, both directions; 0: none */
     double scale;                   /* 1: full size; 1/64.0: see above */
+    double interleave_share;        /* of each guest's pages in tier 0 by SIM_INTERLEAVE; 0: the share that
+                                       tier 0 has of all capacity */
     uint64_t seed;
     SimCosts costs;                 /* not scaled */
 } MachineConfig;
@@ -112,7 +115,12 @@ double machine_random(Machine *machine);
 
 /* --- guests; owned by the machine --- */
 
-/* Add a guest; its pages are placed (all SIM_ABSENT-free) by config->placement once its rates are first set. */
+/*
+ * Add a guest; all its pages are present and placed by config->placement, as far as tiers have room (what has no
+ * room goes to the next slower tier that has, else to the next faster; all tiers together must hold it).
+ * SIM_HOTTEST_FAST begins as SIM_FAST_FIRST and is sorted by the rates at the next machine_advance(), be it by 0.
+ * The name is copied.
+ */
 Guest *machine_add_guest(Machine *machine, const GuestConfig *config);
 /* It ends: its pages are free again. The pointer is dead then. */
 void machine_remove_guest(Machine *machine, Guest *guest);
@@ -130,12 +138,16 @@ size_t guest_pages(const Guest *guest);
 
 /*
  * The pages first..first+n-1 are accessed @per_s times a second each, from now on. Within a phase that was given
- * means (below) these stay; otherwise the phase's rates are the new ones.
+ * means (below) these stay; otherwise the phase's rates are the new ones; and unless a phase was declared that
+ * still lasts, a new one begins. Pages that are not present have no rate: nothing is set for them.
  */
 void guest_set_rate(Guest *guest, size_t first, size_t n, float per_s);
 /* The same, page by page: @per_s has one for each. */
 void guest_set_rates(Guest *guest, size_t first, size_t n, const float *per_s);
-/* The pages are no more used (ballooned away, freed), or are again: placed in the tier that has room, fast first. */
+/*
+ * The pages are no more used (ballooned away, freed), or are again: placed in the tier that has room, fast first.
+ * Either way their rates are 0 then.
+ */
 void guest_set_present(Guest *guest, size_t first, size_t n, bool present);
 /* Pages that can't be moved: pinned for a device. */
 void guest_set_pinned(Guest *guest, size_t first, size_t n, bool pinned);
@@ -146,6 +158,7 @@ void guest_set_pinned(Guest *guest, size_t first, size_t n, bool pinned);
 void guest_set_phase(Guest *guest, const float *mean, uint64_t until_ns);
 /* No longer busy / busy again: a guest that idles accesses nothing and uses no CPU. */
 void guest_set_idle(Guest *guest, bool idle);
+bool guest_idle(const Guest *guest);
 
 /* --- truth, for oracles and reports alone --- */
 
@@ -178,19 +191,25 @@ bool guest_young_block(Guest *guest, size_t block);
 void guest_arm(Guest *guest, size_t page);
 bool guest_armed(const Guest *guest, size_t page);
 /*
- * Whether an armed page was touched (false for one that was not armed), and when (*@touched_ns may be NULL).
- * It stays armed if not. Costs look_ns.
+ * Whether a page was touched since it was last armed (false for one that never was), and when (@touched_ns may be
+ * NULL). It stays armed if not; the answer stays the same until it is armed again. Costs look_ns.
  */
 bool guest_touched(Guest *guest, size_t page, uint64_t *touched_ns);
 /* The same as guest_touched(), as the handler of the fault itself sees it: without look_ns. */
 bool guest_faulted(Guest *guest, size_t page, uint64_t *touched_ns);
 /* Only writes fault: write tracking. The same otherwise; a page is armed in one way or the other. */
 void guest_arm_writes(Guest *guest, size_t page);
+/*
+ * What a handler of these faults is told, without a look: the pages whose armed state a touch ended since the last
+ * call, in order, and when; at most @max, the rest the next time. The first call begins the record, and gives none.
+ */
+size_t guest_faults(Guest *guest, uint32_t *pages, uint64_t *touched_ns, size_t max);
 
 /*
  * Hardware samples of accesses (as PEBS, IBS): one access in @period since the last call, in random order;
  * at most @max are kept. Returns how many. Samples hit tier 'only_tier' alone, or all if it is < 0. Costs
- * sample_ns each, for all, kept or not.
+ * sample_ns each, for all, kept or not. The first call programs the counter as if it had been so from the guest's
+ * start. A page may come several times. @period: at least 1.
  */
 size_t guest_samples(Guest *guest, double period, int only_tier, uint32_t *pages, size_t max);
 
@@ -220,7 +239,10 @@ typedef enum MoveResult {
 MoveResult guest_move(Guest *guest, size_t page, unsigned tier);
 /* Move a whole aligned block of 512 pages as one huge page, at the cost of move_2m_ns. Pages absent: refused. */
 MoveResult guest_move_block(Guest *guest, size_t block, unsigned tier);
-/* Bytes that may be moved now, and when @bytes may be. */
+/*
+ * Bytes that may be moved now; UINT64_MAX: no limit. What is not used is kept for a second, or until it is enough
+ * for two blocks of 2 MiB where that is more.
+ */
 uint64_t machine_move_allowance(const Machine *machine);
 
 /* --- counters, all since the start --- */
