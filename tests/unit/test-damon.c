@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/damon-rate.h"
 #include "source-run.h"
 #include "sources/damon-sysfs.h"
 #include "sources/damon.h"

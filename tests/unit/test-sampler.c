@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "core/policy.h"
-#include "sampler.h"
+#include "core/sampler.h"
 
 #define MS 1000000ull
 #define SECOND (1000 * MS)

@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "sim.h"
-#include "sources/sampler.h"
+#include "core/sampler.h"
 
 #define SECOND UINT64_C(1000000000)
 #define TICK_NS (2 * SECOND / 1000)

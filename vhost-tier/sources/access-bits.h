@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The engine behind the sources 'rwp' and 'wp': sampler.h decides, uffd.h arms and looks, and what is seen
- * goes to the policy.
+ * The sources 'rwp' and 'wp': core/watcher.h decides and reports, uffd.h arms and looks.
  */
 #ifndef VHOST_TIER_SOURCES_ACCESS_BITS_H
 #define VHOST_TIER_SOURCES_ACCESS_BITS_H

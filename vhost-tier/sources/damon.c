@@ -11,9 +11,9 @@
  */
 #include "damon.h"
 
-#include <math.h>
 #include <string.h>
 
+#include "core/damon-rate.h"
 #include "damon-admin.h"
 
 #define PAGE_BYTES 4096u
@@ -32,13 +32,6 @@ typedef struct Damon {
     bool paused;
     char *problem;
 } Damon;
-
-double damon_rate_per_s(unsigned hits, unsigned max, uint64_t sample_ns)
-{
-    double share = MIN((double)hits, max - 0.5) / max;
-
-    return -log1p(-share) / (sample_ns / 1e9);
-}
 
 static bool damon_probe(GError **errp)
 {
@@ -128,13 +121,13 @@ static void report(Damon *self, const Region *region, const DamonFound *found, u
     uint64_t start = MAX(found->start, region->hva), end = MIN(found->end, region->hva + region->size);
     uint64_t pages = found->bytes / page_bytes;
     unsigned max = self->attrs.aggr_us / self->attrs.sample_us;
-    uint64_t exposure_ns = self->attrs.aggr_us * 1000 / MAX(pages, 1);
+    uint64_t exposure_ns = damon_exposure_ns(self->attrs.aggr_us * 1000, pages);
     double page_per_s = damon_rate_per_s(found->nr_accesses, max, self->attrs.sample_us * 1000);
     size_t first = (start - region->hva) / region->granule_bytes;
     size_t last = (end - 1 - region->hva) / region->granule_bytes;
 
     policy_evidence_rate(self->policy, POLICY_SOURCE_DAMON, region->id, first, last - first + 1,
-                         page_per_s * pages_per_granule, MAX(exposure_ns, 1), now_ns);
+                         page_per_s * pages_per_granule, exposure_ns, now_ns);
     self->reports += last - first + 1;
 }
 

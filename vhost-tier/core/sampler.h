@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Which granules of a region to watch, when to look at them, and what that may cost. Pure: time is passed in,
- * and what is random has a seed; access-bits.c does what it says.
+ * and what is random has a seed; watcher.h carries out what it says.
  *
  * Theory of operation
  *
@@ -24,8 +24,8 @@
  * pages that lately were touched within a second; a second later it is settled by what was touched. Pages
  * touched after that are paid for when seen. A debt is paid off before anything else is armed.
  */
-#ifndef VHOST_TIER_SOURCES_SAMPLER_H
-#define VHOST_TIER_SOURCES_SAMPLER_H
+#ifndef VHOST_TIER_CORE_SAMPLER_H
+#define VHOST_TIER_CORE_SAMPLER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,4 +92,4 @@ void sampler_refused(Sampler *sampler, size_t index, uint64_t now_ns);
 /* Nothing is armed any more. */
 void sampler_reset(Sampler *sampler);
 
-#endif /* VHOST_TIER_SOURCES_SAMPLER_H */
+#endif /* VHOST_TIER_CORE_SAMPLER_H */

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The engine that watches pages; see watcher.h.
+ *
+ * RWP sees every access and is exact. WP sees writes only, so its two answers weigh differently: a page that
+ * was written was accessed, and that is reported as it is; one that was not written may still be read often, so
+ * a miss counts for only a small part of the time it took (WP_MISS_DIVISOR). A page that is never written thus
+ * looks colder than it is, slowly.
+ */
+#include "watcher.h"
+
+#define MS 1000000ull
+
+#define TICK_MIN_NS (2 * MS) /* between ticks, however much is due */
+#define TICK_MAX_NS (200 * MS)
+#define TICK_WORK_NS (5 * MS) /* one tick takes about so long at most */
+#define WP_MISS_DIVISOR 4 /* writes are taken to be at least one access in so many */
+#define WORTH_MIN 20.0    /* of arming a block, see sampler_pick(): below that the budget is left unspent */
+
+typedef struct Watched {
+    uint32_t id;
+    void *region;       /* the host's */
+    Sampler *sampler;
+    bool dead;
+} Watched;
+
+struct Watcher {
+    const WatcherHost *host;
+    void *opaque;
+    PolicySource source;
+    Policy *policy;
+    SamplerBudget budget;
+    GPtrArray *regions; /* of Watched */
+    size_t turn;        /* the region that is armed next */
+    uint64_t reports;
+    bool paused;
+};
+
+/* What sampler_pick() is to score. */
+typedef struct Scored {
+    const Watcher *watcher;
+    const Watched *watched;
+    uint64_t now_ns;
+} Scored;
+
+static void watched_free(gpointer data)
+{
+    Watched *watched = data;
+
+    sampler_free(watched->sampler);
+    g_free(watched);
+}
+
+static uint64_t clock_of(const Watcher *watcher)
+{
+    return watcher->host->now_ns(watcher->opaque);
+}
+
+static void give_up(Watched *watched)
+{
+    watched->dead = true;
+    sampler_reset(watched->sampler);
+}
+
+/*
+ * Report the granules in @mask, run by run: bit i of @bits tells whether the i-th of the block was accessed.
+ */
+static void report(Watcher *watcher, const Watched *watched, size_t block, uint64_t mask, uint64_t bits,
+                   uint64_t interval_ns, uint64_t now_ns)
+{
+    unsigned at = 0;
+
+    while (at < SAMPLER_BLOCK_GRANULES && mask >> at) {
+        unsigned first = at + __builtin_ctzll(mask >> at);
+        uint64_t rest = ~(mask >> first);
+        unsigned n = rest ? __builtin_ctzll(rest) : SAMPLER_BLOCK_GRANULES;
+        uint64_t accessed = bits >> first;
+
+        n = MIN(n, SAMPLER_BLOCK_GRANULES - first);
+        policy_evidence_bits(watcher->policy, watcher->source, watched->id,
+                             block * SAMPLER_BLOCK_GRANULES + first, n, &accessed, interval_ns, now_ns);
+        watcher->reports += n;
+        at = first + n;
+    }
+}
+
+/* Look at one block and report it; false when the region is dead. */
+static bool look(Watcher *watcher, Watched *watched, size_t block)
+{
+    uint64_t since_ns, touched, now_ns = clock_of(watcher);
+    uint64_t armed = sampler_watched(watched->sampler, block, &since_ns);
+    uint64_t interval_ns = MAX(now_ns - since_ns, 1);
+
+    if (watcher->host->look(watched->region, block * SAMPLER_BLOCK_GRANULES,
+                            sampler_block_size(watched->sampler, block), &touched) != WATCH_OK) {
+        give_up(watched);
+        return false;
+    }
+    touched &= armed;
+    if (watcher->source == POLICY_SOURCE_WP) {
+        report(watcher, watched, block, touched, touched, interval_ns, now_ns);
+        report(watcher, watched, block, armed & ~touched, 0, MAX(interval_ns / WP_MISS_DIVISOR, 1), now_ns);
+    } else {
+        report(watcher, watched, block, armed, touched, interval_ns, now_ns);
+    }
+    sampler_looked(watched->sampler, block, touched, now_ns);
+    return true;
+}
+
+static void look_at_due(Watcher *watcher, uint64_t until_ns)
+{
+    for (guint i = 0; i < watcher->regions->len; i++) {
+        Watched *watched = g_ptr_array_index(watcher->regions, i);
+        uint64_t now_ns;
+
+        while (!watched->dead && (now_ns = clock_of(watcher)) < until_ns) {
+            size_t block = sampler_due(watched->sampler, now_ns);
+
+            if (block == SAMPLER_NONE || !look(watcher, watched, block)) {
+                break;
+            }
+        }
+    }
+}
+
+static void score(void *opaque, size_t block, uint8_t *scores)
+{
+    const Scored *scored = opaque;
+
+    policy_uncertainty(scored->watcher->policy, scored->watched->id, block * SAMPLER_BLOCK_GRANULES,
+                       sampler_block_size(scored->watched->sampler, block), scored->now_ns, scores);
+}
+
+/* Arm the best block of a region; false when there is none. */
+static bool arm_one(Watcher *watcher, Watched *watched, uint64_t now_ns)
+{
+    Scored scored = {.watcher = watcher, .watched = watched, .now_ns = now_ns};
+    double worth;
+    size_t block = sampler_pick(watched->sampler, score, &scored, now_ns, &worth);
+    uint64_t unused;
+
+    if (block == SAMPLER_NONE || worth < WORTH_MIN) {
+        return false;
+    }
+    if (sampler_watched(watched->sampler, block, &unused) && !look(watcher, watched, block)) {
+        return false;
+    }
+    switch (watcher->host->arm(watched->region, block * SAMPLER_BLOCK_GRANULES,
+                               sampler_block_size(watched->sampler, block), true)) {
+    case WATCH_OK:
+        sampler_armed(watched->sampler, block, clock_of(watcher));
+        return true;
+    case WATCH_BUSY:
+        sampler_refused(watched->sampler, block, clock_of(watcher));
+        return true;
+    case WATCH_DEAD:
+        break;
+    }
+    give_up(watched);
+    return false;
+}
+
+/* Arm what the budget allows. False when there is nothing that is worth arming. */
+static bool arm_within_budget(Watcher *watcher, uint64_t until_ns)
+{
+    size_t idle = 0; /* regions in a row with nothing to arm */
+    uint64_t now_ns;
+
+    while (watcher->budget.tokens_ns > 0 && idle < watcher->regions->len &&
+           (now_ns = clock_of(watcher)) < until_ns) {
+        Watched *watched = g_ptr_array_index(watcher->regions, watcher->turn++ % watcher->regions->len);
+
+        idle = !watched->dead && arm_one(watcher, watched, now_ns) ? 0 : idle + 1;
+    }
+    return idle < watcher->regions->len;
+}
+
+Watcher *watcher_new(const WatcherHost *host, void *opaque, PolicySource source, Policy *policy, double share,
+                     uint64_t fault_ns)
+{
+    Watcher *watcher = g_new0(Watcher, 1);
+
+    watcher->host = host;
+    watcher->opaque = opaque;
+    watcher->source = source;
+    watcher->policy = policy;
+    watcher->regions = g_ptr_array_new_with_free_func(watched_free);
+    sampler_budget_init(&watcher->budget, share, fault_ns, clock_of(watcher));
+    return watcher;
+}
+
+void watcher_free(Watcher *watcher)
+{
+    if (watcher) {
+        g_ptr_array_unref(watcher->regions);
+        g_free(watcher);
+    }
+}
+
+void watcher_region_add(Watcher *watcher, uint32_t id, size_t n, unsigned faults_per_granule, void *region)
+{
+    Watched *watched = g_new0(Watched, 1);
+
+    watched->id = id;
+    watched->region = region;
+    watched->sampler = sampler_new(n, faults_per_granule, &watcher->budget, id + 1);
+    g_ptr_array_add(watcher->regions, watched);
+}
+
+static Watched *find(const Watcher *watcher, uint32_t id)
+{
+    for (guint i = 0; i < watcher->regions->len; i++) {
+        Watched *watched = g_ptr_array_index(watcher->regions, i);
+
+        if (watched->id == id) {
+            return watched;
+        }
+    }
+    return NULL;
+}
+
+void watcher_region_del(Watcher *watcher, uint32_t id)
+{
+    g_ptr_array_remove(watcher->regions, find(watcher, id));
+}
+
+void watcher_region_dead(Watcher *watcher, uint32_t id)
+{
+    Watched *watched = find(watcher, id);
+
+    if (watched && !watched->dead) {
+        give_up(watched);
+    }
+}
+
+uint64_t watcher_tick(Watcher *watcher, uint64_t now_ns)
+{
+    uint64_t next_ns = UINT64_MAX;
+
+    now_ns = MAX(now_ns, clock_of(watcher));
+    sampler_budget_refill(&watcher->budget, now_ns);
+    if (watcher->paused) {
+        return now_ns + TICK_MAX_NS;
+    }
+    look_at_due(watcher, now_ns + TICK_WORK_NS);
+    if (arm_within_budget(watcher, now_ns + TICK_WORK_NS)) {
+        next_ns = sampler_budget_ready_ns(&watcher->budget, now_ns + TICK_MIN_NS);
+    }
+    for (guint i = 0; i < watcher->regions->len; i++) {
+        const Watched *watched = g_ptr_array_index(watcher->regions, i);
+
+        next_ns = MIN(next_ns, sampler_due_ns(watched->sampler));
+    }
+    return CLAMP(next_ns, now_ns + TICK_MIN_NS, now_ns + TICK_MAX_NS);
+}
+
+/* Disarm all that may be armed: the blocks of which some granule is still watched. */
+static void disarm(Watcher *watcher, Watched *watched)
+{
+    size_t n = sampler_blocks(watched->sampler);
+    uint64_t unused;
+
+    for (size_t first = 0, last; first < n; first = last + 1) {
+        last = first;
+        if (!sampler_watched(watched->sampler, first, &unused)) {
+            continue;
+        }
+        while (last + 1 < n && sampler_watched(watched->sampler, last + 1, &unused)) {
+            last++;
+        }
+        if (watcher->host->arm(watched->region, first * SAMPLER_BLOCK_GRANULES,
+                               (last - first) * SAMPLER_BLOCK_GRANULES +
+                                   sampler_block_size(watched->sampler, last), false) != WATCH_OK) {
+            give_up(watched);
+            return;
+        }
+    }
+    sampler_reset(watched->sampler);
+}
+
+void watcher_pause(Watcher *watcher, bool paused)
+{
+    watcher->paused = paused;
+    for (guint i = 0; paused && i < watcher->regions->len; i++) {
+        disarm(watcher, g_ptr_array_index(watcher->regions, i));
+    }
+}
+
+uint64_t watcher_reports(const Watcher *watcher)
+{
+    return watcher->reports;
+}
+
+double watcher_overhead_share(const Watcher *watcher)
+{
+    return watcher->budget.lost_share;
+}
