@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All contenders: ours first, the oracles last.
+ */
+#include "../contender.h"
+
+extern const ContenderClass damos_contender, memtierd_contender;
+
+const ContenderClass *const contender_classes[] = {
+    &damos_contender,
+    &memtierd_contender,
+    NULL,
+};
+
+const ContenderClass *contender_find(const char *name, GError **errp)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    for (size_t i = 0; contender_classes[i]; i++) {
+        if (g_str_equal(contender_classes[i]->name, name)) {
+            return contender_classes[i];
+        }
+        g_string_append_printf(names, " %s", contender_classes[i]->name);
+    }
+    g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "no contender '%s'; there are:%s", name, names->str);
+    return NULL;
+}
