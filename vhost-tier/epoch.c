@@ -10,10 +10,7 @@
  * sources and messages have their turn, and looking for placement is cut off by the clock and goes on in
  * the next epoch. So one epoch of a VM of any size costs a bounded time.
  *
- * A plan is carried out sorted by direction, since alternating directions cost the host many times more:
- * first the demotions that make room, then the promotions, and of those never more than there really is
- * room for below the budget, whatever failed before. What is not done at the plan's end is dropped: the
- * next plan starts from where pages are.
+ * How a plan is carried out, core/move-run.h says.
  */
 #include <string.h>
 
@@ -26,7 +23,6 @@
 #define LOOK_GRANULES 8192              /* granules looked at between two looks at the clock */
 #define LOOK_SHARE    0.03              /* of an epoch, for looking where pages are */
 #define LOOK_SHARE_NEW 0.25             /* while a region has not been looked at in whole */
-#define MOVE_SHARE    0.6               /* of an epoch, in which a plan may be carried out */
 
 typedef struct Pump {
     GSource source;
@@ -94,56 +90,9 @@ static void look_around(Vm *vm)
 
 /* --- moves --- */
 
-static bool is_demotion(const PolicyMove *move)
-{
-    return move->to > move->from;
-}
-
-/* Demotions first, then by region; within that, the plan's order. */
-static void run_sort(MoveRun *run, const PolicyPlan *plan, const GPtrArray *regions)
-{
-    run->n = run->at = 0;
-    for (int demote = 1; demote >= 0; demote--) {
-        for (guint r = 0; r < regions->len; r++) {
-            const VmRegion *region = g_ptr_array_index(regions, r);
-
-            for (size_t i = 0; i < plan->n_moves; i++) {
-                const PolicyMove *move = &plan->moves[i];
-
-                if (move->region == region->region.id && is_demotion(move) == demote) {
-                    run->moves[run->n++] = *move;
-                }
-            }
-        }
-    }
-}
-
 void epoch_forget_moves(Vm *vm)
 {
-    vm->run.n = vm->run.at = 0;
-}
-
-/* How many of the next moves go together: one region, one direction, and within the room for promotions. */
-static size_t run_next(const Vm *vm, uint32_t granule_bytes)
-{
-    const MoveRun *run = &vm->run;
-    const PolicyMove *first = &run->moves[run->at];
-    size_t n = 1, max = MIN((size_t)SLICE_MOVES, run->n - run->at);
-
-    if (!is_demotion(first)) {
-        PolicyStats stats;
-
-        policy_stats(vm->policy, &stats);
-        if (stats.granule_bytes[0] + granule_bytes > vm->budget_bytes) {
-            return 0;
-        }
-        max = MIN(max, (vm->budget_bytes - stats.granule_bytes[0]) / granule_bytes);
-    }
-    while (n < max && run->moves[run->at + n].region == first->region &&
-           is_demotion(&run->moves[run->at + n]) == is_demotion(first)) {
-        n++;
-    }
-    return n;
+    move_run_forget(&vm->run);
 }
 
 static void count_move(VmRegion *region, const PolicyMove *move, PolicyOutcome outcome)
@@ -153,7 +102,7 @@ static void count_move(VmRegion *region, const PolicyMove *move, PolicyOutcome o
     if (outcome != POLICY_MOVED) {
         return;
     }
-    if (is_demotion(move)) {
+    if (move_is_demotion(move)) {
         region->backend->demoted_bytes += bytes;
     } else {
         region->backend->promoted_bytes += bytes;
@@ -168,7 +117,14 @@ static void move_slice(Vm *vm, uint64_t now_ns)
     const PolicyMove *moves = &run->moves[run->at];
     VmRegion *region = vm_region_find(vm, moves->region);
     PolicyOutcome outcomes[SLICE_MOVES];
-    size_t n = region ? run_next(vm, region->region.granule_bytes) : 0;
+    PolicyStats stats;
+    size_t n = 0;
+
+    if (region) {
+        policy_stats(vm->policy, &stats);
+        n = move_run_next(run, SLICE_MOVES, region->region.granule_bytes, stats.granule_bytes[0],
+                          vm->budget_bytes);
+    }
 
     if (n == 0 || now_ns >= run->end_ns || !peer_alive(&region->backend->peer)) {
         epoch_forget_moves(vm);
@@ -184,24 +140,16 @@ static void move_slice(Vm *vm, uint64_t now_ns)
     run->at += n;
 }
 
-static bool moving(const Vm *vm)
-{
-    return vm->run.at < vm->run.n;
-}
-
 static void plan(Vm *vm, uint64_t now_ns)
 {
     const PolicyPlan *made = policy_plan(vm->policy, now_ns);
-    MoveRun *run = &vm->run;
 
     vm->throttled = made->throttled;
     vm->thrashing = made->thrashing;
     if (vm->mode != TIER_MODE_ON || made->n_moves == 0) {
         return;
     }
-    run->moves = g_renew(PolicyMove, run->moves, made->n_moves);
-    run->end_ns = now_ns + (uint64_t)(MOVE_SHARE * (double)vm->epoch_ns);
-    run_sort(run, made, vm->regions);
+    move_run_begin(&vm->run, made, now_ns + (uint64_t)(MOVE_RUN_SHARE * (double)vm->epoch_ns));
 }
 
 /* --- the epoch --- */
@@ -260,14 +208,14 @@ static gboolean pump_dispatch(GSource *source, GSourceFunc callback, gpointer da
              */
             vm->epoch_due_ns = clock_ns() + vm->epoch_ns;
         }
-        if (moving(vm)) {
+        if (move_run_going(&vm->run)) {
             move_slice(vm, clock_ns());
         }
         next_ns = MIN(next_ns, vm->epoch_due_ns);
     }
     if (next_ns == UINT64_MAX) {
         g_source_set_ready_time(source, -1);
-    } else if (vm->policy && moving(vm)) {
+    } else if (vm->policy && move_run_going(&vm->run)) {
         g_source_set_ready_time(source, 0);
     } else {
         /* Microseconds, rounded up, so that it is not ready before the time; and never at once again. */

@@ -14,6 +14,7 @@
 
 #include "channel.h"
 #include "clock.h"
+#include "core/move-run.h"
 #include "movers/numa.h"
 #include "peer.h"
 #include "region.h"
@@ -63,13 +64,6 @@ typedef struct Tracker {
     bool refused;               /* start() failed since QEMU connected: not tried again */
     char *problem;              /* why it does not run, or not on all regions; NULL */
 } Tracker;
-
-/* A plan that is being carried out, in slices; sorted by direction and region. */
-typedef struct MoveRun {
-    PolicyMove *moves;
-    size_t n, at;
-    uint64_t end_ns;            /* not carried on after that */
-} MoveRun;
 
 struct Vm {
     char *name, *socket;

@@ -354,7 +354,7 @@ void vm_free(Vm *vm)
     snapshot_unref(vm->latest);
     g_mutex_clear(&vm->lock);
     g_clear_pointer(&vm->interference, g_ptr_array_unref);
-    g_free(vm->run.moves);
+    move_run_clear(&vm->run);
     g_free(vm->name);
     g_free(vm->socket);
     g_free(vm);
