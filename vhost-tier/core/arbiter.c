@@ -1,66 +1,384 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The arbiter: water is poured over all VMs, each as wide as its weight and standing on its floor, until it
- * is used up.
- *
- * The level is found by bisection over one function, demand(); a claim that weighs marginal heat only
- * changes that function.
+ * The arbiter's stages. All that decides is either a whole number or computed from one claim alone, so that the
+ * order of claims can't matter.
  */
 #include "arbiter.h"
 
 #include <glib.h>
+#include <math.h>
+#include <stdlib.h>
 
 #define PAGE 4096u
+#define WIDTH_ONE 1024u         /* how wide a busy VM of weight 1 is */
+#define ABOVE (1 + 1e-6)        /* hotter than the average by more than what rounding may make of it */
+
+typedef unsigned __int128 Sum;
+
+/* One VM while tier 0 is being split. */
+typedef struct Share {
+    const ArbiterClaim *claim;
+    bool known;                 /* the curve can be judged by */
+    uint64_t floor;
+    uint64_t now;               /* what earlier stages have given */
+    uint64_t bound;             /* what this stage may raise it to */
+    uint64_t width;             /* weight in 1/WIDTH_ONE, less for the idle */
+    uint64_t present;           /* bytes; known VMs only */
+    double total;               /* accesses per second; known VMs only */
+    double stake;               /* share of its time lost with all memory slow; known VMs only */
+    double keep;                /* what moving a byte costs, in the same share; known VMs only */
+} Share;
+
+/* A stretch of a curve with one slope. */
+typedef struct Segment {
+    uint64_t start, end;        /* bytes */
+    double saves;               /* share of the VM's time per byte, above what its average byte saves */
+} Segment;
+
+/* --- claims --- */
+
+static double not_negative(double number)
+{
+    return isfinite(number) && number > 0 ? number : 0;
+}
 
 static uint64_t claim_floor(const ArbiterClaim *claim)
 {
     return MIN(claim->floor_bytes, claim->ceiling_bytes);
 }
 
-/* What a VM holds at @level bytes per unit of weight. */
-static uint64_t demand(const ArbiterClaim *claim, uint64_t level)
+static void share_init(Share *share, const ArbiterClaim *claim)
 {
-    unsigned __int128 wish = (unsigned __int128)level * MAX(claim->weight, 1) + claim_floor(claim);
+    const uint64_t weight = MAX(claim->weight, 1);
+    const double cpus = MAX(not_negative(claim->model.work), 1);
+    const double lost = not_negative(claim->model.worst) * not_negative(claim->model.work);
 
-    return MIN(wish, claim->ceiling_bytes);
+    *share = (Share) {
+        .claim = claim,
+        .known = slowdown_known(claim->curve),
+        .floor = claim_floor(claim),
+        .now = claim_floor(claim),
+        .width = weight * WIDTH_ONE,
+    };
+    if (share->known) {
+        const PolicyCurve *curve = claim->curve;
+
+        share->total = slowdown_total(curve);
+        share->present = MAX(curve->present_bytes, curve->points[curve->n - 1].bytes);
+        share->stake = share->total > 0 ? lost / cpus : 0;
+        share->keep = not_negative(claim->move_ns_per_byte) / 1e9 / cpus;
+        share->width = MAX((uint64_t)((double)share->width * MIN(lost / ARBITER_IDLE, 1)), 1);
+    }
 }
 
-static unsigned __int128 total_demand(const ArbiterClaim *claims, size_t n, uint64_t level)
+/* Stretch @i of a known VM's curve; false when there is none, or it is not above the VM's average. */
+static bool hot_segment(const Share *share, size_t i, Segment *segment)
 {
-    unsigned __int128 total = 0;
+    const PolicyCurve *curve = share->claim->curve;
+    const double mean = share->total / (double)share->present;
+    double before = 0, slope;
+
+    if (i >= curve->n || share->stake <= 0) {
+        return false;
+    }
+    segment->start = 0;
+    segment->end = curve->points[i].bytes;
+    if (i > 0) {
+        segment->start = curve->points[i - 1].bytes;
+        before = curve->points[i - 1].per_s;
+    }
+    if (segment->end <= segment->start) {
+        return false;
+    }
+    slope = (curve->points[i].per_s - before) / (double)(segment->end - segment->start);
+    segment->saves = share->stake * (slope - mean) / share->total;
+    return slope > mean * ABOVE;
+}
+
+/* How much of a known VM's memory is hotter than its average. */
+static uint64_t hot_bytes(const Share *share)
+{
+    Segment segment;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; hot_segment(share, i, &segment); i++) {
+        bytes = segment.end;
+    }
+    return bytes;
+}
+
+/* What a VM may have of its entitlement as its own. */
+static uint64_t own_bytes(const Share *share)
+{
+    if (!share->known) {
+        return UINT64_MAX;
+    }
+    return share->claim->has_target ? share->claim->target_bytes : hot_bytes(share);
+}
+
+/* --- a stage by weight --- */
+
+/* What a VM holds at @level bytes for each of weight above its floor, with what it has and its bound. */
+static uint64_t demand(const Share *share, Sum level)
+{
+    const Sum wish = level * share->width / WIDTH_ONE + share->floor;
+
+    return MAX(MIN(wish, share->bound), share->now);
+}
+
+static Sum total_demand(const Share *shares, size_t n, Sum level)
+{
+    Sum total = 0;
 
     for (size_t i = 0; i < n; i++) {
-        total += demand(&claims[i], level);
+        total += demand(&shares[i], level);
     }
     return total;
 }
 
-void arbiter_split(uint64_t capacity_bytes, const ArbiterClaim *claims, size_t n, uint64_t *budgets_bytes)
+/* Bounds are kept within ceilings here, and here alone. */
+static void set_bound(Share *share, uint64_t bytes)
 {
-    unsigned __int128 floors = total_demand(claims, n, 0);
-    uint64_t low = 0, high = capacity_bytes;
+    share->bound = MIN(bytes, share->claim->ceiling_bytes);
+}
 
-    if (floors > capacity_bytes) {
-        for (size_t i = 0; i < n; i++) {
-            /*
-             * The product of two 64-bit numbers, divided by a sum that is not less than either floor: fits.
-             */
-            unsigned __int128 cut = (unsigned __int128)claim_floor(&claims[i]) * capacity_bytes / floors;
+/* Raise all towards their bounds, as far as there is room: to one level, each as wide as its weight. */
+static void raise_by_weight(Share *shares, size_t n, uint64_t capacity)
+{
+    Sum low = 0, high = (Sum)capacity * WIDTH_ONE;
 
-            budgets_bytes[i] = (uint64_t)cut / PAGE * PAGE;
-        }
-        return;
-    }
     while (low < high) {        /* the highest level whose demand fits */
-        uint64_t level = low + (high - low) / 2 + (high - low) % 2;
+        const Sum level = low + (high - low + 1) / 2;
 
-        if (total_demand(claims, n, level) <= capacity_bytes) {
+        if (total_demand(shares, n, level) <= capacity) {
             low = level;
         } else {
             high = level - 1;
         }
     }
     for (size_t i = 0; i < n; i++) {
-        budgets_bytes[i] = demand(&claims[i], low) / PAGE * PAGE;
+        shares[i].now = demand(&shares[i], low);
     }
+}
+
+/* --- the stage by what memory saves --- */
+
+static double weigh(const Share *share, double saves)
+{
+    return saves * MAX(share->claim->weight, 1);
+}
+
+/* Up to which byte of a VM's memory bids are at @level or above. Bids fall along the curve. */
+static uint64_t bid_bytes(const Share *share, double level)
+{
+    Segment segment;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; hot_segment(share, i, &segment); i++) {
+        if (weigh(share, segment.saves) >= level) {
+            bytes = segment.end;
+            continue;
+        }
+        if (segment.start < share->claim->held_bytes && weigh(share, segment.saves + share->keep) >= level) {
+            bytes = MIN(segment.end, share->claim->held_bytes);
+        }
+        break;
+    }
+    return bytes;
+}
+
+static bool bids(const Share *share)
+{
+    return share->known && !share->claim->has_target;
+}
+
+static int highest_first(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x < y) - (x > y);
+}
+
+/* All levels at which some VM's bids change, the highest first. */
+static GArray *bid_levels(const Share *shares, size_t n)
+{
+    GArray *levels = g_array_new(FALSE, FALSE, sizeof(double));
+    Segment segment;
+
+    for (size_t v = 0; v < n; v++) {
+        for (size_t i = 0; bids(&shares[v]) && hot_segment(&shares[v], i, &segment); i++) {
+            const double plain = weigh(&shares[v], segment.saves);
+            const double kept = weigh(&shares[v], segment.saves + shares[v].keep);
+
+            g_array_append_val(levels, plain);
+            if (segment.start < shares[v].claim->held_bytes && kept > plain) {
+                g_array_append_val(levels, kept);
+            }
+        }
+    }
+    g_array_sort(levels, highest_first);
+    return levels;
+}
+
+/* Bound each bidder by its bids at @level, the others by what they have; whether that fits in whole. */
+static bool bound_by_bids(Share *shares, size_t n, double level, uint64_t capacity)
+{
+    Sum total = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        set_bound(&shares[i], bids(&shares[i]) ? bid_bytes(&shares[i], level) : 0);
+        total += MAX(shares[i].bound, shares[i].now);
+    }
+    return total <= capacity;
+}
+
+static void raise_by_bids(Share *shares, size_t n, uint64_t capacity)
+{
+    g_autoptr(GArray) levels = bid_levels(shares, n);
+    guint fits = 0, above = levels->len + 1;   /* with so many of the levels; with so many, not any more */
+
+    while (fits + 1 < above) {
+        const guint middle = fits + (above - fits) / 2;
+
+        if (bound_by_bids(shares, n, g_array_index(levels, double, middle - 1), capacity)) {
+            fits = middle;
+        } else {
+            above = middle;
+        }
+    }
+    /* What bids alike at the level that no longer fits shares by weight. */
+    for (guint take = MAX(fits, 1); take <= MIN(fits + 1, levels->len); take++) {
+        bound_by_bids(shares, n, g_array_index(levels, double, take - 1), capacity);
+        raise_by_weight(shares, n, capacity);
+    }
+}
+
+/* --- whether a change is worth it --- */
+
+/* Whether a VM gains by having @bytes instead of what it holds, more than the moves cost. */
+static bool gains(const Share *share, uint64_t bytes)
+{
+    const ArbiterClaim *claim = share->claim;
+    double saved;
+
+    if (bytes <= claim->held_bytes) {
+        return false;
+    }
+    if (!share->known || (claim->has_target && claim->held_bytes < claim->target_bytes)) {
+        return true;
+    }
+    saved = share->stake * (slowdown_hit_ratio(claim->curve, bytes) -
+                            slowdown_hit_ratio(claim->curve, claim->held_bytes));
+    return saved > share->keep * (double)(bytes - claim->held_bytes);
+}
+
+/* Whether what VMs hold can stay: it is allowed, uses as much as @budgets do, and nobody gains by those. */
+static bool can_stay(const Share *shares, size_t n, const uint64_t *budgets, uint64_t capacity)
+{
+    Sum held = 0, total = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const ArbiterClaim *claim = shares[i].claim;
+
+        if (claim->held_bytes % PAGE != 0 || claim->held_bytes > claim->ceiling_bytes ||
+            claim->held_bytes < shares[i].floor / PAGE * PAGE || gains(&shares[i], budgets[i])) {
+            return false;
+        }
+        held += claim->held_bytes;
+        total += budgets[i];
+    }
+    return held <= capacity && held + (Sum)n * PAGE >= total;
+}
+
+/* --- the split --- */
+
+static Sum floors_of(const ArbiterClaim *claims, size_t n)
+{
+    Sum floors = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        floors += claim_floor(&claims[i]);
+    }
+    return floors;
+}
+
+uint64_t arbiter_floors(const ArbiterClaim *claims, size_t n)
+{
+    const Sum floors = floors_of(claims, n);
+
+    return MIN(floors, UINT64_MAX);
+}
+
+/* No more than floors is to be had, and not all of those. */
+static void cut_floors(uint64_t capacity, const ArbiterClaim *claims, size_t n, Sum floors, uint64_t *budgets)
+{
+    for (size_t i = 0; i < n; i++) {
+        /* The product of two 64-bit numbers, divided by a sum that is not less than either floor: fits. */
+        const Sum cut = (Sum)claim_floor(&claims[i]) * capacity / floors;
+
+        budgets[i] = (uint64_t)cut / PAGE * PAGE;
+    }
+}
+
+/* Stage 2: the entitlement, and of that what is the VM's own. */
+static void raise_to_own(Share *shares, size_t n, uint64_t capacity)
+{
+    for (size_t i = 0; i < n; i++) {
+        set_bound(&shares[i], UINT64_MAX);
+    }
+    raise_by_weight(shares, n, capacity);
+    for (size_t i = 0; i < n; i++) {
+        shares[i].now = MAX(MIN(shares[i].now, own_bytes(&shares[i])), shares[i].floor);
+    }
+}
+
+/* Stage 3. What is not known does not count. */
+static void raise_to_targets(Share *shares, size_t n, uint64_t capacity)
+{
+    for (size_t i = 0; i < n; i++) {
+        const bool asks = shares[i].known && shares[i].claim->has_target;
+
+        set_bound(&shares[i], asks ? shares[i].claim->target_bytes : 0);
+    }
+    raise_by_weight(shares, n, capacity);
+}
+
+/* Stage 5. */
+static void raise_to_ceilings(Share *shares, size_t n, uint64_t capacity)
+{
+    for (size_t i = 0; i < n; i++) {
+        set_bound(&shares[i], shares[i].known ? shares[i].present : UINT64_MAX);
+    }
+    raise_by_weight(shares, n, capacity);
+    for (size_t i = 0; i < n; i++) {
+        set_bound(&shares[i], UINT64_MAX);
+    }
+    raise_by_weight(shares, n, capacity);
+}
+
+bool arbiter_split(uint64_t capacity_bytes, const ArbiterClaim *claims, size_t n, uint64_t *budgets_bytes)
+{
+    g_autofree Share *shares = g_new0(Share, n);
+    const Sum floors = floors_of(claims, n);
+
+    if (floors > capacity_bytes) {
+        cut_floors(capacity_bytes, claims, n, floors, budgets_bytes);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        share_init(&shares[i], &claims[i]);
+    }
+    raise_to_own(shares, n, capacity_bytes);
+    raise_to_targets(shares, n, capacity_bytes);
+    raise_by_bids(shares, n, capacity_bytes);
+    raise_to_ceilings(shares, n, capacity_bytes);
+    for (size_t i = 0; i < n; i++) {
+        budgets_bytes[i] = shares[i].now / PAGE * PAGE;
+    }
+    if (can_stay(shares, n, budgets_bytes, capacity_bytes)) {
+        for (size_t i = 0; i < n; i++) {
+            budgets_bytes[i] = claims[i].held_bytes;
+        }
+    }
+    return true;
 }

@@ -1,26 +1,78 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The arbiter: how much of the host's tier 0 each VM gets.
+ *
+ * Theory of operation
+ *
+ * A VM is known by what its owner asks for (floor, ceiling, weight, perhaps a target of slowdown), by its curve
+ * of accesses over memory, and by how much it has to lose (slowdown.h). Budgets rise from nothing in stages;
+ * a stage raises each VM to a bound of its own as far as there is room, and none takes back what one before it
+ * gave.
+ *   1. The floors. Floors that exceed the capacity are all cut by the same factor.
+ *   2. What is a VM's own. Its entitlement is its share, by weight, of what floors leave. Within that it gets
+ *      what its target asks for, or else the memory that is hotter than its own average: the part of its curve
+ *      where it matters which pages are fast. Of whom nothing is known yet gets the entitlement in whole.
+ *   3. Targets that are larger than that, by weight.
+ *   4. One water level for the whole host: memory that is hotter than its VM's own average, at what a byte of it
+ *      saves, as a share of the VM's time, above what a byte of its average does, times the weight; the best
+ *      first. A VM with a target takes no part: its owner has said what is enough.
+ *   5. What is left, by weight, up to what is present and then up to the ceilings. So idle memory is in use, and
+ *      each VM's cooler memory has a fair part, not one by rank.
+ *
+ * What this promises. No VM gets less than its floor. Nothing that a neighbour does takes from a VM, within its
+ * entitlement, what is hotter than its own average: that is judged by its own curve alone, so what is lent is
+ * idle or matters little to its owner, and is its own again at the next call once it matters. A VM that touches
+ * all it has, however fast, has no memory above its average: it gets its floor and its part of what is left, as
+ * the cooler memory of others does. One that burns time to touch some of its memory fast bids in stage 4 with
+ * nothing but the share of its time that it may lose, which the ratio of latencies bounds: no rate buys more.
+ *
+ * An idle VM lends all but its floor: weights count in full only for those who could lose ARBITER_IDLE of a CPU
+ * by having all memory slow, and by less in proportion for others.
+ *
+ * Hysteresis comes from costs. Memory that a VM holds is valued in stage 4 at what moving it to another costs, over
+ * the time that heat is expected to last, on top of what it saves. And everything stays as it is, where that is
+ * allowed and uses all, unless somebody gains by the change more than the moves cost.
+ *
+ * Order of the claims does not matter, and the result for budgets that are what it gave before is the same.
+ * O(n log n) for n VMs, a constant number of points each.
  */
 #ifndef VHOST_TIER_CORE_ARBITER_H
 #define VHOST_TIER_CORE_ARBITER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* What one VM claims. */
+#include "slowdown.h"
+
+/* In CPUs: who can't lose as much by having all memory slow counts as idle, by degrees. */
+#define ARBITER_IDLE 0.01
+
+/* What one VM claims. All but the first three may be left zero: a VM of which nothing is known. */
 typedef struct ArbiterClaim {
     uint64_t floor_bytes;       /* it gets at least this; above the ceiling counts as the ceiling */
     uint64_t ceiling_bytes;     /* and at most this */
     uint32_t weight;            /* its share of what floors leave, relative to the others'; 0 counts as 1 */
+    bool has_target;
+    uint64_t target_bytes;      /* what the target of slowdown asks for (slowdown_size()); UINT64_MAX: not known */
+    uint64_t held_bytes;        /* its budget now; 0: none yet */
+    const PolicyCurve *curve;   /* NULL, or not slowdown_known(): nothing is known. Not owned */
+    Slowdown model;             /* slowdown_model(); only with a curve */
+    /*
+     * to take a byte from one VM and give it to another: both copies, divided by the seconds that heat is
+     * expected to last
+     */
+    double move_ns_per_byte;
 } ArbiterClaim;
 
 /*
- * Split @capacity_bytes between @n VMs, into @budgets_bytes: floors first, the rest by weight up to the
- * ceilings, and what a ceiling leaves goes to the others, until all are at their ceilings or the capacity
- * is used up. Floors that exceed the capacity are all cut by the same factor. Budgets are multiples of 4
- * KiB (rounded down); the order of claims does not matter otherwise.
+ * Split @capacity_bytes between @n VMs, into @budgets_bytes, as above. Budgets are multiples of 4 KiB (rounded
+ * down), their sum is never above the capacity, none is above its ceiling, nor below its floor unless floors had
+ * to be cut: then it returns false.
  */
-void arbiter_split(uint64_t capacity_bytes, const ArbiterClaim *claims, size_t n, uint64_t *budgets_bytes);
+bool arbiter_split(uint64_t capacity_bytes, const ArbiterClaim *claims, size_t n, uint64_t *budgets_bytes);
+
+/* The sum of all floors, each no higher than its ceiling, as arbiter_split() compares it; UINT64_MAX if more. */
+uint64_t arbiter_floors(const ArbiterClaim *claims, size_t n);
 
 #endif /* VHOST_TIER_CORE_ARBITER_H */

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Slowdown from the curve of accesses over memory, and back: slowdown.h has the model.
+ */
+#include "slowdown.h"
+
+#include <math.h>
+
+#define PAGE 4096u
+
+/* A number from outside, or @otherwise where it is none or not above zero. */
+static double positive_or(double number, double otherwise)
+{
+    return isfinite(number) && number > 0 ? number : otherwise;
+}
+
+bool slowdown_known(const PolicyCurve *curve)
+{
+    return curve && curve->n > 0 && curve->points[curve->n - 1].bytes >= curve->present_bytes / 2;
+}
+
+double slowdown_total(const PolicyCurve *curve)
+{
+    return curve && curve->n > 0 ? positive_or(curve->points[curve->n - 1].per_s, 0) : 0;
+}
+
+double slowdown_hit_ratio(const PolicyCurve *curve, uint64_t bytes)
+{
+    const double total = slowdown_total(curve);
+    double before_bytes = 0, before_per_s = 0;
+
+    if (!curve || curve->n == 0) {
+        return NAN;
+    }
+    if (total <= 0) {
+        return 1;
+    }
+    for (size_t i = 0; i < curve->n; i++) {
+        const double end = (double)curve->points[i].bytes, per_s = curve->points[i].per_s;
+
+        if (bytes < curve->points[i].bytes) {
+            const double part = ((double)bytes - before_bytes) / (end - before_bytes);
+
+            return CLAMP((before_per_s + part * (per_s - before_per_s)) / total, 0, 1);
+        }
+        before_bytes = end;
+        before_per_s = per_s;
+    }
+    return 1;
+}
+
+Slowdown slowdown_model(const PolicyCurve *curve, const SlowdownLoad *load)
+{
+    const double busy = positive_or(load->busy, 1);
+    const double hit = isfinite(load->hit_ratio) ? CLAMP(load->hit_ratio, 0, 1) : 1;
+    const double fast_s = MAX(load->fast_ns, 1) / 1e9;
+    const double extra_s = load->slow_ns > load->fast_ns ? (load->slow_ns - load->fast_ns) / 1e9 : 0;
+    const double most = busy / (fast_s + (1 - hit) * extra_s);
+    const double accesses = MIN(positive_or(load->accesses_per_s, slowdown_total(curve)), most);
+    const double work = busy - accesses * (1 - hit) * extra_s;
+
+    /* 'work' holds all accesses at fast_s, so with any at all it is above zero. */
+    return (Slowdown) { .worst = accesses > 0 ? accesses * extra_s / work : 0, .work = work };
+}
+
+double slowdown_at(const PolicyCurve *curve, const Slowdown *model, uint64_t bytes)
+{
+    return model->worst * (1 - slowdown_hit_ratio(curve, bytes));
+}
+
+uint64_t slowdown_size(const PolicyCurve *curve, const Slowdown *model, double target)
+{
+    const double total = slowdown_total(curve);
+    const double allowed = positive_or(target, 0);
+    double needed, before_bytes = 0, before_per_s = 0;
+
+    if (!curve || curve->n == 0) {
+        return UINT64_MAX;
+    }
+    if (model->worst <= allowed) {
+        return 0;
+    }
+    needed = total * (1 - allowed / model->worst);
+    for (size_t i = 0; i < curve->n; i++) {
+        const double end = (double)curve->points[i].bytes, per_s = curve->points[i].per_s;
+
+        if (per_s >= needed && per_s > before_per_s) {
+            const double part = MAX((needed - before_per_s) / (per_s - before_per_s), 0);
+            const double pages = ceil((before_bytes + part * (end - before_bytes)) / PAGE);
+
+            return (uint64_t)pages * PAGE;
+        }
+        before_bytes = end;
+        before_per_s = per_s;
+    }
+    return curve->points[curve->n - 1].bytes;
+}
+
+void slowdown_foretell(SlowdownTrack *track, uint64_t budget_bytes, double predicted, uint64_t now_ns)
+{
+    track->budget_bytes = budget_bytes;
+    track->predicted = predicted;
+    track->made_ns = now_ns;
+    track->made = isfinite(predicted);
+}
+
+void slowdown_check(SlowdownTrack *track, double measured, uint64_t now_ns)
+{
+    if (!track->made || !isfinite(measured) || now_ns < track->made_ns + SLOWDOWN_SETTLE_NS) {
+        return;
+    }
+    track->checks++;
+    track->error +=
+        (fabs(measured - track->predicted) - track->error) / (double)MIN(track->checks, SLOWDOWN_FADE);
+}
