@@ -43,16 +43,17 @@ typedef struct Run {
     const PolicyConfig *config;
     const uint64_t *intervals_ns;
     double sampled;             /* share of the pages watched in each of two rounds a second */
+    double zipf;                /* of the oracle, after a minute: where a page must save 1.5 ms, some are left */
 } Run;
 
 static const Run runs[] = {
-    {"native_short_intervals", &native, short_intervals, 0.5},
-    {"native_mixed_intervals", &native, mixed_intervals, 0.5},
-    {"native_few_samples", &native, short_intervals, 0.2},
-    {"cheap_short_intervals", &cheap, short_intervals, 0.5},
-    {"cheap_mixed_intervals", &cheap, mixed_intervals, 0.5},
-    {"lab_short_intervals", &lab, short_intervals, 0.5},
-    {"lab_mixed_intervals", &lab, mixed_intervals, 0.5},
+    {"native_short_intervals", &native, short_intervals, 0.5, 0.95},
+    {"native_mixed_intervals", &native, mixed_intervals, 0.5, 0.95},
+    {"native_few_samples", &native, short_intervals, 0.2, 0.95},
+    {"cheap_short_intervals", &cheap, short_intervals, 0.5, 0.95},
+    {"cheap_mixed_intervals", &cheap, mixed_intervals, 0.5, 0.95},
+    {"lab_short_intervals", &lab, short_intervals, 0.5, 0.85},
+    {"lab_mixed_intervals", &lab, mixed_intervals, 0.5, 0.85},
 };
 
 static double share_of_oracle(const Sim *sim)
@@ -86,8 +87,8 @@ static void reaches_the_oracle_and_then_keeps_still(const void *data)
                    " undone",
                    share_of_oracle(sim), sim->moved_bytes / PAGE, sim->undone_bytes / PAGE);
     g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
-    g_assert_cmpuint(sim->undone_bytes * 20, <=, sim->moved_bytes + 20 * 16 * PAGE); /* 5 %, and 16 pages */
-    g_assert_cmpuint(sim->moved_bytes, <, 40ull * 128 * PAGE);      /* under 128 pages a second, of 7168 */
+    g_assert_cmpuint(sim->undone_bytes * 50, <=, sim->moved_bytes + 50 * 8 * PAGE);  /* 2 %, and 8 pages */
+    g_assert_cmpuint(sim->moved_bytes, <, 40ull * 32 * PAGE);       /* under 32 pages a second, of 7168 */
     g_assert_cmpfloat(sim->most_over_budget, <=, 0);
 }
 
@@ -116,7 +117,7 @@ static void comes_near_the_oracle_on_zipf(const void *data)
     g_assert_cmpfloat(share_of_oracle(sim), <, 0.5);
     sim_run(sim, 60, 2, run->sampled, run->intervals_ns);
     g_test_message("after 60 s: %.3f of the oracle", share_of_oracle(sim));
-    g_assert_cmpfloat(share_of_oracle(sim), >, 0.95);
+    g_assert_cmpfloat(share_of_oracle(sim), >, run->zipf);
     sim_reset_counts(sim);
     sim_run(sim, 60, 2, run->sampled, run->intervals_ns);
     g_assert_cmpuint(sim->moved_bytes, <, 60ull * 64 * PAGE);
@@ -139,6 +140,47 @@ static void a_scan_does_not_flush_the_hot_set(const void *data)
     }
     g_test_message("%.3f of all accesses hit; the hot set is 0.8", hits);
     g_assert_cmpfloat(hits, >, 0.78);
+}
+
+/* Each page of tier 0 has thirty others that may look hotter than it by chance. */
+static void a_tiny_tier_0_does_not_churn(void)
+{
+    g_autoptr(Sim) sim = sim_new(&native, 16384, 0.03, 83);
+    double hits = 0;
+
+    sim_gups(sim, 1170, 0.9, 16384 * 20);
+    sim_run(sim, 30, 2, 0.5, mixed_intervals);
+    sim_reset_counts(sim);
+    for (size_t second = 0; second < 60; second++) {
+        sim_run(sim, 1, 2, 0.5, mixed_intervals);
+        hits += share_of_oracle(sim) / 60;
+    }
+    g_test_message("%.3f of the oracle, %" G_GUINT64_FORMAT " pages moved in 60 s, %" G_GUINT64_FORMAT " undone",
+                   hits, sim->moved_bytes / PAGE, sim->undone_bytes / PAGE);
+    g_assert_cmpfloat(hits, >, 0.98);
+    g_assert_cmpuint(sim->moved_bytes, <, 60 * 24 * PAGE);      /* 5 % of tier 0 a second */
+    g_assert_cmpuint(sim->undone_bytes * 33, <=, sim->moved_bytes);
+}
+
+/* 512 pages on each second of 8192, 20 % of all accesses; tier 0 holds the hot set and not a page more. */
+static void a_scan_past_a_full_tier_0_does_not_churn(void)
+{
+    g_autoptr(Sim) sim = sim_new(&native, 8192, 0.1, 84);
+    double hits = 0;
+
+    for (size_t second = 0; second < 120; second++) {
+        sim_scan(sim, second * 512, 512, 8192 * 20);
+        if (second == 60) {
+            sim_reset_counts(sim);
+        }
+        sim_run(sim, 1, 2, 0.5, mixed_intervals);
+        hits += second >= 60 ? sim_hit_ratio(sim) / 60 : 0;
+    }
+    g_test_message("%.3f hit, %" G_GUINT64_FORMAT " pages moved in 60 s, %" G_GUINT64_FORMAT " undone", hits,
+                   sim->moved_bytes / PAGE, sim->undone_bytes / PAGE);
+    g_assert_cmpfloat(hits, >, 0.78);
+    g_assert_cmpuint(sim->moved_bytes, <, 60 * 40 * PAGE);      /* 5 % of tier 0 a second */
+    g_assert_cmpuint(sim->undone_bytes * 33, <=, sim->moved_bytes + 33 * 8 * PAGE);
 }
 
 static void an_idle_guest_is_left_alone(void)
@@ -179,6 +221,9 @@ int main(int argc, char **argv)
         g_test_add_data_func(zipf, &runs[i], comes_near_the_oracle_on_zipf);
         g_test_add_data_func(scan, &runs[i], a_scan_does_not_flush_the_hot_set);
     }
+    g_test_add_func("/workloads/a_tiny_tier_0_does_not_churn", a_tiny_tier_0_does_not_churn);
+    g_test_add_func("/workloads/a_scan_past_a_full_tier_0_does_not_churn",
+                    a_scan_past_a_full_tier_0_does_not_churn);
     g_test_add_func("/workloads/an_idle_guest_is_left_alone", an_idle_guest_is_left_alone);
     g_test_add_func("/workloads/an_even_guest_is_hardly_disturbed_where_moves_are_dear",
                     an_even_guest_is_hardly_disturbed_where_moves_are_dear);

@@ -9,7 +9,8 @@
 #define BRAKE_ON_SHARE 0.05
 #define BRAKE_OFF_SHARE 0.02
 #define BRAKE_STEP_EPOCHS 20u           /* between two changes, so that the window shows the last one */
-#define BRAKE_MIN_UNDONE_BYTES 65536u   /* fewer prove nothing */
+#define BRAKE_MIN_UNDONE_BYTES 65536u   /* fewer prove nothing, */
+#define BRAKE_MIN_UNDONE_SHARE 64       /* nor does less than the 64th part of tier 0 */
 
 void brake_init(Brake *brake)
 {
@@ -54,8 +55,10 @@ double brake_undone_share(const Brake *brake)
     return moved ? (double)sum(brake->undone) / moved : 0;
 }
 
-void brake_update(Brake *brake, uint64_t epoch)
+void brake_update(Brake *brake, uint64_t epoch, uint64_t budget_bytes)
 {
+    uint64_t least = MAX(BRAKE_MIN_UNDONE_BYTES, budget_bytes / BRAKE_MIN_UNDONE_SHARE);
+    bool enough;
     double share;
 
     turn(brake, epoch);
@@ -63,11 +66,11 @@ void brake_update(Brake *brake, uint64_t epoch)
         return;
     }
     share = brake_undone_share(brake);
-    if (share > BRAKE_ON_SHARE && brake->margin < BRAKE_MARGIN_MAX &&
-        sum(brake->undone) >= BRAKE_MIN_UNDONE_BYTES) {
+    enough = sum(brake->undone) >= least;
+    if (share > BRAKE_ON_SHARE && enough && brake->margin < BRAKE_MARGIN_MAX) {
         brake->margin *= 2;
         brake->checked = brake->epoch;
-    } else if (share < BRAKE_OFF_SHARE && brake->margin > 1) {
+    } else if ((share < BRAKE_OFF_SHARE || !enough) && brake->margin > 1) {
         brake->margin = MAX(brake->margin / 2, 1);
         brake->checked = brake->epoch;
     }

@@ -5,7 +5,9 @@
  *
  * Heat that changes faster than moves pay back makes a planner swap the same pages to and fro. While more
  * than 5 % of the bytes moved undo a move of the last ten seconds the margin doubles every five seconds, up
- * to BRAKE_MARGIN_MAX; below 2 % it halves again, down to 1.
+ * to BRAKE_MARGIN_MAX; below 2 % it halves again, down to 1. So it does while what was undone is less than a
+ * 64th of tier 0: of little that moves at all a large part may be undone by chance, and a brake that goes on
+ * for it would hold up what comes next.
  */
 #ifndef VHOST_TIER_CORE_BRAKE_H
 #define VHOST_TIER_CORE_BRAKE_H
@@ -28,8 +30,8 @@ typedef struct Brake {
 void brake_init(Brake *brake);
 /* Count a move of @bytes at @epoch, which must not run backwards. */
 void brake_count(Brake *brake, uint64_t epoch, uint64_t bytes, bool undoes);
-/* Adapt the margin to what happened up to @epoch. */
-void brake_update(Brake *brake, uint64_t epoch);
+/* Adapt the margin to what happened up to @epoch, to a tier 0 of @budget_bytes. */
+void brake_update(Brake *brake, uint64_t epoch, uint64_t budget_bytes);
 /*
  * Share of the bytes moved in the ten seconds up to the last call of the above that undid an earlier move;
  * 0 if none moved.

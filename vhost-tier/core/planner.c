@@ -11,6 +11,9 @@
 
 #define TOKENS_NS 2000000000.0          /* unused allowance is kept for so long */
 #define PACE_MIN_BYTES (256u << 10)
+#define WARINESS_ONE 256
+#define LN2 0.69314718055994530942
+#define VICTIM_COPIES 2                 /* out, and back when it is wanted again */
 
 /* A granule that may become a move. */
 typedef struct Candidate {
@@ -214,7 +217,7 @@ static void lay_out(Job *job, Reach *hot, Reach *cold)
             if (!reach_on(cold, census->victims, 1)) {
                 return;
             }
-            gain -= job->margin * heat_worth(job, census_heat(cold->bucket)) + price;
+            gain -= job->margin * heat_worth(job, census_heat(cold->bucket)) + VICTIM_COPIES * price;
             bytes = MIN(bytes, cold->left);
         }
         if (gain <= 0) {
@@ -267,9 +270,32 @@ static bool out_of_reach(const Rules *rules, const Heat *heat, const Reach *hot,
     return tier == 0 ? bucket > cold->bucket : bucket < hot->bucket;
 }
 
+/*
+ * How many times the doubt counts where @chosen_bytes are chosen from @bytes, in 1/WARINESS_ONE; at least once.
+ *
+ * Who picks the best of N by figures that chance has touched picks the luckiest: the highest of N normal errors
+ * is expected at about sqrt(2 ln N) standard deviations (extreme value theory; the winner's curse). N is how many
+ * there are to choose from for each that is chosen. So one page that stands out must do so by far, and a whole
+ * hot set that appears at once is believed at once.
+ */
+static Log2 wariness_of(uint64_t bytes, uint64_t chosen_bytes)
+{
+    double log2_n = (double)log2_of((double)bytes / MAX(chosen_bytes, CENSUS_PAGE)) / LOG2_ONE;
+    double deviations = log2_value(log2_of(2 * LN2 * log2_n) / 2);      /* a square root */
+
+    return MAX(deviations, 1) * WARINESS_ONE;
+}
+
+/* The heat of a candidate that was @judged below its @estimate by the doubt, once. */
+static Log2 warily(Log2 wariness, Log2 estimate, Log2 judged)
+{
+    return estimate - (estimate - judged) * wariness / WARINESS_ONE;
+}
+
 static void gather(Job *job, const PolicyConfig *config, const HeatModel *model, Reach hot, Reach cold)
 {
     Planner *planner = job->planner;
+    const Log2 wariness = wariness_of(planner->census.slow_bytes, hot.total);
 
     for (size_t m = 0; m < job->n_maps; m++) {
         const HeatMap *map = job->maps[m];
@@ -287,6 +313,7 @@ static void gather(Job *job, const PolicyConfig *config, const HeatModel *model,
             role = census_judge(&rules, heat, &candidate.heat);
             if (role == ROLE_CANDIDATE &&
                 within(&hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
+                candidate.heat = warily(wariness, census_estimate(&rules, heat), candidate.heat);
                 g_array_append_val(planner->candidates, candidate);
             } else if (role == ROLE_VICTIM &&
                        within(&cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
@@ -350,7 +377,7 @@ static uint64_t stall_buy(const Job *job, Stall *stall, uint64_t bytes, double *
         victim = &g_array_index(victims, Candidate, stall->next - 1);
         part = MIN(bytes, stall->left);
         loss = job->margin * heat_worth(job, victim->heat);
-        *price += (loss + copy_price(job, job->maps[victim->map])) * part / CENSUS_PAGE;
+        *price += (loss + VICTIM_COPIES * copy_price(job, job->maps[victim->map])) * part / CENSUS_PAGE;
         stall->left -= part;
         bytes -= part;
     }
@@ -468,7 +495,8 @@ static void publish(const Job *job, PlannerState *state, HeatModel *model, uint6
     state->ideal_hit_ratio = view.ideal_hit_ratio;
     state->threshold_per_s = view.threshold_per_s;
     if (job->worth > 0 && job->n_maps > 0) {
-        state->threshold_per_s = MAX(state->threshold_per_s, 2 * least_price(job) / job->worth);
+        state->threshold_per_s =
+            MAX(state->threshold_per_s, (1 + VICTIM_COPIES) * least_price(job) / job->worth);
     }
     for (size_t i = 0; i < job->n_maps; i++) {
         const HeatMap *map = job->maps[i];

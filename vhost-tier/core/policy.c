@@ -218,7 +218,7 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
     Brake *brake = &policy->state.brake;
 
     advance(policy, now_ns);
-    brake_update(brake, policy->model.epoch);
+    brake_update(brake, policy->model.epoch, policy->config.budget_bytes);
     planner_run(policy->planner, &policy->state.planner, &policy->config, &policy->model, maps_of(policy),
                 policy->maps->len, brake->margin, policy->state.now_ns, plan);
     plan->thrashing = brake->margin > 1;
