@@ -82,7 +82,7 @@ use_ccache() {
 
 # What building the project takes.
 BUILD_PACKAGES=(gcc meson ninja-build ccache pkgconf gcc-multilib python3
-                libglib2.0-dev libjson-glib-dev libnuma-dev libcap-ng-dev libseccomp-dev)
+                libglib2.0-dev libjson-glib-dev libnuma-dev libcap-ng-dev libseccomp-dev libcairo2-dev)
 
 # build_in NAME [MESON OPTION...]: configure and compile the project in build/NAME.
 build_in() {
