@@ -4,9 +4,12 @@
  */
 #include "../contender.h"
 
+extern const ContenderClass vhost_tier_contender, vhost_tier_bits_contender;
 extern const ContenderClass damos_contender, memtierd_contender;
 
 const ContenderClass *const contender_classes[] = {
+    &vhost_tier_contender,
+    &vhost_tier_bits_contender,
     &damos_contender,
     &memtierd_contender,
     NULL,

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One guest under our daemon.
+ */
+#include "vhost-tier-vm.h"
+
+#include "../damon.h"
+#include "core/damon-rate.h"
+#include "core/move-run.h"
+#include "core/watcher.h"
+
+#define REGION 1u                   /* a guest's memory is one region */
+#define MS 1000000ull
+#define SECOND (1000 * MS)
+
+#define SLICE_NS (10 * MS)          /* between two parts of a plan, as the daemon has it */
+#define LOOK_SHARE 0.03             /* of an epoch's host CPU, for looking where pages are, as the daemon has it */
+#define WHERE_NS 50                 /* to look where one page is: PAGEMAP_SCAN, or move_pages(2) without nodes */
+#define PLAN_NS 15                  /* host CPU of a plan, per granule: 'meson test --benchmark' */
+
+struct OurVm {
+    Machine *machine;
+    Guest *guest;
+    const OurParams *params;
+    Policy *policy;
+    PolicyConfig config;
+    Watcher *watcher;               /* NULL: not used, as is 'damon' */
+    SimDamon *damon;
+    MoveRun run;
+    size_t look_at;                 /* page where the next look for placement begins */
+    bool has_budget;
+    uint64_t watch_due_ns, damon_due_ns, epoch_due_ns, slice_due_ns;
+    PolicyCurve curve;
+    double accesses, busy_ns;       /* when last asked for */
+    uint64_t asked_ns;
+};
+
+/* --- the machine as the watcher's host --- */
+
+static uint64_t host_now_ns(void *opaque)
+{
+    return machine_now_ns(((OurVm *)opaque)->machine);
+}
+
+static WatchResult host_look(void *region, size_t first, unsigned n, uint64_t *touched)
+{
+    OurVm *vm = region;
+
+    *touched = 0;
+    for (unsigned i = 0; i < n; i++) {
+        *touched |= (uint64_t)guest_touched(vm->guest, first + i, NULL) << i;
+    }
+    return WATCH_OK;
+}
+
+static WatchResult host_arm(void *region, size_t first, size_t n, bool armed)
+{
+    OurVm *vm = region;
+
+    for (size_t i = 0; i < n && armed; i++) {
+        if (guest_tier(vm->guest, first + i) != SIM_ABSENT) {
+            guest_arm(vm->guest, first + i);
+        }
+    }
+    /* One ioctl, one flush, for which the guest's vCPUs stop. */
+    guest_charge(vm->guest, machine_config(vm->machine)->costs.shootdown_ns);
+    return WATCH_OK;
+}
+
+static const WatcherHost host = {.now_ns = host_now_ns, .look = host_look, .arm = host_arm};
+
+/* --- evidence --- */
+
+static void damon_aggregated(void *opaque, SimDamonRegion *regions, size_t n)
+{
+    OurVm *vm = opaque;
+    const SimDamonAttrs *attrs = &sim_damon_attrs_default;
+
+    for (size_t i = 0; i < n; i++) {
+        double per_s = damon_rate_per_s(regions[i].nr_accesses, sim_damon_max_accesses(vm->damon), attrs->sample_ns);
+
+        policy_evidence_rate(vm->policy, POLICY_SOURCE_DAMON, REGION, regions[i].first, regions[i].pages, per_s,
+                             damon_exposure_ns(attrs->aggr_ns, regions[i].pages), machine_now_ns(vm->machine));
+    }
+}
+
+/* A run of pages, outside tier 0, of which none was listed. */
+static void not_listed(OurVm *vm, size_t first, size_t n, uint64_t interval_ns)
+{
+    static const uint64_t none[SIM_BLOCK_PAGES / 64];
+    size_t end = first + n;
+
+    for (; first < end; first += n) {
+        n = MIN(end - first, SIM_BLOCK_PAGES);
+        policy_evidence_bits(vm->policy, POLICY_SOURCE_CHMU, REGION, first, n, none, interval_ns,
+                             machine_now_ns(vm->machine));
+    }
+}
+
+void our_vm_counts(OurVm *vm, const SimChmuEntry *entries, size_t n, uint64_t epoch_ns, uint32_t threshold)
+{
+    const size_t pages = guest_pages(vm->guest);
+    size_t listed = 0, first = 0;
+
+    for (size_t page = 0; page <= pages; page++) {
+        bool is_listed = listed < n && entries[listed].page == page;
+        bool unlisted = !is_listed && page < pages && threshold && guest_tier(vm->guest, page) != 0;
+
+        if (!unlisted) {
+            if (page > first && threshold) {
+                not_listed(vm, first, page - first, MAX(epoch_ns / threshold, 1));
+            }
+            first = page + 1;
+        }
+        if (is_listed) {
+            policy_evidence_rate(vm->policy, POLICY_SOURCE_CHMU, REGION, page, 1,
+                                 entries[listed].count * 1e9 / (double)epoch_ns, epoch_ns,
+                                 machine_now_ns(vm->machine));
+            listed++;
+        }
+    }
+}
+
+/* --- where pages are --- */
+
+static void look_around(OurVm *vm)
+{
+    const size_t pages = guest_pages(vm->guest);
+    const double epoch_ns = vm->params->epoch_ms * MS * machine_config(vm->machine)->scale;
+    size_t n = MIN((size_t)(LOOK_SHARE * epoch_ns / WHERE_NS) + 1, pages);
+    g_autofree uint8_t *tiers = NULL;
+
+    if (vm->asked_ns == 0) {
+        n = pages;                  /* all of a new VM is looked at first */
+    }
+    n = MIN(n, pages - vm->look_at);
+    tiers = g_new(uint8_t, n);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t tier = guest_tier(vm->guest, vm->look_at + i);
+
+        tiers[i] = tier == SIM_ABSENT ? POLICY_TIER_ABSENT : tier;
+    }
+    policy_place(vm->policy, REGION, vm->look_at, n, tiers);
+    machine_charge_host(vm->machine, (double)n * WHERE_NS);
+    vm->look_at = (vm->look_at + n) % pages;
+}
+
+/* --- moves --- */
+
+static PolicyOutcome outcome_of(MoveResult result)
+{
+    switch (result) {
+    case MOVE_DONE:
+    case MOVE_THERE:
+        return POLICY_MOVED;
+    case MOVE_ABSENT:
+        return POLICY_GONE;
+    case MOVE_PINNED:
+        return POLICY_UNMOVABLE;
+    default:
+        return POLICY_NOT_MOVED;
+    }
+}
+
+/* Carry on with the plan until the limit of moves is reached; false when it is over. */
+static bool move_on(OurVm *vm, uint64_t now_ns)
+{
+    MoveRun *run = &vm->run;
+
+    while (move_run_going(run) && now_ns < run->end_ns) {
+        const PolicyMove *moves = &run->moves[run->at];
+        PolicyStats stats;
+        size_t n;
+
+        policy_stats(vm->policy, &stats);
+        n = move_run_next(run, run->n, SIM_PAGE, stats.granule_bytes[0], vm->config.budget_bytes);
+        if (n == 0) {
+            break;
+        }
+        for (size_t i = 0; i < n; i++) {
+            MoveResult result = guest_move(vm->guest, moves[i].granule, moves[i].to);
+
+            if (result == MOVE_LIMITED) {
+                return true;
+            }
+            policy_moved(vm->policy, &moves[i], outcome_of(result), now_ns);
+            run->at++;
+        }
+    }
+    move_run_forget(run);
+    return false;
+}
+
+/* --- the epoch --- */
+
+static void measure_latencies(OurVm *vm)
+{
+    for (unsigned tier = 0; tier < vm->config.n_tiers; tier++) {
+        vm->config.costs.latency_ns[tier] = (uint32_t)(machine_latency_ns(vm->machine, tier) + 0.5);
+    }
+    policy_configure(vm->policy, &vm->config);
+}
+
+static void epoch(OurVm *vm, uint64_t now_ns)
+{
+    move_run_forget(&vm->run);
+    look_around(vm);
+    if (!vm->has_budget) {
+        return;
+    }
+    measure_latencies(vm);
+    move_run_begin(&vm->run, policy_plan(vm->policy, now_ns),
+                   now_ns + (uint64_t)(MOVE_RUN_SHARE * vm->params->epoch_ms * MS));
+    machine_charge_host(vm->machine, (double)guest_pages(vm->guest) * PLAN_NS);
+    vm->slice_due_ns = now_ns;
+}
+
+uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns)
+{
+    if (vm->watcher && vm->watch_due_ns <= now_ns) {
+        vm->watch_due_ns = watcher_tick(vm->watcher, now_ns);
+    }
+    if (vm->damon && vm->damon_due_ns <= now_ns) {
+        vm->damon_due_ns = sim_damon_tick(vm->damon, now_ns);
+    }
+    if (vm->epoch_due_ns <= now_ns) {
+        epoch(vm, now_ns);
+        vm->epoch_due_ns = now_ns + (uint64_t)(vm->params->epoch_ms * MS);
+    }
+    if (vm->slice_due_ns <= now_ns) {
+        vm->slice_due_ns = move_on(vm, now_ns) ? now_ns + SLICE_NS : UINT64_MAX;
+    }
+    return MIN(MIN(vm->watch_due_ns, vm->damon_due_ns), MIN(vm->epoch_due_ns, vm->slice_due_ns));
+}
+
+/* --- its part of the host --- */
+
+void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
+{
+    const GuestConfig *config = guest_config(vm->guest);
+    const uint64_t bytes = (uint64_t)guest_pages(vm->guest) * SIM_PAGE, now_ns = machine_now_ns(vm->machine);
+    const double accesses = guest_accesses(vm->guest), busy_ns = guest_busy_ns(vm->guest);
+    const double scale = machine_config(vm->machine)->scale;
+    const double elapsed_ns = vm->asked_ns ? (double)(now_ns - vm->asked_ns) : 0;
+    PolicyStats stats;
+    SlowdownLoad load = {.fast_ns = vm->config.costs.latency_ns[0], .slow_ns = vm->config.costs.latency_ns[1]};
+
+    policy_curve(vm->policy, &vm->curve);
+    policy_stats(vm->policy, &stats);
+    load.hit_ratio = stats.hit_ratio;
+    if (elapsed_ns > 0) {           /* as of the real machine */
+        load.accesses_per_s = (accesses - vm->accesses) * 1e9 / elapsed_ns / scale;
+        load.busy = (busy_ns - vm->busy_ns) / elapsed_ns / scale;
+    }
+    vm->accesses = accesses;
+    vm->busy_ns = busy_ns;
+    vm->asked_ns = now_ns;
+    *claim = (ArbiterClaim){
+        .floor_bytes = config->floor_bytes,
+        .ceiling_bytes = config->ceiling_bytes ? MIN(config->ceiling_bytes, bytes) : bytes,
+        .weight = config->weight,
+        .held_bytes = vm->has_budget ? vm->config.budget_bytes : 0,
+        .curve = &vm->curve,
+        .model = slowdown_model(&vm->curve, &load),
+        .move_ns_per_byte = 2.0 * vm->config.costs.move_4k_ns / SIM_PAGE / vm->params->life_s,
+    };
+    if (config->slowdown_target > 0) {
+        claim->has_target = true;
+        claim->target_bytes = slowdown_size(&vm->curve, &claim->model, config->slowdown_target);
+    }
+}
+
+void our_vm_budget(OurVm *vm, uint64_t budget_bytes)
+{
+    vm->has_budget = true;
+    if (vm->config.budget_bytes != budget_bytes) {
+        vm->config.budget_bytes = budget_bytes;
+        policy_configure(vm->policy, &vm->config);
+    }
+}
+
+size_t our_vm_bytes(const OurVm *vm)
+{
+    return guest_pages(vm->guest) * 8;
+}
+
+OurVm *our_vm_new(Machine *machine, Guest *guest, const OurParams *params)
+{
+    const MachineConfig *config = machine_config(machine);
+    OurVm *vm = g_new0(OurVm, 1);
+    g_autoptr(GError) err = NULL;
+
+    vm->machine = machine;
+    vm->guest = guest;
+    vm->params = params;
+    vm->config = (PolicyConfig){
+        .max_bytes_per_s = config->move_bytes_per_s,
+        .heat_half_life_ns = (uint64_t)(params->half_life_s * 1e9),
+        .heat_life_ns = (uint64_t)(params->life_s * 1e9),
+        .n_tiers = config->n_tiers,
+        /* In this machine a touch is an access: the daemon's default stands for what it does not model. */
+        .touch_accesses = 1,
+        .costs = {.move_4k_ns = config->costs.move_4k_ns + config->costs.shootdown_ns,
+                  .move_2m_ns = config->costs.move_2m_ns + config->costs.shootdown_ns},
+    };
+    for (unsigned tier = 0; tier < config->n_tiers; tier++) {
+        vm->config.costs.latency_ns[tier] = config->costs.latency_ns[tier];
+    }
+    vm->policy = policy_new(&vm->config);
+    if (!policy_region_add(vm->policy, REGION, (uint64_t)guest_pages(guest) * SIM_PAGE, SIM_PAGE, &err)) {
+        g_error("%s", err->message);
+    }
+    vm->watch_due_ns = vm->damon_due_ns = vm->slice_due_ns = UINT64_MAX;
+    if (params->rwp > 0) {
+        vm->watcher = watcher_new(&host, vm, POLICY_SOURCE_RWP, vm->policy,
+                                  params->overhead_percent / 100 * guest_config(guest)->vcpus,
+                                  config->costs.fault_ns);
+        watcher_region_add(vm->watcher, REGION, guest_pages(guest), 1, vm);
+        vm->watch_due_ns = 0;
+    }
+    if (params->damon > 0) {
+        vm->damon = sim_damon_new(machine, guest, &sim_damon_attrs_default, damon_aggregated, vm);
+        vm->damon_due_ns = 0;
+    }
+    return vm;
+}
+
+void our_vm_free(gpointer data)
+{
+    OurVm *vm = data;
+
+    watcher_free(vm->watcher);
+    sim_damon_free(vm->damon);
+    move_run_clear(&vm->run);
+    policy_free(vm->policy);
+    g_free(vm);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Ours: the daemon's own core (vhost-tier/core/) on the simulated machine, with the defaults of vhost-tier.conf.
+ *
+ * 'vhost-tier' is a host whose CXL devices have hotness units (CXL 3.2): sources rwp, damon and chmu.
+ * 'vhost-tier-bits' is one with any CXL devices: rwp and damon.
+ */
+#include "../contender.h"
+#include "../params.h"
+#include "per-guest.h"
+#include "vhost-tier-vm.h"
+
+#define ARBITER_NS 1000000000ull    /* budgets are split anew as often, as the daemon does */
+
+typedef struct Ours {
+    Contender contender;
+    OurParams params;
+    PerGuest vms;                   /* OurVm */
+    uint64_t arbiter_due_ns;
+    SimChmu *chmu;                  /* NULL: the host has none */
+    ChmuSetting setting;
+    uint64_t chmu_due_ns;
+} Ours;
+
+static void *vm_new(void *opaque, Guest *guest)
+{
+    Ours *ours = opaque;
+
+    return our_vm_new(ours->contender.machine, guest, &ours->params);
+}
+
+static OurVm *vm_at(const Ours *ours, guint i)
+{
+    return g_ptr_array_index(ours->vms.items, i);
+}
+
+static void split_budgets(Ours *ours)
+{
+    const guint n = ours->vms.items->len;
+    g_autofree ArbiterClaim *claims = g_new(ArbiterClaim, n);
+    g_autofree uint64_t *budgets = g_new(uint64_t, n);
+
+    for (guint i = 0; i < n; i++) {
+        our_vm_claim(vm_at(ours, i), &claims[i]);
+    }
+    arbiter_split(machine_config(ours->contender.machine)->capacity_bytes[0], claims, n, budgets);
+    for (guint i = 0; i < n; i++) {
+        our_vm_budget(vm_at(ours, i), budgets[i]);
+    }
+}
+
+static void drain_chmu(Ours *ours, uint64_t now_ns)
+{
+    const SimChmuEntry *entries;
+    bool overflowed;
+    size_t n = sim_chmu_drain(ours->chmu, &entries, &overflowed), at = 0;
+    g_autofree uint32_t *counts = g_new(uint32_t, n);
+
+    for (guint i = 0; i < ours->vms.items->len; i++) {
+        size_t first = at;
+
+        while (at < n && entries[at].guest == machine_guest(ours->contender.machine, i)) {
+            counts[at] = entries[at].count;
+            at++;
+        }
+        our_vm_counts(vm_at(ours, i), &entries[first], at - first, ours->setting.epoch_ns,
+                      overflowed ? 0 : ours->setting.threshold);
+    }
+    ours->setting = chmu_tuner_next(sim_chmu_limits(ours->chmu), &ours->setting, counts, at, overflowed);
+    sim_chmu_begin(ours->chmu, &ours->setting);
+    ours->chmu_due_ns = sim_chmu_due_ns(ours->chmu);
+}
+
+static uint64_t ours_tick(Contender *contender, uint64_t now_ns)
+{
+    Ours *ours = (Ours *)contender;
+    uint64_t next_ns = UINT64_MAX;
+
+    if (per_guest_follow(&ours->vms) || now_ns >= ours->arbiter_due_ns) {
+        split_budgets(ours);
+        ours->arbiter_due_ns = now_ns + ARBITER_NS;
+    }
+    if (ours->chmu && ours->chmu_due_ns <= now_ns) {
+        drain_chmu(ours, now_ns);
+        next_ns = ours->chmu_due_ns;
+    }
+    for (guint i = 0; i < ours->vms.items->len; i++) {
+        next_ns = MIN(next_ns, our_vm_tick(vm_at(ours, i), now_ns));
+    }
+    if (ours->chmu) {
+        next_ns = MIN(next_ns, ours->chmu_due_ns);
+    }
+    return MIN(next_ns, ours->arbiter_due_ns);
+}
+
+static size_t ours_metadata_bytes(const Contender *contender)
+{
+    const Ours *ours = (const Ours *)contender;
+    size_t bytes = 0;
+
+    for (guint i = 0; i < ours->vms.items->len; i++) {
+        bytes += our_vm_bytes(vm_at(ours, i));
+    }
+    return bytes;
+}
+
+static void ours_destroy(Contender *contender)
+{
+    Ours *ours = (Ours *)contender;
+
+    per_guest_clear(&ours->vms);
+    sim_chmu_free(ours->chmu);
+    g_free(ours);
+}
+
+static Contender *create(const char *text, Machine *machine, bool chmu, GError **errp)
+{
+    OurParams ours_params = {
+        .epoch_ms = 1000, .overhead_percent = 1, .half_life_s = 30, .life_s = 60, .damon = 1, .rwp = 1};
+    const Param params[] = {
+        {"epoch-ms", &ours_params.epoch_ms, 10, 3600000},
+        {"overhead-percent", &ours_params.overhead_percent, 0, 50},
+        {"heat-half-life-s", &ours_params.half_life_s, 0.25, 86400},
+        {"heat-life-s", &ours_params.life_s, 0.25, 86400},
+        {"damon", &ours_params.damon, 0, 1},
+        {"rwp", &ours_params.rwp, 0, 1},
+        {NULL},
+    };
+    Ours *ours;
+
+    if (!params_parse(text, params, errp)) {
+        return NULL;
+    }
+    ours = g_new0(Ours, 1);
+    ours->contender.machine = machine;
+    ours->params = ours_params;
+    per_guest_init(&ours->vms, machine, vm_new, our_vm_free, ours);
+    if (chmu) {
+        ours->chmu = sim_chmu_new(machine);
+        ours->setting = chmu_tuner_start(sim_chmu_limits(ours->chmu));
+        sim_chmu_begin(ours->chmu, &ours->setting);
+        ours->chmu_due_ns = sim_chmu_due_ns(ours->chmu);
+    }
+    return &ours->contender;
+}
+
+static Contender *with_chmu(const char *params, Machine *machine, GError **errp)
+{
+    return create(params, machine, true, errp);
+}
+
+static Contender *without_chmu(const char *params, Machine *machine, GError **errp)
+{
+    return create(params, machine, false, errp);
+}
+
+#define DEFAULTS "epoch-ms=1000 overhead-percent=1 heat-half-life-s=30 heat-life-s=60 damon=1 rwp=1"
+
+const ContenderClass vhost_tier_contender = {
+    .name = "vhost-tier",
+    .what = "this project, on a host with CXL 3.2 hotness units: sources rwp, damon and chmu",
+    .defaults = DEFAULTS,
+    .create = with_chmu,
+    .tick = ours_tick,
+    .metadata_bytes = ours_metadata_bytes,
+    .destroy = ours_destroy,
+};
+
+const ContenderClass vhost_tier_bits_contender = {
+    .name = "vhost-tier-bits",
+    .what = "this project, on a host with any CXL memory: sources rwp and damon",
+    .defaults = DEFAULTS,
+    .create = without_chmu,
+    .tick = ours_tick,
+    .metadata_bytes = ours_metadata_bytes,
+    .destroy = ours_destroy,
+};
