@@ -394,6 +394,27 @@ bool trace_foreach_evidence(const void *buf, size_t len, TraceVisit visit, void 
     return ok;
 }
 
+bool trace_foreach_region(const void *buf, size_t len, TraceVisitRegion visit, void *opaque, GError **errp)
+{
+    Reader reader = {.buf = buf, .len = len};
+    bool ok = do_header(&reader, errp);
+
+    while (ok && reader.at < reader.len) {
+        TraceRecord record;
+        TraceRegion region;
+        Reader payload;
+
+        ok = take_record(&reader, &record, &payload, errp);
+        if (ok && record.type == TRACE_REGION_ADD) {
+            ok = reader_get(&payload, "a region", &region, sizeof(region), errp);
+            if (ok) {
+                visit(opaque, &region);
+            }
+        }
+    }
+    return ok;
+}
+
 void trace_replay_clear(TraceReplay *replay)
 {
     g_clear_pointer(&replay->difference, g_free);

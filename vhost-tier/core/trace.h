@@ -114,6 +114,12 @@ typedef void (*TraceVisit)(void *opaque, const TraceRange *range, const uint64_t
  */
 bool trace_foreach_evidence(const void *buf, size_t len, TraceVisit visit, void *opaque, GError **errp);
 
+/* Given each region that the trace tells of, in turn, also those that end. Nothing of it was checked. */
+typedef void (*TraceVisitRegion)(void *opaque, const TraceRegion *region);
+
+/* Show the regions in a trace, as trace_foreach_evidence() does the evidence. */
+bool trace_foreach_region(const void *buf, size_t len, TraceVisitRegion visit, void *opaque, GError **errp);
+
 /* What a replay found. */
 typedef struct TraceReplay {
     uint64_t records;
