@@ -37,6 +37,7 @@ static const Need needs[] = {
     {"CAP_SYS_PTRACE", "the same, and reading /proc/PID/maps to verify regions", CAP_SYS_PTRACE,
      POLICY_SOURCE__MAX, NULL},
     {"CAP_CHOWN", "giving VM sockets to their QEMU's user", CAP_CHOWN, POLICY_SOURCE__MAX, NULL},
+    {"CAP_PERFMON", "counting guests' cache misses", CAP_PERFMON, POLICY_SOURCE__MAX, NULL},
     {"CAP_SYS_ADMIN", "seeing where guests' pages lie, as DAMON monitors nothing but physical memory here",
      CAP_SYS_ADMIN, POLICY_SOURCE_DAMON, damon_is_physical},
     {"CAP_DAC_READ_SEARCH", "the same, for guests that are not root's", CAP_DAC_READ_SEARCH,
