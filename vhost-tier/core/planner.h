@@ -19,12 +19,17 @@
  * up to which heat victims, can be part of this plan; a second pass gathers just those, and they are sorted
  * and paired. Granules of several sizes are compared by heat per 4 KiB, and room is sold by the byte.
  *
+ * Latencies may be those of the moment, under load. Where tier 0 is no faster than tier 1 nothing is promoted;
+ * where it is slower, the hottest granules are moved out until it serves no more of the accesses than balance.h
+ * says, as far as that pays for the copies.
+ *
  * Of more than two tiers, tier 0 is filled from all others, and victims go to tier 1; what lies further
  * down stays there until it is hot enough for tier 0.
  */
 #ifndef VHOST_TIER_CORE_PLANNER_H
 #define VHOST_TIER_CORE_PLANNER_H
 
+#include "balance.h"
 #include "heat.h"
 
 /* The largest plan, both directions together; at 5 us a page it takes two thirds of a second. */
@@ -41,6 +46,7 @@ typedef struct PlannerState {
     double hit_ratio;               /* PolicyStats has these; NaN: not known */
     double ideal_hit_ratio;
     double threshold_per_s;         /* per 4 KiB */
+    Balance balance;
 } PlannerState;
 
 /* Scratch memory of a planner. */

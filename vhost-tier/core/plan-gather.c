@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which granules can be part of a plan: laid out on the census, then gathered in one pass over the maps.
+ */
+#include "planner-internal.h"
+
+#include <math.h>
+
+#define WARINESS_ONE 256
+#define LN2 0.69314718055994530942
+
+/*
+ * How far into one side of the census the plan reaches: all buckets beyond 'bucket', and of that one so
+ * many bytes.
+ */
+typedef struct Reach {
+    unsigned bucket;
+    uint64_t left;                      /* bytes of this bucket not yet taken, while the plan is laid out */
+    uint64_t taken;
+    uint64_t total;
+} Reach;
+
+double job_least_price(const Job *job)
+{
+    double least = INFINITY;
+
+    for (size_t i = 0; i < job->n_maps; i++) {
+        least = MIN(least, copy_price(job, job->maps[i]->granule_bytes));
+    }
+    return least;
+}
+
+/*
+ * Move on to the next bucket, in @step's direction, that holds bytes not yet taken. False at the end of the
+ * census.
+ */
+static bool reach_on(Reach *reach, const uint64_t *buckets, int step)
+{
+    while (reach->left == 0) {
+        unsigned next = reach->bucket + step;
+
+        if (next >= CENSUS_BUCKETS) {
+            return false;
+        }
+        reach->bucket = next;
+        reach->left = buckets[next];
+        reach->taken = 0;
+    }
+    return true;
+}
+
+static void reach_take(Reach *reach, uint64_t bytes)
+{
+    reach->left -= bytes;
+    reach->taken += bytes;
+    reach->total += bytes;
+}
+
+/*
+ * Lay the plan out on the census: how far down candidates and how far up victims can be part of it. Within
+ * a bucket granules are given the benefit of the doubt; pairing them later is exact.
+ */
+static void lay_out(Job *job, Reach *hot, Reach *cold)
+{
+    const Census *census = &job->planner->census;
+    uint64_t excess = job->excess, room = job->room, left = job->allowance;
+    double price = job_least_price(job);
+
+    *hot = (Reach){.bucket = CENSUS_BUCKETS - 1, .left = census->candidates[CENSUS_BUCKETS - 1]};
+    *cold = (Reach){.bucket = 0, .left = census->victims[0]};
+
+    while (excess && reach_on(cold, census->victims, 1)) {
+        uint64_t bytes = MIN(MIN(cold->left, excess), left);
+
+        if (bytes == 0) {
+            job->cut_short = true;
+            return;
+        }
+        reach_take(cold, bytes);
+        excess -= bytes;
+        left -= bytes;
+    }
+    if (excess) {
+        return;
+    }
+    while (reach_on(hot, census->candidates, -1)) {
+        double gain = heat_worth(job, census_heat(hot->bucket + 1)) - price;
+        uint64_t bytes = MIN(hot->left, room ? MIN(room, left) : left / 2);
+
+        if (room == 0) {
+            if (!reach_on(cold, census->victims, 1)) {
+                return;
+            }
+            gain -= job->margin * heat_worth(job, census_heat(cold->bucket)) + VICTIM_COPIES * price;
+            bytes = MIN(bytes, cold->left);
+        }
+        if (gain <= 0) {
+            return;
+        }
+        if (bytes == 0) {
+            job->cut_short = true;
+            return;
+        }
+        reach_take(hot, bytes);
+        left -= bytes;
+        if (room) {
+            room -= bytes;
+        } else {
+            reach_take(cold, bytes);
+            left -= bytes;
+        }
+    }
+}
+
+/*
+ * Whether a granule in @bucket is within @reach, whose direction is @step; uses up its share of the last
+ * bucket.
+ */
+static bool within(Reach *reach, unsigned bucket, int step, uint64_t bytes)
+{
+    if (bucket != reach->bucket) {
+        return (step > 0) == (bucket < reach->bucket);
+    }
+    if (reach->taken == 0) {
+        return false;
+    }
+    reach->taken -= MIN(reach->taken, bytes);
+    return true;
+}
+
+/*
+ * Whether the granule's estimate alone rules it out: judging makes candidates no hotter and victims no
+ * colder than that.
+ */
+static bool out_of_reach(const Rules *rules, const Heat *heat, const Reach *hot, const Reach *cold)
+{
+    uint8_t tier = heat_tier(heat);
+    unsigned bucket;
+
+    if (tier >= POLICY_MAX_TIERS) {
+        return true;
+    }
+    bucket = census_bucket(census_estimate(rules, heat));
+    return tier == 0 ? bucket > cold->bucket : bucket < hot->bucket;
+}
+
+/*
+ * How many times the doubt counts where @chosen_bytes are chosen from @bytes, in 1/WARINESS_ONE; at least once.
+ *
+ * Who picks the best of N by figures that chance has touched picks the luckiest: the highest of N normal errors
+ * is expected at about sqrt(2 ln N) standard deviations (extreme value theory; the winner's curse). N is how many
+ * there are to choose from for each that is chosen. So one page that stands out must do so by far, and a whole
+ * hot set that appears at once is believed at once.
+ */
+static Log2 wariness_of(uint64_t bytes, uint64_t chosen_bytes)
+{
+    double log2_n = (double)log2_of((double)bytes / MAX(chosen_bytes, CENSUS_PAGE)) / LOG2_ONE;
+    double deviations = log2_value(log2_of(2 * LN2 * log2_n) / 2);      /* a square root */
+
+    return MAX(deviations, 1) * WARINESS_ONE;
+}
+
+/* The heat of a candidate that was @judged below its @estimate by the doubt, once. */
+static Log2 warily(Log2 wariness, Log2 estimate, Log2 judged)
+{
+    return estimate - (estimate - judged) * wariness / WARINESS_ONE;
+}
+
+static void gather(Job *job, const PolicyConfig *config, const HeatModel *model, Reach hot, Reach cold)
+{
+    Planner *planner = job->planner;
+    const Log2 wariness = wariness_of(planner->census.slow_bytes, hot.total);
+
+    for (size_t m = 0; m < job->n_maps; m++) {
+        const HeatMap *map = job->maps[m];
+        Rules rules;
+
+        rules_init(&rules, config, model, map);
+        for (size_t i = 0; i < map->n; i++) {
+            const Heat *heat = &map->granules[i];
+            Candidate candidate = {.map = m, .granule = i, .n = 1, .tier = heat_tier(heat)};
+            Role role;
+
+            if (out_of_reach(&rules, heat, &hot, &cold)) {
+                continue;
+            }
+            candidate.estimate = census_estimate(&rules, heat);
+            role = census_judge(&rules, heat, &candidate.heat);
+            if (role == ROLE_CANDIDATE &&
+                within(&hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
+                candidate.heat = warily(wariness, candidate.estimate, candidate.heat);
+                g_array_append_val(planner->candidates, candidate);
+            } else if (role == ROLE_VICTIM &&
+                       within(&cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
+                g_array_append_val(planner->victims, candidate);
+            }
+        }
+    }
+}
+
+void plan_gather(Job *job, const PolicyConfig *config, const HeatModel *model)
+{
+    Reach hot, cold;
+
+    lay_out(job, &hot, &cold);
+    if (hot.total || cold.total) {
+        gather(job, config, model, hot, cold);
+    }
+}
+
+/*
+ * The coolest bucket of those that serve, together with all hotter ones, the accesses that are to be moved out,
+ * or as many as may be.
+ */
+static unsigned lay_out_load(const Job *job)
+{
+    const Census *census = &job->planner->census;
+    double left = -job->load_room;
+    uint64_t bytes = job->allowance;
+    unsigned bucket = CENSUS_BUCKETS;
+
+    while (bucket > 0 && left > 0 && bytes > 0) {
+        uint64_t here = MIN(census->fast[--bucket], bytes);
+
+        left -= log2_value(census_heat(bucket)) * ((double)here / CENSUS_PAGE);
+        bytes -= here;
+    }
+    return bucket;
+}
+
+void plan_gather_load(Job *job, const PolicyConfig *config, const HeatModel *model)
+{
+    const unsigned coolest = lay_out_load(job);
+
+    for (size_t m = 0; m < job->n_maps; m++) {
+        const HeatMap *map = job->maps[m];
+        Rules rules;
+
+        rules_init(&rules, config, model, map);
+        for (size_t i = 0; i < map->n; i++) {
+            Candidate candidate = {.map = m, .granule = i, .n = 1};
+            const Heat *heat = &map->granules[i];
+
+            if (heat_tier(heat) != 0 || !heat_seen(heat)) {
+                continue;
+            }
+            candidate.estimate = census_estimate(&rules, heat);
+            if (census_bucket(candidate.estimate) >= coolest &&
+                census_judge(&rules, heat, &candidate.heat) == ROLE_VICTIM) {
+                candidate.heat = 2 * candidate.estimate - candidate.heat;
+                g_array_append_val(job->planner->victims, candidate);
+            }
+        }
+    }
+}
