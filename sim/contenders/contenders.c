@@ -5,13 +5,21 @@
 #include "../contender.h"
 
 extern const ContenderClass vhost_tier_contender, vhost_tier_bits_contender;
+extern const ContenderClass interleave_contender, tpp_contender, memtis_contender, hemem_contender;
 extern const ContenderClass damos_contender, memtierd_contender;
+extern const ContenderClass oracle_static_contender, oracle_paying_contender;
 
 const ContenderClass *const contender_classes[] = {
     &vhost_tier_contender,
     &vhost_tier_bits_contender,
+    &interleave_contender,
+    &tpp_contender,
+    &memtis_contender,
+    &hemem_contender,
     &damos_contender,
     &memtierd_contender,
+    &oracle_static_contender,
+    &oracle_paying_contender,
     NULL,
 };
 
