@@ -14,6 +14,7 @@
 
 #include "host-report.h"
 #include "host.h"
+#include "survey.h"
 
 static void fail(Call *call, const GError *error)
 {
@@ -319,6 +320,65 @@ static void trace_stop(Call *call, void *opaque)
     }
 }
 
+/* An optional number of 32 bits, at most @most; answers, and returns false, when it is more. */
+static bool small_arg(Call *call, const char *name, uint32_t most, uint32_t *value)
+{
+    uint64_t number;
+
+    if (call_number(call, name, &number)) {
+        if (number > most) {
+            call_error(call, "InvalidArgument", "%s %" G_GUINT64_FORMAT " is not in 0 to %u", name, number,
+                       most);
+            return false;
+        }
+        *value = (uint32_t)number;
+    }
+    return true;
+}
+
+static void on_survey(void *opaque, void *result, const GError *error)
+{
+    Pending *pending = opaque;
+
+    if (error) {
+        fail(pending->call, error);
+    } else {
+        call_return(pending->call, result);
+    }
+    pending_free(pending);
+}
+
+static void query_heat(Call *call, void *opaque)
+{
+    VmSurvey asked = { 0 };
+    uint64_t region;
+    Vm *vm = vm_of(call, opaque);
+
+    if (!vm || !small_arg(call, "region", UINT32_MAX, &asked.region) ||
+        !small_arg(call, "detail", SURVEY_MAX_DETAIL, &asked.detail)) {
+        return;
+    }
+    asked.has_region = call_number(call, "region", &region);
+    call_number(call, "offset", &asked.offset);
+    call_number(call, "length", &asked.length);
+    vm_survey(vm, &asked, on_survey, pending_new(call, opaque, vm));
+}
+
+static void query_heatmap(Call *call, void *opaque)
+{
+    VmSurvey asked = { .buckets = 256 };
+    Vm *vm = vm_of(call, opaque);
+
+    if (!vm || !small_arg(call, "buckets", SURVEY_MAX_BUCKETS, &asked.buckets)) {
+        return;
+    }
+    if (asked.buckets == 0) {
+        call_error(call, "InvalidArgument", "buckets 0 is not in 1 to %u", SURVEY_MAX_BUCKETS);
+        return;
+    }
+    vm_survey(vm, &asked, on_survey, pending_new(call, opaque, vm));
+}
+
 #define NAME { "name", CONTROL_STRING, true }
 
 const ControlCommand commands[] = {
@@ -333,5 +393,10 @@ const ControlCommand commands[] = {
       vm_set_command },
     { "trace-start", { NAME, { "file", CONTROL_STRING, true } }, trace_start },
     { "trace-stop", { NAME }, trace_stop },
+    { "query-heat",
+      { NAME, { "region", CONTROL_NUMBER, false }, { "offset", CONTROL_NUMBER, false },
+        { "length", CONTROL_NUMBER, false }, { "detail", CONTROL_NUMBER, false } },
+      query_heat },
+    { "query-heatmap", { NAME, { "buckets", CONTROL_NUMBER, false } }, query_heatmap },
     { NULL },
 };

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "core/trace.h"
+#include "survey.h"
 
 #define LOG_LINES_PER_MINUTE 100
 
@@ -32,9 +33,12 @@ typedef struct Request {
     void *opaque;
     gpointer result;
     GError *error;
+    bool more;                  /* set by run(): call it again, after what else the VM has to do */
     bool ran;
+    Survey *survey;             /* under way */
     /* arguments */
     VmSettings settings;
+    VmSurvey asked;
     uint64_t bytes;
     char *path;
     int fd;
@@ -66,6 +70,7 @@ static gboolean request_answer(gpointer data)
         request->done(request->opaque, request->result, request->error);
     }
     g_clear_error(&request->error);
+    survey_free(request->survey);
     g_free(request->path);
     g_free(request);
     return G_SOURCE_REMOVE;
@@ -75,9 +80,10 @@ static gboolean request_run(gpointer data)
 {
     Request *request = data;
 
-    request->ran = true;
+    request->more = false;
     request->result = request->run(request, &request->error);
-    return G_SOURCE_REMOVE;
+    request->ran = !request->more;
+    return request->more ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 /* The VM is done with the request, or it will never come to it. */
@@ -193,6 +199,25 @@ static gpointer run_trace_stop(Request *request, GError **errp)
 void vm_trace_stop(Vm *vm, VmDone done, void *opaque)
 {
     request_post(request_new(vm, run_trace_stop, done, opaque));
+}
+
+static gpointer run_survey(Request *request, GError **errp)
+{
+    JsonNode *answer = NULL;
+
+    if (!request->survey) {
+        request->survey = survey_new(request->vm, &request->asked, errp);
+    }
+    request->more = request->survey && !survey_slice(request->survey, request->vm, &answer, errp);
+    return answer;
+}
+
+void vm_survey(Vm *vm, const VmSurvey *asked, VmDone done, void *opaque)
+{
+    Request *request = request_new(vm, run_survey, done, opaque);
+
+    request->asked = *asked;
+    request_post(request);
 }
 
 /* --- notices, to the main thread --- */

@@ -23,6 +23,15 @@ typedef struct VmSettings {
     TierMode mode;
 } VmSettings;
 
+/* What of a VM's memory is asked about (survey.h); what it has not is told by an error. */
+typedef struct VmSurvey {
+    uint32_t buckets;           /* above 0: of all memory, in at most so many buckets; 0: of a range */
+    bool has_region;            /* false: the only one */
+    uint32_t region;
+    uint64_t offset, length;    /* bytes; widened to whole granules, at least one */
+    uint32_t detail;            /* of so many granules, from the range's beginning, all is told */
+} VmSurvey;
+
 /* Called in the main thread, on its default context, when the VM's needs have changed or it has stopped. */
 typedef void (*VmNotify)(Vm *vm, void *opaque);
 /*
@@ -53,11 +62,16 @@ Snapshot *vm_snapshot(Vm *vm);
 /* What the arbiter gives, in bytes of tier 0. */
 void vm_budget(Vm *vm, uint64_t bytes);
 
-/* Requests; @done is called once each. Results: NULL for all but vm_trace_stop, whose is a VmTrace. */
+/*
+ * Requests; @done is called once each. Results: NULL for all but vm_trace_stop, whose is a VmTrace, and
+ * vm_survey, whose is a JsonNode.
+ */
 void vm_set(Vm *vm, const VmSettings *settings, VmDone done, void *opaque);
 /* Record to @fd (owned from now on), a file that was made at @path. */
 void vm_trace_start(Vm *vm, const char *path, int fd, VmDone done, void *opaque);
 void vm_trace_stop(Vm *vm, VmDone done, void *opaque);
+/* @asked->buckets and ->detail at most SURVEY_MAX_BUCKETS and SURVEY_MAX_DETAIL. */
+void vm_survey(Vm *vm, const VmSurvey *asked, VmDone done, void *opaque);
 
 typedef struct VmTrace {
     char *file;
