@@ -5,8 +5,8 @@
 #include "common.h"
 
 const WorkloadClass *const workload_classes[] = {
-    &workload_gups,     &workload_zipf,      &workload_scan_hot, &workload_phases, &workload_idle_burst,
-    &workload_subpage_skew, &workload_memtierd, &workload_touch_all,
+    &workload_gups, &workload_zipf, &workload_scan_hot, &workload_phases, &workload_idle_burst,
+    &workload_subpage_skew, &workload_memtierd, &workload_touch_all, &workload_trace, &workload_recorded,
     NULL,
 };
 

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Workload 'recorded': what 'tierctl record' wrote, its evidence taken for what the guest accesses.
+ *
+ * Theory of operation
+ *
+ * Evidence of a window of time (1 s) becomes one rate for each granule that it is about: the likeliest of a
+ * Poisson process that was looked at so often for so long, and found accessed in so many of the looks. A
+ * granule keeps its rate until there is new evidence; what comes first is taken to hold from the beginning. A
+ * granule of 2 MiB has its rate spread evenly over its pages.
+ *
+ * What evidence does not tell, this workload can't know. An access bit that was found set at each look tells
+ * only that accesses are not rarer than looks: the rate is then a lower bound. A touch is taken for one
+ * access. What was never looked at has no accesses. How fast the guest ran, as it was placed then, is not
+ * known: rates are taken for those at full speed. Writes are not told from reads.
+ */
+#include <math.h>
+
+#include "core/trace.h"
+#include "series.h"
+
+#define MAX_PAGES (UINT64_C(1) << 32)
+#define MAX_REGIONS 4096u
+#define MAX_PER_S 1e12              /* more is no rate of accesses to memory */
+
+/* What was seen of a granule in the current window. */
+typedef struct Looks {
+    float set, set_s;               /* looks that found it accessed, and how long these took together */
+    float clear_s;                  /* the others, together */
+    float counted, counted_s;       /* accesses counted otherwise, and for how long */
+} Looks;
+
+typedef struct Region {
+    uint32_t id, granule_bytes;
+    uint64_t granules;
+    uint64_t first_granule, first_page;     /* over all regions */
+} Region;
+
+/* A granule with looks. */
+typedef struct Seen {
+    uint32_t region;                /* index */
+    uint32_t granule;               /* in it */
+} Seen;
+
+typedef struct Reading {
+    GArray *regions;                /* Region */
+    RateSeries *series;
+    Looks *looks;                   /* one for each granule */
+    float *rates;                   /* of a granule's page, as last told; below 0: not yet */
+    GArray *seen;                   /* Seen: in the current window */
+    GArray *initial;                /* RateChange: from the beginning on */
+    uint64_t window_ns, start_ns, window;
+    bool started;
+    GError *err;                    /* the first; nothing more is read then */
+} Reading;
+
+static Region *find_region(const Reading *reading, uint32_t id)
+{
+    for (guint i = 0; i < reading->regions->len; i++) {
+        Region *region = &g_array_index(reading->regions, Region, i);
+
+        if (region->id == id) {
+            return region;
+        }
+    }
+    return NULL;
+}
+
+static void refuse(Reading *reading, const char *what, uint32_t region)
+{
+    g_set_error(&reading->err, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "region %u: %s", region, what);
+}
+
+/*
+ * The likeliest rate. With k of the looks set, each of t seconds, and clear ones of T seconds in all, it
+ * solves k t / (exp(r t) - 1) = T, so r = ln(1 + k t / T) / t. None clear: any rate from some on would do;
+ * half a look more, and clear, is taken for the bound.
+ */
+static double likeliest_rate(const Looks *looks)
+{
+    double each_s = looks->set > 0 ? looks->set_s / looks->set : 0;
+    double clear_s = looks->clear_s > 0 ? looks->clear_s : each_s / 2;
+    double watched_s = looks->set_s + looks->clear_s;
+    double by_bits = each_s > 0 ? log1p(looks->set_s / clear_s) / each_s : 0;
+
+    return (by_bits * watched_s + looks->counted) / (watched_s + looks->counted_s);
+}
+
+/* The looks of the current window become rates. */
+static void end_window(Reading *reading)
+{
+    rate_series_step(reading->series, reading->window * reading->window_ns);
+    for (guint i = 0; i < reading->seen->len; i++) {
+        const Seen *seen = &g_array_index(reading->seen, Seen, i);
+        const Region *region = &g_array_index(reading->regions, Region, seen->region);
+        size_t pages = region->granule_bytes / SIM_PAGE;
+        Looks *looks = &reading->looks[region->first_granule + seen->granule];
+        float *rate = &reading->rates[region->first_granule + seen->granule];
+        float now = likeliest_rate(looks) / pages;
+
+        *looks = (Looks){0};
+        if (now == *rate) {
+            continue;
+        }
+        for (size_t page = 0; page < pages; page++) {
+            RateChange change = {region->first_page + seen->granule * pages + page, now};
+
+            if (*rate < 0) {
+                g_array_append_val(reading->initial, change);
+            } else {
+                rate_series_change(reading->series, change.page, now);
+            }
+        }
+        *rate = now;
+    }
+    g_array_set_size(reading->seen, 0);
+}
+
+/* Time has come to @now_ns; false where that can't be. */
+static bool go_to(Reading *reading, const TraceRange *range)
+{
+    uint64_t window;
+
+    if (!reading->started) {
+        reading->started = true;
+        reading->start_ns = range->now_ns;
+    }
+    if (range->now_ns < reading->start_ns) {
+        return true;                /* a moment before the first: counts as then */
+    }
+    if (range->now_ns - reading->start_ns > RATE_SERIES_MAX_NS) {
+        refuse(reading, "its evidence covers more than 30 days, or its times are broken", range->region);
+        return false;
+    }
+    window = (range->now_ns - reading->start_ns) / reading->window_ns;
+    if (window > reading->window) {
+        end_window(reading);
+        reading->window = window;
+    }
+    return true;
+}
+
+static void look(Reading *reading, const Region *region, uint32_t granule, const TraceRange *range, bool set,
+                 bool counted)
+{
+    Looks *looks = &reading->looks[region->first_granule + granule];
+    Seen seen = {region - (const Region *)(const void *)reading->regions->data, granule};
+    float interval_s = range->interval_ns / 1e9;
+
+    if (looks->set_s == 0 && looks->clear_s == 0 && looks->counted_s == 0) {
+        g_array_append_val(reading->seen, seen);
+    }
+    if (counted) {
+        looks->counted += range->per_s * interval_s;
+        looks->counted_s += interval_s;
+    } else if (set) {
+        looks->set += 1;
+        looks->set_s += interval_s;
+    } else {
+        looks->clear_s += interval_s;
+    }
+}
+
+static void take_evidence(void *opaque, const TraceRange *range, const uint64_t *bits)
+{
+    Reading *reading = opaque;
+    const Region *region = reading->err ? NULL : find_region(reading, range->region);
+
+    if (reading->err) {
+        return;
+    }
+    if (!region) {
+        refuse(reading, "there is evidence of it, but no such region", range->region);
+    } else if (range->first > region->granules || range->n > region->granules - range->first) {
+        refuse(reading, "there is evidence of what lies behind its end", range->region);
+    } else if (range->interval_ns == 0 || range->interval_ns > RATE_SERIES_MAX_NS) {
+        refuse(reading, "there is evidence of an interval of no time, or of over 30 days", range->region);
+    } else if (!bits && !(range->per_s >= 0 && range->per_s <= MAX_PER_S)) {
+        refuse(reading, "there is evidence of a rate that can't be", range->region);
+    } else if (go_to(reading, range)) {
+        for (uint64_t i = 0; i < range->n; i++) {
+            look(reading, region, range->first + i, range, bits && (bits[i / 64] >> i % 64 & 1), !bits);
+        }
+    }
+}
+
+static void take_region(void *opaque, const TraceRegion *told)
+{
+    Reading *reading = opaque;
+    Region region = {.id = told->id, .granule_bytes = told->granule_bytes};
+    Region *known = find_region(reading, told->id);
+
+    if (reading->err) {
+        return;
+    }
+    if (told->granule_bytes != SIM_PAGE && told->granule_bytes != SIM_PAGE * SIM_BLOCK_PAGES) {
+        refuse(reading, "its granules are neither 4 KiB nor 2 MiB", told->id);
+        return;
+    }
+    if (known && known->granule_bytes != told->granule_bytes) {
+        refuse(reading, "it is there twice, with granules of two sizes", told->id);
+        return;
+    }
+    if (!known && reading->regions->len == MAX_REGIONS) {
+        refuse(reading, "there are more than 4096 regions", told->id);
+        return;
+    }
+    if (!known) {
+        g_array_append_val(reading->regions, region);
+        known = find_region(reading, told->id);
+    }
+    known->granules = MAX(known->granules, told->size / told->granule_bytes);
+}
+
+/* Lay the regions one behind the other and make room for what is gathered; false with an error. */
+static bool lay_out(Reading *reading, GError **errp)
+{
+    uint64_t granules = 0, pages = 0;
+
+    for (guint i = 0; i < reading->regions->len; i++) {
+        Region *region = &g_array_index(reading->regions, Region, i);
+
+        region->first_granule = granules;
+        region->first_page = pages;
+        if (region->granules > MAX_PAGES || pages > MAX_PAGES) {
+            break;
+        }
+        granules += region->granules;
+        pages += region->granules * (region->granule_bytes / SIM_PAGE);
+    }
+    if (pages == 0 || pages > MAX_PAGES) {
+        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "its regions are empty, or exceed 16 TiB");
+        return false;
+    }
+    reading->looks = g_try_new0(Looks, granules);
+    reading->rates = g_try_new(float, granules);
+    if (!reading->looks || !reading->rates) {
+        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT,
+                    "no memory for its %" G_GUINT64_FORMAT " granules (24 bytes each)", granules);
+        return false;
+    }
+    for (uint64_t i = 0; i < granules; i++) {
+        reading->rates[i] = -1;
+    }
+    reading->series = rate_series_new(pages);
+    rate_series_step(reading->series, 0);           /* of what is known to be so from the beginning */
+    return true;
+}
+
+/* All accesses, as the series has them. */
+static void sum_accesses(RateSeries *series)
+{
+    g_autofree float *rates = g_new0(float, series->pages);
+
+    for (guint i = 0; i < series->steps->len; i++) {
+        const RateStep *step = &g_array_index(series->steps, RateStep, i);
+        double left_s = (series->end_ns - step->at_ns) / 1e9;
+
+        for (size_t c = step->begin; c < step->end; c++) {
+            const RateChange *change = &g_array_index(series->changes, RateChange, c);
+
+            series->accesses += ((double)change->per_s - rates[change->page]) * left_s;
+            rates[change->page] = change->per_s;
+        }
+    }
+}
+
+static void finish(Reading *reading)
+{
+    RateSeries *series = reading->series;
+    RateStep *first;
+
+    end_window(reading);
+    first = &g_array_index(series->steps, RateStep, 0);
+    first->begin = series->changes->len;
+    g_array_append_vals(series->changes, reading->initial->data, reading->initial->len);
+    first->end = series->changes->len;
+    series->end_ns = (reading->window + 1) * reading->window_ns;
+    sum_accesses(series);
+}
+
+static bool read_all(Reading *reading, const void *buf, size_t len, GError **errp)
+{
+    if (!trace_foreach_region(buf, len, take_region, reading, errp) ||
+        (!reading->err && !lay_out(reading, errp)) ||
+        (!reading->err && !trace_foreach_evidence(buf, len, take_evidence, reading, errp))) {
+        return false;
+    }
+    if (reading->err) {
+        g_propagate_error(errp, g_steal_pointer(&reading->err));
+        return false;
+    }
+    if (!reading->started) {
+        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "there is no evidence in it");
+        return false;
+    }
+    finish(reading);
+    return true;
+}
+
+RateSeries *rate_series_of_evidence(const char *path, double window_s, GError **errp)
+{
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, errp);
+    Reading reading = {.window_ns = workload_after(0, window_s)};
+    bool ok;
+
+    if (!file) {
+        return NULL;
+    }
+    reading.regions = g_array_new(FALSE, FALSE, sizeof(Region));
+    reading.seen = g_array_new(FALSE, FALSE, sizeof(Seen));
+    reading.initial = g_array_new(FALSE, FALSE, sizeof(RateChange));
+    ok = read_all(&reading, g_mapped_file_get_contents(file), g_mapped_file_get_length(file), errp);
+    if (!ok) {
+        g_clear_pointer(&reading.series, rate_series_free);
+        g_prefix_error(errp, "%s: ", path);
+    }
+    g_clear_error(&reading.err);
+    g_array_unref(reading.regions);
+    g_array_unref(reading.seen);
+    g_array_unref(reading.initial);
+    g_free(reading.looks);
+    g_free(reading.rates);
+    return reading.series;
+}
+
+static Workload *recorded_create(const char *params, Guest *guest, uint64_t seed, GError **errp)
+{
+    g_autofree char *file = NULL;
+    double window_s = RECORDED_WINDOW_S, phase_s = TRACE_PHASE_S;
+    const Param table[] = {
+        {"file", .text = &file},
+        {"window_s", &window_s, 0.001, 1e6},
+        {"phase_s", &phase_s, 0.01, FOREVER_S},
+        {NULL},
+    };
+    RateSeries *series;
+
+    if (!params_parse(params, table, errp)) {
+        return NULL;
+    }
+    if (!file) {
+        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "workload recorded needs 'file=PATH'");
+        return NULL;
+    }
+    series = rate_series_of_evidence(file, window_s, errp);
+    return series ? rate_series_play(&workload_recorded, guest, series, phase_s, errp) : NULL;
+}
+
+const WorkloadClass workload_recorded = {
+    .name = "recorded",
+    .what = "the evidence in the trace 'file' of 'tierctl record', as rates over windows of 'window_s'",
+    .create = recorded_create,
+    .tick = rate_series_tick,
+    .destroy = rate_series_destroy,
+};
