@@ -28,7 +28,7 @@ struct ContenderClass {
     void (*destroy)(Contender *contender);
 };
 
-struct Contender {
+struct Contender {                  /* set when create() has returned */
     const ContenderClass *class;
     Machine *machine;
 };

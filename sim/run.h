@@ -15,6 +15,7 @@ typedef struct ScenarioGuest {
     uint64_t from_ns, until_ns;     /* when it is there; until 0: to the end */
     bool hostile;                   /* left out of sums: its neighbours count */
     bool tuned_fast;                /* ceiling = the scenario's share of its footprint */
+    /* a ceiling_bytes of 0: its size */
 } ScenarioGuest;
 
 typedef struct Scenario {
@@ -33,7 +34,9 @@ extern const Scenario scenarios[];          /* one for each row; the last has no
 const Scenario *scenario_find(const char *name, GError **errp);
 
 typedef struct RunOptions {
-    double fast_share;              /* tier 0 as a share of all guests' footprint */
+    double fast_share;              /* tier 0 as a share of the footprint: the most that all guests which are there
+                                       at a time have together */
+    uint32_t n_tiers;               /* 0: 2. The last holds any guest; one between, half of the footprint */
     double scale;                   /* 1/64.0 and so on */
     uint64_t seed;
     uint64_t move_bytes_per_s;      /* full size; the same for all contenders */
@@ -41,6 +44,7 @@ typedef struct RunOptions {
     SimCosts costs;
 } RunOptions;
 
+/* 20 %, 1/64, seed 1, 200 MiB/s, 250 ms, sim_costs_default. */
 void run_options_default(RunOptions *options);
 
 typedef struct RunPoint {
@@ -58,13 +62,20 @@ typedef struct RunGuest {           /* in the steady state */
 } RunGuest;
 
 typedef struct RunResult {
-    /* in the steady state */
-    double hit_ratio, slowdown, moved_bytes_per_s, undone_share, overhead_share, host_cpu_share;
-    /* after each lasting change: time to 90 % of the way from what it was right after to what it then came to,
-       mean over the changes, seconds; NaN: there was none */
-    double time_to_90_s;
-    double metadata_per_granule;    /* bytes */
-    double planner_ns_per_granule;  /* contender's own CPU (real time of this computer) per page and epoch */
+    /*
+     * In the steady state, of all guests that are not hostile: accesses to tier 0 by all; wall time by work, less
+     * 1, while busy; bytes of the full size; vCPU time stolen; host CPU time for tiering, as a share of one core
+     * of the full size
+     */
+    double hit_ratio, slowdown, moved_bytes_per_s, overhead_share, host_cpu_share;
+    double undone_share;            /* over the whole run: of pages moved, those moved back within 10 s */
+    double time_to_90_s;            /* mean over lasting changes, see measure_time_to_90(); NaN: there was none */
+    double metadata_per_granule;    /* bytes, at the end, per page of guests */
+    /*
+     * CPU time of this computer that the contender took, per page and second of simulated time; what the machine
+     * takes to answer it included. The one figure that is not the same each time.
+     */
+    double planner_ns_per_granule;
     GArray *points;                 /* RunPoint */
     GArray *guests;                 /* RunGuest */
 } RunResult;
