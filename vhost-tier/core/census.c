@@ -24,7 +24,7 @@ void rules_init(Rules *rules, const PolicyConfig *config, const HeatModel *model
 static void count(Census *census, const Rules *rules, const HeatMap *map)
 {
     for (size_t i = 0; i < map->n; i++) {
-        const Heat *heat = &map->granules[i];
+        Heat heat = heat_at(map, i);
         Log2 judged;
         Role role = census_judge(rules, heat, &judged);
 
@@ -65,7 +65,7 @@ void census_view(const Census *census, uint64_t budget_bytes, CensusView *view)
     *view = (CensusView){.hit_ratio = NAN, .ideal_hit_ratio = NAN};
     for (unsigned bucket = CENSUS_BUCKETS; bucket-- > 0;) {
         uint64_t bytes = census->fast[bucket] + census->slow[bucket];
-        Log2 heat = census_heat(bucket) + (1 << (CENSUS_SHIFT - 1));
+        Log2 heat = census_middle(bucket);
         double per_byte;
 
         if (bytes == 0) {

@@ -60,28 +60,20 @@ static inline unsigned census_bucket(Log2 heat)
     return CLAMP((heat - CENSUS_ORIGIN) >> CENSUS_SHIFT, 0, CENSUS_BUCKETS - 1);
 }
 
-/* The lower end of a bucket. */
+/* The middle of a bucket, which stands for all in it; */
+static inline Log2 census_middle(unsigned bucket)
+{
+    return CENSUS_ORIGIN + (Log2)(bucket << CENSUS_SHIFT) + (1 << (CENSUS_SHIFT - 1));
+}
+
+/* its lower end. */
 static inline Log2 census_heat(unsigned bucket)
 {
     return CENSUS_ORIGIN + (Log2)(bucket << CENSUS_SHIFT);
 }
 
-/*
- * How long a move that did not come off is not planned again, in epochs; and how long a move is not lightly
- * undone.
- */
-#define CENSUS_REFUSED_EPOCHS 20u           /* 5 s */
-#define CENSUS_UNMOVABLE_EPOCHS 2400u       /* 10 minutes */
-#define CENSUS_FRESH_EPOCHS 40u             /* 10 s */
-
-static inline bool census_refused(const HeatModel *model, const Heat *heat)
-{
-    return heat->last == HEAT_REFUSED &&
-           heat_moved_age(model, heat) < (heat->unmovable ? CENSUS_UNMOVABLE_EPOCHS : CENSUS_REFUSED_EPOCHS);
-}
-
 /* Heat per page by the estimate as it is, for granules that lie on a tier. */
-static inline Log2 census_estimate(const Rules *rules, const Heat *heat)
+static inline Log2 census_estimate(const Rules *rules, Heat heat)
 {
     return heat_rate(rules->model, heat) + rules->per_page + rules->slowness[heat_tier(heat)];
 }
@@ -90,7 +82,7 @@ static inline Log2 census_estimate(const Rules *rules, const Heat *heat)
  * What may be done with @heat, and (unless nothing) at which heat per page it is judged: its estimate less,
  * or more, the doubt.
  */
-static inline Role census_judge(const Rules *rules, const Heat *heat, Log2 *judged)
+static inline Role census_judge(const Rules *rules, Heat heat, Log2 *judged)
 {
     const HeatModel *model = rules->model;
     uint8_t tier = heat_tier(heat);
@@ -100,14 +92,16 @@ static inline Role census_judge(const Rules *rules, const Heat *heat, Log2 *judg
         return ROLE_NONE;
     }
     doubt = heat_width(model, heat);
-    if (heat->last != HEAT_NEVER) {
-        bool fresh = heat->last == (tier == 0 ? HEAT_PROMOTED : HEAT_DEMOTED) &&
-                     heat_moved_age(model, heat) < CENSUS_FRESH_EPOCHS;
-
-        if (census_refused(model, heat)) {
-            return ROLE_NONE;
-        }
-        doubt += fresh ? LOG2_ONE : 0;
+    switch (heat_last(heat)) {
+    case HEAT_NEVER:
+        break;
+    case HEAT_PROMOTED:
+    case HEAT_DEMOTED:
+        doubt += heat_lately(heat, tier == 0 ? HEAT_PROMOTED : HEAT_DEMOTED) ? LOG2_ONE : 0;
+        break;
+    case HEAT_REFUSED:
+    case HEAT_UNMOVABLE:
+        return ROLE_NONE;
     }
     *judged = census_estimate(rules, heat) + (tier == 0 ? doubt : -doubt);
     return tier == 0 ? ROLE_VICTIM : ROLE_CANDIDATE;

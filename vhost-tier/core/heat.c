@@ -7,31 +7,58 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SWEEP_EPOCHS 0xc00u
+#define AGED_OCTAVE ((int64_t)LOG2_ONE * HEAT_DECAY_ONE)
 
-/* Between two sweeps ages grow by SWEEP_EPOCHS; they must not wrap meanwhile. */
-G_STATIC_ASSERT(HEAT_SEEN_AGE_MAX + SWEEP_EPOCHS < 0x10000u);
-G_STATIC_ASSERT(HEAT_MOVED_AGE_MAX + SWEEP_EPOCHS < 1u << HEAT_MOVED_BITS);
+/* Anew whenever 'aged' changes: how sure a rate is. */
+static void set_widths(HeatModel *model)
+{
+    for (unsigned known = 0; known <= HEAT_KNOWN_MAX; known++) {
+        Log2 accesses = (Log2)known * LOG2_ONE + HEAT_KNOWN_ORIGIN - (Log2)(model->aged / HEAT_DECAY_ONE);
+
+        model->width[known] = log2_width(&model->tables, accesses);
+    }
+}
 
 void heat_model_init(HeatModel *model, uint64_t half_life_ns)
 {
     *model = (HeatModel){0};
     log2_tables_init(&model->tables);
     heat_set_half_life(model, half_life_ns);
+    set_widths(model);
 }
 
 void heat_set_half_life(HeatModel *model, uint64_t half_life_ns)
 {
-    model->decay = (int64_t)(HEAT_EPOCH_NS * LOG2_ONE * HEAT_DECAY_ONE / half_life_ns);
+    model->decay = (int64_t)(HEAT_EPOCH_NS * AGED_OCTAVE / half_life_ns);
+}
+
+void heat_model_save(const HeatModel *model, HeatState *state)
+{
+    *state = (HeatState){.swept = model->swept, .prior = model->prior, .aged = model->aged,
+                         .draws = model->draws};
+}
+
+bool heat_model_load(HeatModel *model, const HeatState *state, uint64_t epoch)
+{
+    if (state->swept > epoch / HEAT_SLOT_EPOCHS || state->prior > 64 * LOG2_ONE ||
+        state->prior < -64 * LOG2_ONE || state->aged < 0 || state->aged >= AGED_OCTAVE) {
+        return false;
+    }
+    model->epoch = epoch;
+    model->swept = state->swept;
+    model->prior = (Log2)state->prior;
+    model->aged = state->aged;
+    model->draws = state->draws;
+    set_widths(model);
+    return true;
 }
 
 HeatMap *heat_map_new(uint32_t id, uint64_t size, uint32_t granule_bytes, GError **errp)
 {
     uint64_t n = granule_bytes ? size / granule_bytes : 0;
     HeatMap *map;
-    Heat *granules;
 
-    if (granule_bytes != 4096 && granule_bytes != 2 * 1024 * 1024) {
+    if (granule_bytes != 4096 && granule_bytes != HEAT_BLOCK_BYTES) {
         g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
                     "region %u: granules of %u bytes are not supported; use 4096 or 2097152", id,
                     granule_bytes);
@@ -45,152 +72,284 @@ HeatMap *heat_map_new(uint32_t id, uint64_t size, uint32_t granule_bytes, GError
                     id, size, granule_bytes);
         return NULL;
     }
-    /* calloc, as large blocks of it take no memory until they are touched; the size fits in 35 bits. */
-    granules = calloc(n, sizeof(*granules));
-    if (!granules) {
-        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_NO_MEMORY,
-                    "region %u: no memory for a heat map of %" G_GUINT64_FORMAT " granules (%" G_GUINT64_FORMAT
-                    " bytes); use 2 MiB granules or give the daemon more memory", id, n, n * sizeof(*granules));
-        return NULL;
-    }
     map = g_new0(HeatMap, 1);
     map->id = id;
     map->granule_bytes = granule_bytes;
     map->n = n;
-    map->granules = granules;
+    map->block_shift = granule_bytes == HEAT_BLOCK_BYTES ? 0 : 9;
+    map->n_blocks = ((n - 1) >> map->block_shift) + 1;
+    /* calloc, as large blocks of it take no memory until they are touched; sizes fit in 39 bits. */
+    map->estimates = calloc(n, sizeof(*map->estimates));
+    map->states = calloc(n, sizeof(*map->states));
+    map->blocks = calloc(map->n_blocks, sizeof(*map->blocks));
     map->bytes_at[POLICY_TIER_UNKNOWN] = size;
+    if (!map->estimates || !map->states || !map->blocks) {
+        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_NO_MEMORY,
+                    "region %u: no memory for a heat map of %" G_GUINT64_FORMAT " granules (%" G_GUINT64_FORMAT
+                    " bytes); use 2 MiB granules or give the daemon more memory", id, n,
+                    n * (sizeof(*map->estimates) + sizeof(*map->states)) + map->n_blocks * sizeof(*map->blocks));
+        heat_map_free(map);
+        return NULL;
+    }
     return map;
 }
 
 void heat_map_free(HeatMap *map)
 {
     if (map) {
-        free(map->granules);
+        free(map->estimates);
+        free(map->states);
+        free(map->blocks);
         g_free(map);
     }
 }
 
-/*
- * Let all ages grow from @model's epoch to @epoch, but not past their maxima. Untouched granules stay
- * untouched.
- */
-static void sweep(const HeatModel *model, HeatMap *map, uint64_t epoch)
+static void write_last(HeatMap *map, size_t granule, HeatLast last, unsigned age)
 {
-    uint64_t passed = epoch - model->epoch;
+    uint8_t place = map->states[granule] & ((1 << HEAT_PLACE_BITS) - 1);
 
-    for (size_t i = 0; i < map->n; i++) {
-        Heat *heat = &map->granules[i];
+    map->states[granule] = place | last << HEAT_PLACE_BITS | age << HEAT_AGE_SHIFT;
+}
 
-        if (heat_seen(heat) && heat_seen_age(model, heat) + passed > HEAT_SEEN_AGE_MAX) {
-            heat->seen = epoch - HEAT_SEEN_AGE_MAX;
+/* What became of the granules of a block is @slots longer ago; unmovable ones are forgotten if @forget. */
+static void age_block(HeatMap *map, size_t block, unsigned slots, bool forget)
+{
+    size_t end = MIN((block + 1) << map->block_shift, map->n);
+
+    for (size_t i = block << map->block_shift; i < end; i++) {
+        Heat heat = heat_at(map, i);
+        unsigned age = MIN(heat_age(heat) + slots, HEAT_AGE_MAX);
+
+        switch (heat_last(heat)) {
+        case HEAT_NEVER:
+            break;
+        case HEAT_PROMOTED:
+        case HEAT_DEMOTED:
+            write_last(map, i, heat_last(heat), age);
+            break;
+        case HEAT_REFUSED:
+            if (age >= HEAT_REFUSED_SLOTS) {
+                write_last(map, i, HEAT_NEVER, 0);
+            } else {
+                write_last(map, i, HEAT_REFUSED, age);
+            }
+            break;
+        case HEAT_UNMOVABLE:
+            if (forget) {
+                write_last(map, i, HEAT_NEVER, 0);
+            }
+            break;
         }
-        if (heat->last != HEAT_NEVER && heat_moved_age(model, heat) + passed > HEAT_MOVED_AGE_MAX) {
-            heat->moved = epoch - HEAT_MOVED_AGE_MAX;
+    }
+}
+
+/* Let ages of moves grow from slot @from to slot @to. Blocks without a late move are not touched. */
+static void sweep_moves(HeatMap *map, uint64_t from, uint64_t to)
+{
+    unsigned slots = (unsigned)MIN(to - from, HEAT_AGE_MAX);
+
+    for (size_t i = 0; i < map->n_blocks; i++) {
+        HeatBlock *block = &map->blocks[i];
+        bool lately = block->moved && (uint64_t)block->moved - 1 + HEAT_AGE_MAX > from;
+        bool forget = block->unmovable && (uint64_t)block->unmovable - 1 + HEAT_UNMOVABLE_SLOTS <= to;
+
+        if (lately || forget) {
+            age_block(map, i, slots, forget);
+            block->unmovable = forget ? 0 : block->unmovable;
+        }
+    }
+}
+
+/* Take @octaves off what is known of each granule. Untouched ones stay untouched. */
+static void sweep_known(HeatMap *map, unsigned octaves)
+{
+    for (size_t i = 0; i < map->n; i++) {
+        unsigned known = map->estimates[i] & HEAT_KNOWN_MAX;
+
+        if (known) {
+            map->estimates[i] -= MIN(known, octaves);
         }
     }
 }
 
 void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_t epoch)
 {
+    uint64_t slot = epoch / HEAT_SLOT_EPOCHS;
+    unsigned octaves;
+
     if (epoch <= model->epoch) {
         return;
     }
-    if (epoch - model->swept >= SWEEP_EPOCHS) {
-        for (size_t i = 0; i < n_maps; i++) {
-            sweep(model, maps[i], epoch);
+    model->aged += (int64_t)MIN((double)(epoch - model->epoch) * (double)model->decay, 64.0 * AGED_OCTAVE);
+    octaves = (unsigned)(model->aged / AGED_OCTAVE);
+    model->aged %= AGED_OCTAVE;
+    set_widths(model);
+    for (size_t i = 0; i < n_maps; i++) {
+        if (slot > model->swept) {
+            sweep_moves(maps[i], model->swept, slot);
         }
-        model->swept = epoch;
+        if (octaves) {
+            sweep_known(maps[i], octaves);
+        }
     }
+    model->swept = slot;
     model->epoch = epoch;
 }
 
-/*
- * What was known of a granule, as an observation may build on it: for @most log2 seconds, and
- * HEAT_MAX_ACCESSES.
- */
-static inline void recall(const HeatModel *model, const Heat *heat, Log2 most, Log2 *rate, Log2 *exposure)
+/* A time as a HeatBlock keeps it. */
+static uint32_t block_time(uint64_t time)
 {
-    *rate = heat_rate(model, heat);
-    *exposure = MIN(MIN(heat_exposure(model, heat), most), HEAT_MAX_ACCESSES - *rate);
+    return (uint32_t)MIN(time, UINT32_MAX - 1u) + 1;
 }
 
-static inline void learn(const HeatModel *model, Heat *heat, Log2 rate, Log2 exposure)
-{
-    Log2 steps = (exposure - HEAT_EXPOSURE_ORIGIN + HEAT_EXPOSURE_STEP / 2) / HEAT_EXPOSURE_STEP;
+/* One granule while evidence on it is taken in. */
+typedef struct Lesson {
+    const HeatModel *model;
+    HeatMap *map;
+    size_t granule;
+    uint64_t *again;                    /* the word of its bit, */
+    uint64_t bit;                       /* and this */
+    Log2 rate;                          /* what is known: the rate, */
+    Log2 known;                         /* and from how many accesses */
+} Lesson;
 
-    heat->rate = CLAMP(rate - HEAT_RATE_ORIGIN, 1, UINT16_MAX);
-    heat->exposure = CLAMP(steps, 0, 0xfff);
-    heat->seen = model->epoch;
+static inline Lesson lesson_begin(const HeatModel *model, HeatMap *map, size_t granule)
+{
+    size_t within = granule & (((size_t)1 << map->block_shift) - 1);
+    Heat heat = heat_at(map, granule);
+
+    return (Lesson){
+        .model = model,
+        .map = map,
+        .granule = granule,
+        .again = &heat_block(map, granule)->again[within / 64],
+        .bit = 1ull << within % 64,
+        .rate = heat_rate(model, heat),
+        .known = heat_known(model, heat),
+    };
+}
+
+/*
+ * Chance for the rounding of one granule: 32 bits that look random (the finalizer of MurmurHash3, of the granule
+ * and the count of the evidence).
+ */
+static inline uint32_t draw(const Lesson *lesson)
+{
+    uint32_t x = (uint32_t)lesson->granule * 0x9e3779b1u ^ (uint32_t)lesson->model->draws * 0x85ebca77u;
+
+    x = (x ^ x >> 16) * 0x85ebca6bu;
+    x = (x ^ x >> 13) * 0xc2b2ae35u;
+    return x ^ x >> 16;
+}
+
+/*
+ * Keep what is known now. Between two powers of two the number of accesses is rounded such that it is right on
+ * average: up with a chance of 2^f - 1, where f is its fraction of an octave, nearly f * (0.656 + 0.344 * f).
+ */
+static inline void lesson_end(const Lesson *lesson, Log2 rate, Log2 known)
+{
+    uint32_t random = draw(lesson);
+    Log2 steps = MAX(rate - HEAT_RATE_ORIGIN, 0) + (Log2)((random & 0xffff) * HEAT_RATE_STEP >> 16);
+    Log2 octaves = MAX(known - HEAT_KNOWN_ORIGIN + (Log2)(lesson->model->aged / HEAT_DECAY_ONE), 0);
+    Log2 fraction = octaves % LOG2_ONE;
+    Log2 up = fraction * (672 + 352 * fraction / LOG2_ONE) / LOG2_ONE;
+
+    octaves = octaves / LOG2_ONE + ((Log2)(random >> 16) % LOG2_ONE < up);
+    lesson->map->estimates[lesson->granule] =
+        (uint16_t)(CLAMP(steps / HEAT_RATE_STEP, 1, HEAT_RATE_MAX) << HEAT_KNOWN_BITS |
+                   MIN(octaves, HEAT_KNOWN_MAX));
+}
+
+/* log2 of the seconds of exposure that count at most: @most, and those of HEAT_MAX_ACCESSES. */
+static inline Log2 exposure_before(const Lesson *lesson, Log2 most)
+{
+    return MIN(MIN(lesson->known, HEAT_MAX_ACCESSES) - lesson->rate, most);
 }
 
 /* The bit was clear for 2^@interval seconds: no access, but exposure. */
-static inline void miss(const HeatModel *model, Heat *heat, Log2 interval)
+static inline void miss(const Lesson *lesson, Log2 interval)
 {
-    Log2 rate, before, after;
+    Log2 before = exposure_before(lesson, -LOG2_ZERO);
+    Log2 accesses = lesson->rate + before;
 
-    recall(model, heat, -LOG2_ZERO, &rate, &before);
-    after = log2_add(&model->tables, before, interval);
-    learn(model, heat, rate + before - after, after);
-    heat->again = false;
+    lesson_end(lesson, accesses - log2_add(&lesson->model->tables, before, interval), accesses);
+    *lesson->again &= ~lesson->bit;
 }
 
 /* The bit was set in 2^@interval seconds. */
-static inline void hit(const HeatModel *model, Heat *heat, Log2 interval)
+static inline void hit(const Lesson *lesson, Log2 interval)
 {
-    const LogTables *tables = &model->tables;
-    bool believable = heat->again || heat_rate(model, heat) + heat_exposure(model, heat) < HEAT_FEW_ACCESSES;
-    Log2 rate, before, accesses, after;
+    const LogTables *tables = &lesson->model->tables;
+    bool believable = *lesson->again & lesson->bit || lesson->known < HEAT_FEW_ACCESSES;
+    Log2 before =
+        exposure_before(lesson, interval + (believable ? HEAT_MAX_INTERVALS_AGAIN : HEAT_MAX_INTERVALS));
+    Log2 accesses = log2_add(tables, lesson->rate + before, log2_hits(tables, lesson->rate + interval));
 
-    recall(model, heat, interval + (believable ? HEAT_MAX_INTERVALS_AGAIN : HEAT_MAX_INTERVALS), &rate,
-           &before);
-    accesses = log2_add(tables, rate + before, log2_hits(tables, rate + interval));
-    after = log2_add(tables, before, interval);
-    learn(model, heat, accesses - after, after);
-    heat->again = true;
+    lesson_end(lesson, accesses - log2_add(tables, before, interval), accesses);
+    *lesson->again |= lesson->bit;
 }
 
-void heat_add_bits(const HeatModel *model, HeatMap *map, size_t first, size_t n, const uint64_t *accessed,
-                   uint64_t interval_ns)
+/* Evidence comes from @source on the granules first..first+n-1. */
+static void note_source(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n)
+{
+    for (size_t i = first >> map->block_shift; i <= (first + n - 1) >> map->block_shift; i++) {
+        map->blocks[i].seen[source] = block_time(model->epoch);
+    }
+    model->draws++;
+}
+
+void heat_add_bits(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n,
+                   const uint64_t *accessed, uint64_t interval_ns)
 {
     Log2 interval = log2_of(interval_ns * 1e-9);
 
+    note_source(model, map, source, first, n);
     for (size_t i = 0; i < n; i++) {
+        Lesson lesson = lesson_begin(model, map, first + i);
+
         if (accessed[i / 64] >> (i % 64) & 1) {
-            hit(model, &map->granules[first + i], interval);
+            hit(&lesson, interval);
         } else {
-            miss(model, &map->granules[first + i], interval);
+            miss(&lesson, interval);
         }
     }
 }
 
-void heat_add_rate(const HeatModel *model, HeatMap *map, size_t first, size_t n, double per_s,
+void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
                    uint64_t exposure_ns)
 {
+    const LogTables *tables = &model->tables;
     Log2 exposure = log2_of(exposure_ns * 1e-9);
     Log2 counted = log2_of(per_s) + exposure;
 
+    note_source(model, map, source, first, n);
     for (size_t i = 0; i < n; i++) {
-        Heat *heat = &map->granules[first + i];
-        Log2 rate, before, after;
+        Lesson lesson = lesson_begin(model, map, first + i);
+        bool seen = heat_seen(heat_at(map, first + i));
+        Log2 before = exposure_before(&lesson, seen ? -LOG2_ZERO : exposure + HEAT_MAX_INTERVALS_AGAIN);
+        Log2 accesses = log2_add(tables, lesson.rate + before, counted);
 
-        recall(model, heat, heat_seen(heat) ? -LOG2_ZERO : exposure + HEAT_MAX_INTERVALS_AGAIN, &rate,
-               &before);
-        after = log2_add(&model->tables, before, exposure);
-        learn(model, heat, log2_add(&model->tables, rate + before, counted) - after, after);
+        lesson_end(&lesson, accesses - log2_add(tables, before, exposure), accesses);
     }
 }
 
 void heat_place(HeatMap *map, size_t granule, uint8_t tier)
 {
-    Heat *heat = &map->granules[granule];
-
-    map->bytes_at[heat_tier(heat)] -= map->granule_bytes;
+    map->bytes_at[heat_tier(heat_at(map, granule))] -= map->granule_bytes;
     map->bytes_at[tier] += map->granule_bytes;
-    heat->place = tier ^ POLICY_TIER_UNKNOWN;
+    map->states[granule] =
+        (map->states[granule] & ~((1 << HEAT_PLACE_BITS) - 1)) | (tier ^ POLICY_TIER_UNKNOWN);
 }
 
-void heat_set_last(const HeatModel *model, Heat *heat, HeatLast last)
+void heat_set_last(const HeatModel *model, HeatMap *map, size_t granule, HeatLast last)
 {
-    heat->last = last;
-    heat->moved = model->epoch;
+    HeatBlock *block = heat_block(map, granule);
+
+    if (last == HEAT_UNMOVABLE) {
+        write_last(map, granule, HEAT_REFUSED, HEAT_AGE_MAX);
+        block->unmovable = block_time(model->swept);
+    } else {
+        write_last(map, granule, last, 0);
+        block->moved = block_time(model->swept);
+    }
 }

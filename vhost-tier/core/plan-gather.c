@@ -132,7 +132,7 @@ static bool within(Reach *reach, unsigned bucket, int step, uint64_t bytes)
  * Whether the granule's estimate alone rules it out: judging makes candidates no hotter and victims no
  * colder than that.
  */
-static bool out_of_reach(const Rules *rules, const Heat *heat, const Reach *hot, const Reach *cold)
+static bool out_of_reach(const Rules *rules, Heat heat, const Reach *hot, const Reach *cold)
 {
     uint8_t tier = heat_tier(heat);
     unsigned bucket;
@@ -177,7 +177,7 @@ static void gather(Job *job, const PolicyConfig *config, const HeatModel *model,
 
         rules_init(&rules, config, model, map);
         for (size_t i = 0; i < map->n; i++) {
-            const Heat *heat = &map->granules[i];
+            Heat heat = heat_at(map, i);
             Candidate candidate = {.map = m, .granule = i, .n = 1, .tier = heat_tier(heat)};
             Role role;
 
@@ -239,7 +239,7 @@ void plan_gather_load(Job *job, const PolicyConfig *config, const HeatModel *mod
         rules_init(&rules, config, model, map);
         for (size_t i = 0; i < map->n; i++) {
             Candidate candidate = {.map = m, .granule = i, .n = 1};
-            const Heat *heat = &map->granules[i];
+            Heat heat = heat_at(map, i);
 
             if (heat_tier(heat) != 0 || !heat_seen(heat)) {
                 continue;

@@ -45,6 +45,16 @@ void planner_free(Planner *planner)
     g_free(planner);
 }
 
+const Census *planner_census(const Planner *planner)
+{
+    return &planner->census;
+}
+
+bool planner_cut_short(const Planner *planner)
+{
+    return planner->cut_short;
+}
+
 void planner_reported(PlannerState *state, uint64_t bytes)
 {
     state->reported_moves++;
@@ -184,4 +194,5 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
     plan->moves = (const PolicyMove *)planner->moves->data;
     plan->n_moves = planner->moves->len;
     plan->throttled = job.by_rate && job.cut_short;
+    planner->cut_short = job.cut_short;
 }

@@ -30,7 +30,7 @@
 #define VHOST_TIER_CORE_PLANNER_H
 
 #include "balance.h"
-#include "heat.h"
+#include "census.h"
 
 /* The largest plan, both directions together; at 5 us a page it takes two thirds of a second. */
 #define PLANNER_MAX_BYTES (512ull << 20)
@@ -65,6 +65,10 @@ void planner_free(Planner *planner);
  */
 void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *config, HeatModel *model,
                  HeatMap *const *maps, size_t n_maps, double margin, uint64_t now_ns, PolicyPlan *plan);
+
+/* What the last plan saw, and whether what a plan may hold cut it short. */
+const Census *planner_census(const Planner *planner);
+bool planner_cut_short(const Planner *planner);
 
 /* Count what the caller reports of the last plan. */
 void planner_reported(PlannerState *state, uint64_t bytes);

@@ -12,8 +12,7 @@
 /* All of a policy that is neither configuration nor map. Words of 8 bytes only: a trace keeps it as it is. */
 typedef struct PolicyState {
     uint64_t now_ns;
-    uint64_t swept;                 /* HeatModel's, as is 'prior'; both valid only in a saved state */
-    int64_t prior;
+    HeatState heat;                 /* valid only in a saved state */
     PlannerState planner;
     Brake brake;
     uint64_t evidence[POLICY_SOURCE__MAX];
@@ -30,15 +29,29 @@ struct Policy {
     TraceWriter *trace;             /* NULL while nothing is recorded */
 };
 
+static inline HeatMap *const *policy_maps(const Policy *policy)
+{
+    return (HeatMap *const *)policy->maps->pdata;
+}
+
 HeatMap *policy_find_map(const Policy *policy, uint32_t id);
+/*
+ * The map of @region, with @n cut to the granules that there are from @first; NULL when there is nothing to
+ * do.
+ */
+HeatMap *policy_find_range(const Policy *policy, uint32_t region, size_t first, size_t *n);
 
 void policy_save_state(const Policy *policy, PolicyState *state);
 /* Fails, and changes nothing, when @state can't be used. */
 bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp);
 /*
- * Replace the @n granules from @first by the records at @granules, not necessarily aligned. Fails as above.
+ * Replace what is known of the @n granules from @first by the @estimates and @states of as many Heat. Fails as
+ * above. Nothing here need be aligned.
  */
-bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *granules,
-                      GError **errp);
+bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *estimates,
+                      const uint8_t *states, GError **errp);
+/* And the @n blocks from @first by the HeatBlock at @blocks. */
+bool policy_load_blocks(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *blocks,
+                        GError **errp);
 
 #endif /* VHOST_TIER_CORE_POLICY_INTERNAL_H */

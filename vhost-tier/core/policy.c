@@ -5,10 +5,6 @@
  */
 #include "policy-internal.h"
 
-#include <math.h>
-#include <string.h>
-
-#include "census.h"
 #include "trace-internal.h"
 
 #define NS_PER_DAY (86400ull * 1000000000ull)
@@ -79,16 +75,11 @@ void policy_configure(Policy *policy, const PolicyConfig *config)
     }
 }
 
-static HeatMap *const *maps_of(const Policy *policy)
-{
-    return (HeatMap *const *)policy->maps->pdata;
-}
-
 HeatMap *policy_find_map(const Policy *policy, uint32_t id)
 {
     for (guint i = 0; i < policy->maps->len; i++) {
-        if (maps_of(policy)[i]->id == id) {
-            return maps_of(policy)[i];
+        if (policy_maps(policy)[i]->id == id) {
+            return policy_maps(policy)[i];
         }
     }
     return NULL;
@@ -110,7 +101,7 @@ bool policy_region_add(Policy *policy, uint32_t id, uint64_t size, uint32_t gran
     if (!map) {
         return false;
     }
-    while (at < policy->maps->len && maps_of(policy)[at]->id < id) {
+    while (at < policy->maps->len && policy_maps(policy)[at]->id < id) {
         at++;
     }
     g_ptr_array_insert(policy->maps, at, map);
@@ -134,11 +125,7 @@ void policy_region_del(Policy *policy, uint32_t id)
     }
 }
 
-/*
- * The map of @region, with @n cut to the granules that there are from @first; NULL when there is nothing to
- * do.
- */
-static HeatMap *find_range(const Policy *policy, uint32_t region, size_t first, size_t *n)
+HeatMap *policy_find_range(const Policy *policy, uint32_t region, size_t first, size_t *n)
 {
     HeatMap *map = policy_find_map(policy, region);
 
@@ -153,13 +140,13 @@ static HeatMap *find_range(const Policy *policy, uint32_t region, size_t first, 
 static void advance(Policy *policy, uint64_t now_ns)
 {
     policy->state.now_ns = MAX(policy->state.now_ns, now_ns);
-    heat_advance(&policy->model, maps_of(policy), policy->maps->len, policy->state.now_ns / HEAT_EPOCH_NS);
+    heat_advance(&policy->model, policy_maps(policy), policy->maps->len, policy->state.now_ns / HEAT_EPOCH_NS);
 }
 
 void policy_evidence_bits(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
                           const uint64_t *accessed, uint64_t interval_ns, uint64_t now_ns)
 {
-    HeatMap *map = find_range(policy, region, first, &n);
+    HeatMap *map = policy_find_range(policy, region, first, &n);
 
     if (!map || (unsigned)source >= POLICY_SOURCE__MAX || interval_ns == 0) {
         return;
@@ -172,14 +159,14 @@ void policy_evidence_bits(Policy *policy, PolicySource source, uint32_t region, 
                     (n + 63) / 64 * sizeof(*accessed));
     }
     advance(policy, now_ns);
-    heat_add_bits(&policy->model, map, first, n, accessed, interval_ns);
+    heat_add_bits(&policy->model, map, source, first, n, accessed, interval_ns);
     policy->state.evidence[source] += n;
 }
 
 void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
                           double per_s, uint64_t exposure_ns, uint64_t now_ns)
 {
-    HeatMap *map = find_range(policy, region, first, &n);
+    HeatMap *map = policy_find_range(policy, region, first, &n);
 
     if (!map || (unsigned)source >= POLICY_SOURCE__MAX || exposure_ns == 0 || !(per_s >= 0)) {
         return;
@@ -191,13 +178,13 @@ void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, 
         trace_write(policy->trace, TRACE_RATE, &record, sizeof(record), NULL, 0);
     }
     advance(policy, now_ns);
-    heat_add_rate(&policy->model, map, first, n, per_s, exposure_ns);
+    heat_add_rate(&policy->model, map, source, first, n, per_s, exposure_ns);
     policy->state.evidence[source] += n;
 }
 
 void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers)
 {
-    HeatMap *map = find_range(policy, region, first, &n);
+    HeatMap *map = policy_find_range(policy, region, first, &n);
 
     if (!map) {
         return;
@@ -219,7 +206,7 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
 
     advance(policy, now_ns);
     brake_update(brake, policy->model.epoch, policy->config.budget_bytes);
-    planner_run(policy->planner, &policy->state.planner, &policy->config, &policy->model, maps_of(policy),
+    planner_run(policy->planner, &policy->state.planner, &policy->config, &policy->model, policy_maps(policy),
                 policy->maps->len, brake->margin, policy->state.now_ns, plan);
     plan->thrashing = brake->margin > 1;
     if (policy->trace) {
@@ -233,10 +220,9 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
 }
 
 /* It moved: count it, and whether that undid the move before. */
-static void count_move(Policy *policy, const HeatMap *map, const Heat *heat, HeatLast direction)
+static void count_move(Policy *policy, const HeatMap *map, Heat heat, HeatLast direction)
 {
-    HeatLast opposite = direction == HEAT_PROMOTED ? HEAT_DEMOTED : HEAT_PROMOTED;
-    bool undoes = heat->last == opposite && heat_moved_age(&policy->model, heat) <= BRAKE_WINDOW_EPOCHS;
+    bool undoes = heat_lately(heat, direction == HEAT_PROMOTED ? HEAT_DEMOTED : HEAT_PROMOTED);
 
     *(direction == HEAT_PROMOTED ? &policy->state.promoted_bytes : &policy->state.demoted_bytes) +=
         map->granule_bytes;
@@ -248,7 +234,6 @@ void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome,
 {
     HeatMap *map = policy_find_map(policy, move->region);
     HeatLast direction = move->to < move->from ? HEAT_PROMOTED : HEAT_DEMOTED;
-    Heat *heat;
 
     if (!map || move->granule >= map->n || move->to >= POLICY_MAX_TIERS || move->from >= POLICY_MAX_TIERS) {
         return;
@@ -259,18 +244,17 @@ void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome,
         trace_write(policy->trace, TRACE_MOVED, &record, sizeof(record), NULL, 0);
     }
     advance(policy, now_ns);
-    heat = &map->granules[move->granule];
     switch (outcome) {
     case POLICY_MOVED:
-        count_move(policy, map, heat, direction);
+        count_move(policy, map, heat_at(map, move->granule), direction);
         heat_place(map, move->granule, move->to);
-        heat_set_last(&policy->model, heat, direction);
-        heat->unmovable = false;
+        heat_set_last(&policy->model, map, move->granule, direction);
         break;
     case POLICY_NOT_MOVED:
+        heat_set_last(&policy->model, map, move->granule, HEAT_REFUSED);
+        break;
     case POLICY_UNMOVABLE:
-        heat_set_last(&policy->model, heat, HEAT_REFUSED);
-        heat->unmovable = outcome == POLICY_UNMOVABLE;
+        heat_set_last(&policy->model, map, move->granule, HEAT_UNMOVABLE);
         break;
     case POLICY_GONE:
         heat_place(map, move->granule, POLICY_TIER_ABSENT);
@@ -279,155 +263,10 @@ void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome,
     planner_reported(&policy->state.planner, map->granule_bytes);
 }
 
-void policy_stats(const Policy *policy, PolicyStats *stats)
-{
-    const PolicyState *state = &policy->state;
-
-    *stats = (PolicyStats){
-        .promoted_bytes = state->promoted_bytes,
-        .demoted_bytes = state->demoted_bytes,
-        .undone_bytes = state->undone_bytes,
-        .undone_share = brake_undone_share(&state->brake),
-        .hit_ratio = state->planner.hit_ratio,
-        .ideal_hit_ratio = state->planner.ideal_hit_ratio,
-        .margin = state->brake.margin,
-        .threshold_per_s = state->planner.threshold_per_s,
-    };
-    memcpy(stats->evidence, state->evidence, sizeof(stats->evidence));
-    for (guint i = 0; i < policy->maps->len; i++) {
-        const HeatMap *map = maps_of(policy)[i];
-
-        for (unsigned tier = 0; tier < POLICY_MAX_TIERS; tier++) {
-            stats->granule_bytes[tier] += map->bytes_at[tier];
-        }
-        stats->absent_bytes += map->bytes_at[POLICY_TIER_ABSENT];
-    }
-}
-
-bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns,
-                    PolicyGranule *out)
-{
-    const HeatMap *map = policy_find_map(policy, region);
-    const HeatModel *model = &policy->model;
-    uint64_t later = MAX(now_ns, policy->state.now_ns) / HEAT_EPOCH_NS - model->epoch;
-    const Heat *heat;
-
-    if (!map || granule >= map->n) {
-        return false;
-    }
-    heat = &map->granules[granule];
-    *out = (PolicyGranule){.rate_per_s = log2_value(heat_rate(model, heat)), .tier = heat_tier(heat)};
-    if (heat_seen(heat)) {
-        out->confidence_s =
-            log2_value(heat_exposure(model, heat) - heat_decay(model, MIN(later, HEAT_SEEN_AGE_MAX)));
-        out->seen_ns = (model->epoch - MIN(heat_seen_age(model, heat), model->epoch)) * HEAT_EPOCH_NS;
-    }
-    if (heat->last == HEAT_PROMOTED || heat->last == HEAT_DEMOTED) {
-        out->moved_ns = (model->epoch - MIN(heat_moved_age(model, heat), model->epoch)) * HEAT_EPOCH_NS;
-    }
-    out->unmovable = heat->unmovable && census_refused(model, heat);
-    return true;
-}
-
-/*
- * Of the most doubtful, the doubt's share; halved where the rate lies as far off the threshold as it is
- * doubtful, and so on.
- */
-static uint8_t uncertainty(const HeatModel *model, const Heat *heat, Log2 threshold)
-{
-    const double most = 2 * LOG2_ONE;
-    double doubt, distance;
-
-    if (heat_tier(heat) == POLICY_TIER_ABSENT) {
-        return 0;
-    }
-    if (!heat_seen(heat)) {
-        return 255;
-    }
-    doubt = heat_width(model, heat);
-    distance = (heat_rate(model, heat) - threshold) / doubt;
-    return 1 + 253 * (doubt / most) / (1 + distance * distance);
-}
-
-void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns,
-                        uint8_t *score)
-{
-    size_t known = n;
-    const HeatMap *map = find_range(policy, region, first, &known);
-    double threshold_per_s = policy->state.planner.threshold_per_s;
-    Log2 threshold;
-
-    memset(score, 0, n);
-    if (!map) {
-        return;
-    }
-    threshold = threshold_per_s > 0 ? log2_of(threshold_per_s * map->granule_bytes / CENSUS_PAGE)
-                                    : policy->model.prior;
-    for (size_t i = 0; i < known; i++) {
-        score[i] = uncertainty(&policy->model, &map->granules[first + i], threshold);
-    }
-}
-
 void policy_record(Policy *policy, TraceWriter *writer)
 {
     policy->trace = writer;
     if (writer) {
         trace_write_snapshot(writer, policy);
     }
-}
-
-void policy_save_state(const Policy *policy, PolicyState *state)
-{
-    *state = policy->state;
-    state->swept = policy->model.swept;
-    state->prior = policy->model.prior;
-}
-
-bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp)
-{
-    uint64_t epoch = state->now_ns / HEAT_EPOCH_NS;
-
-    if (state->swept > epoch || ABS((double)state->prior) > 64 * LOG2_ONE ||
-        !planner_state_valid(&state->planner) || state->planner.plan_ns > state->now_ns ||
-        !brake_valid(&state->brake) || state->brake.epoch > epoch) {
-        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
-                    "a policy's saved state has values out of range");
-        return false;
-    }
-    policy->state = *state;
-    policy->model.epoch = epoch;
-    policy->model.swept = state->swept;
-    policy->model.prior = state->prior;
-    return true;
-}
-
-bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *granules,
-                      GError **errp)
-{
-    HeatMap *map = policy_find_map(policy, region);
-    const char *from = granules;
-
-    if (!map || first > map->n || n > map->n - first) {
-        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
-                    "saved heat of %" G_GUINT64_FORMAT " granules from %" G_GUINT64_FORMAT
-                    " of region %u: no such granules",
-                    n, first, region);
-        return false;
-    }
-    for (uint64_t i = 0; i < n; i++) {
-        Heat heat;
-        uint8_t tier;
-
-        memcpy(&heat, from + i * sizeof(heat), sizeof(heat));
-        tier = heat_tier(&heat);
-        if (!heat_tier_valid(tier)) {
-            g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
-                        "saved heat of granule %" G_GUINT64_FORMAT " of region %u: there is no tier %u",
-                        first + i, region, tier);
-            return false;
-        }
-        heat_place(map, first + i, tier);
-        map->granules[first + i] = heat;
-    }
-    return true;
 }

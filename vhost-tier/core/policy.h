@@ -123,8 +123,12 @@ typedef enum PolicyReason {
 typedef struct PolicyGranule {
     double rate_per_s;              /* estimated accesses per second */
     double confidence_s;            /* seconds of observation behind it, decayed */
-    uint64_t seen_ns;               /* time of the last evidence; 0: none */
-    uint64_t moved_ns;              /* time of the last move; 0: none */
+    uint64_t seen_ns;               /* the latest of source_seen_ns where it was ever seen itself; 0: never */
+    /*
+     * time of the last move, to within 1.5 s; of one longer than 9 s ago, that of the last move in its 2 MiB
+     * block before then, at the latest. 0: none
+     */
+    uint64_t moved_ns;
     uint8_t tier;                   /* 0..3, POLICY_TIER_ABSENT or POLICY_TIER_UNKNOWN */
     bool unmovable;
     PolicyReason reason;
@@ -177,7 +181,7 @@ void policy_configure(Policy *policy, const PolicyConfig *config);
 
 /*
  * Add a region of @size bytes in granules of @granule_bytes (4096 or 2 MiB, dividing @size), all
- * POLICY_TIER_UNKNOWN. Fails, with an error, when @id is taken, sizes do not fit, or memory for the map (8
+ * POLICY_TIER_UNKNOWN. Fails, with an error, when @id is taken, sizes do not fit, or memory for the map (3.2
  * bytes a granule) is not to be had.
  */
 bool policy_region_add(Policy *policy, uint32_t id, uint64_t size, uint32_t granule_bytes, GError **errp);
@@ -216,6 +220,7 @@ void policy_stats(const Policy *policy, PolicyStats *stats);
 /* Copies what is known of one granule; false when there is no such region or granule. */
 bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns,
                     PolicyGranule *out);
+/* How accesses are spread, as of the last plan. */
 void policy_curve(const Policy *policy, PolicyCurve *curve);
 
 /*

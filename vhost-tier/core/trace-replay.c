@@ -92,6 +92,15 @@ static bool do_config(Replay *replay, Reader *reader, GError **errp)
     return true;
 }
 
+/* What a region counts as, against the limit. */
+static uint64_t granules_of(const TraceRegion *region)
+{
+    if (region->granule_bytes == 0) {
+        return 0;
+    }
+    return region->size / region->granule_bytes * (region->granule_bytes > 4096 ? TRACE_LARGE_GRANULE : 1);
+}
+
 static bool do_region_add(Replay *replay, Reader *reader, GError **errp)
 {
     TraceRegion region;
@@ -100,12 +109,12 @@ static bool do_region_add(Replay *replay, Reader *reader, GError **errp)
     if (!reader_get(reader, "a region", &region, sizeof(region), errp)) {
         return false;
     }
-    granules = region.granule_bytes ? region.size / region.granule_bytes : 0;
+    granules = granules_of(&region);
     if (granules > replay->max_granules - replay->granules) {
         g_set_error(errp, TRACE_ERROR, TRACE_ERROR_TOO_LARGE,
                     "trace, region %u: with its %" G_GUINT64_FORMAT
                     " granules the maps exceed the limit of %" G_GUINT64_FORMAT
-                    " granules (8 bytes each); raise the limit if the trace is to be trusted",
+                    " granules (4 bytes each); raise the limit if the trace is to be trusted",
                     region.id, granules, replay->max_granules);
         return false;
     }
@@ -126,7 +135,9 @@ static bool do_region_del(Replay *replay, Reader *reader, GError **errp)
     }
     map = policy_find_map(replay->policy, region.id);
     if (map) {
-        replay->granules -= map->n;
+        region.granule_bytes = map->granule_bytes;
+        region.size = map->n * map->granule_bytes;
+        replay->granules -= granules_of(&region);
         policy_region_del(replay->policy, region.id);
     }
     return true;
@@ -135,13 +146,30 @@ static bool do_region_del(Replay *replay, Reader *reader, GError **errp)
 static bool do_heat(Replay *replay, Reader *reader, GError **errp)
 {
     TraceRange range;
-    const void *granules;
+    const void *estimates, *states;
 
     if (!reader_get(reader, "a range", &range, sizeof(range), errp)) {
         return false;
     }
-    granules = reader_take(reader, "heat", range.n, sizeof(Heat), errp);
-    return granules && policy_load_heat(replay->policy, range.region, range.first, range.n, granules, errp);
+    estimates = reader_take(reader, "estimates", range.n, sizeof(uint16_t), errp);
+    if (!estimates) {
+        return false;
+    }
+    states = reader_take(reader, "states", range.n, sizeof(uint8_t), errp);
+    return states && policy_load_heat(replay->policy, range.region, range.first, range.n, estimates, states,
+                                      errp);
+}
+
+static bool do_blocks(Replay *replay, Reader *reader, GError **errp)
+{
+    TraceRange range;
+    const void *blocks;
+
+    if (!reader_get(reader, "a range", &range, sizeof(range), errp)) {
+        return false;
+    }
+    blocks = reader_take(reader, "blocks", range.n, sizeof(HeatBlock), errp);
+    return blocks && policy_load_blocks(replay->policy, range.region, range.first, range.n, blocks, errp);
 }
 
 /* A range and its access bits, these aligned in @copy. */
@@ -290,6 +318,7 @@ static const RecordHandler record_handlers[] = {
     [TRACE_PLACE] = do_place,
     [TRACE_MOVED] = do_moved,
     [TRACE_PLAN] = do_plan,
+    [TRACE_BLOCKS] = do_blocks,
 };
 
 /* The next record's header, and its payload as a reader of its own. */
@@ -344,8 +373,9 @@ static bool do_header(Reader *reader, GError **errp)
         return malformed(reader, errp, "this is no vhost-tier trace; it begins with", header.magic);
     }
     if (header.version != TRACE_VERSION) {
-        return malformed(reader, errp, "a trace of another version; only version 1 can be read",
-                         header.version);
+        return malformed(reader, errp,
+                         "a trace of another version; only version " G_STRINGIFY(TRACE_VERSION)
+                         " can be read, so record it anew", header.version);
     }
     return true;
 }

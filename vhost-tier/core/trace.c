@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define HEAT_CHUNK 4096u                /* granules in a heat record */
+#define HEAT_CHUNK 4096u                /* granules, or blocks, in a record */
 
 /*
  * Structures are written as they lie in memory: no padding, and the byte order of the only machines that we
@@ -19,7 +19,9 @@ G_STATIC_ASSERT(sizeof(PolicyMove) == 16);
 G_STATIC_ASSERT(sizeof(PlannerState) == 12 * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(Brake) == (3 + 2 * BRAKE_WINDOW_EPOCHS) * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(PolicyState) ==
-                (6 + POLICY_SOURCE__MAX) * sizeof(uint64_t) + sizeof(PlannerState) + sizeof(Brake));
+                (4 + POLICY_SOURCE__MAX) * sizeof(uint64_t) + sizeof(HeatState) + sizeof(PlannerState) +
+                    sizeof(Brake));
+G_STATIC_ASSERT(sizeof(HeatState) == 4 * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(TraceState) == sizeof(PolicyConfig) + sizeof(PolicyState));
 G_STATIC_ASSERT(sizeof(TraceRange) == 48 && sizeof(TraceMoved) == 32 && sizeof(TracePlan) == 24);
 
@@ -101,32 +103,50 @@ void trace_write(TraceWriter *writer, TraceType type, const void *head, size_t h
     writer->records++;
 }
 
-static bool all_zero(const Heat *granules, size_t n)
+static bool all_zero(const void *data, size_t len)
 {
-    for (size_t i = 0; i < n; i++) {
-        static const Heat untouched;
+    const uint8_t *bytes = data;
 
-        if (memcmp(&granules[i], &untouched, sizeof(untouched)) != 0) {
-            return false;
+    return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
+}
+
+static void write_heat(TraceWriter *writer, const HeatMap *map, GByteArray *tail)
+{
+    for (size_t first = 0; first < map->n && writer->end == TRACE_OPEN; first += HEAT_CHUNK) {
+        TraceRange range = {.region = map->id, .first = first, .n = MIN(HEAT_CHUNK, map->n - first)};
+        size_t estimates_len = range.n * sizeof(*map->estimates);
+
+        if (all_zero(&map->estimates[first], estimates_len) && all_zero(&map->states[first], range.n)) {
+            continue;
+        }
+        g_byte_array_set_size(tail, 0);
+        g_byte_array_append(tail, (const guint8 *)&map->estimates[first], estimates_len);
+        g_byte_array_append(tail, &map->states[first], range.n);
+        trace_write(writer, TRACE_HEAT, &range, sizeof(range), tail->data, tail->len);
+    }
+}
+
+static void write_blocks(TraceWriter *writer, const HeatMap *map)
+{
+    for (size_t first = 0; first < map->n_blocks && writer->end == TRACE_OPEN; first += HEAT_CHUNK) {
+        TraceRange range = {.region = map->id, .first = first, .n = MIN(HEAT_CHUNK, map->n_blocks - first)};
+        size_t len = range.n * sizeof(*map->blocks);
+
+        if (!all_zero(&map->blocks[first], len)) {
+            trace_write(writer, TRACE_BLOCKS, &range, sizeof(range), &map->blocks[first], len);
         }
     }
-    return true;
 }
 
 static void write_map(TraceWriter *writer, const HeatMap *map)
 {
+    g_autoptr(GByteArray) scratch = g_byte_array_new();
     TraceRegion region = {.id = map->id, .granule_bytes = map->granule_bytes,
                           .size = map->n * map->granule_bytes};
 
     trace_write(writer, TRACE_REGION_ADD, &region, sizeof(region), NULL, 0);
-    for (size_t first = 0; first < map->n && writer->end == TRACE_OPEN; first += HEAT_CHUNK) {
-        TraceRange range = {.region = map->id, .first = first, .n = MIN(HEAT_CHUNK, map->n - first)};
-
-        if (!all_zero(&map->granules[first], range.n)) {
-            trace_write(writer, TRACE_HEAT, &range, sizeof(range), &map->granules[first],
-                        range.n * sizeof(Heat));
-        }
-    }
+    write_heat(writer, map, scratch);
+    write_blocks(writer, map);
 }
 
 void trace_write_snapshot(TraceWriter *writer, const Policy *policy)

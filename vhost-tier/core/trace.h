@@ -4,10 +4,10 @@
  * replays to the same plans, bit for bit; that is how a decision made on one host is explained on another,
  * and how the simulator gets real input.
  *
- * Format (version 1, little-endian): the header, then records of {u32 type, u32 length of what follows,
+ * Format (version 2, little-endian): the header, then records of {u32 type, u32 length of what follows,
  * payload}. A payload is one of the structures below, followed where it says so by an array. The first
- * record is the state of the policy when recording began, with the configuration; region and heat records
- * follow that rebuild its maps. A trace that ended at its limit ends after a whole record.
+ * record is the state of the policy when recording began, with the configuration; region, heat and block
+ * records follow that rebuild its maps. A trace that ended at its limit ends after a whole record.
  *
  * A reader trusts nothing of it: a trace may come from anywhere.
  */
@@ -17,19 +17,20 @@
 #include "policy.h"
 
 #define TRACE_MAGIC 0x52545456u         /* "VTTR" */
-#define TRACE_VERSION 1u
+#define TRACE_VERSION 2
 
 typedef enum TraceType {
     TRACE_STATE = 1,                    /* TraceState; the first record, and no other */
     TRACE_CONFIG,                       /* PolicyConfig */
     TRACE_REGION_ADD,                   /* TraceRegion */
     TRACE_REGION_DEL,                   /* TraceRegion, only 'id' */
-    TRACE_HEAT,                         /* TraceRange, n * 8 bytes: what is known of n granules (heat.h) */
+    TRACE_HEAT,                         /* TraceRange, n * 2 and n * 1 bytes: 'estimate' and 'state' of n Heat */
     TRACE_BITS,                         /* TraceRange, a bit for each granule in 64-bit words */
     TRACE_RATE,                         /* TraceRange */
     TRACE_PLACE,                        /* TraceRange, n * 1 byte: tiers */
     TRACE_MOVED,                        /* TraceMoved */
     TRACE_PLAN,                         /* TracePlan, n_moves * PolicyMove */
+    TRACE_BLOCKS,                       /* TraceRange (of blocks of 2 MiB), n * HeatBlock (heat.h) */
 } TraceType;
 
 typedef struct TraceHeader {
@@ -120,6 +121,9 @@ typedef void (*TraceVisitRegion)(void *opaque, const TraceRegion *region);
 /* Show the regions in a trace, as trace_foreach_evidence() does the evidence. */
 bool trace_foreach_region(const void *buf, size_t len, TraceVisitRegion visit, void *opaque, GError **errp);
 
+/* So many of 4 KiB take as much memory as a granule of 2 MiB. */
+#define TRACE_LARGE_GRANULE 32u
+
 /* What a replay found. */
 typedef struct TraceReplay {
     uint64_t records;
@@ -135,7 +139,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TraceReplay, trace_replay_clear)
 /*
  * Run the trace of @len bytes at @buf on a new policy and compare the plans; goes on after a difference.
  * Returns false, with an error that names the offset, on a trace that is malformed or whose maps have more
- * than @max_granules (8 bytes each); @replay then tells how far it came. To be cleared in either case.
+ * than @max_granules of 4 KiB (4 bytes each; one of 2 MiB counts as TRACE_LARGE_GRANULE); @replay then tells how far it came. To be cleared in either case.
  */
 bool trace_replay(const void *buf, size_t len, uint64_t max_granules, TraceReplay *replay, GError **errp);
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A policy's state out, for a trace, and in again. What comes in may come from anywhere.
+ */
+#include <string.h>
+
+#include "policy-internal.h"
+
+void policy_save_state(const Policy *policy, PolicyState *state)
+{
+    *state = policy->state;
+    heat_model_save(&policy->model, &state->heat);
+}
+
+bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp)
+{
+    uint64_t epoch = state->now_ns / HEAT_EPOCH_NS;
+
+    if (!planner_state_valid(&state->planner) || state->planner.plan_ns > state->now_ns ||
+        !brake_valid(&state->brake) || state->brake.epoch > epoch ||
+        !heat_model_load(&policy->model, &state->heat, epoch)) {
+        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
+                    "a policy's saved state has values out of range");
+        return false;
+    }
+    policy->state = *state;
+    return true;
+}
+
+/* The map of @region, which must have @n granules, or blocks, from @first. */
+static HeatMap *find_saved(Policy *policy, uint32_t region, const char *what, uint64_t first, uint64_t n,
+                           GError **errp)
+{
+    HeatMap *map = policy_find_map(policy, region);
+    uint64_t there_are = map ? map->n : 0;
+
+    if (map && strcmp(what, "blocks") == 0) {
+        there_are = map->n_blocks;
+    }
+    if (!map || first > there_are || n > there_are - first) {
+        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
+                    "saved heat of %" G_GUINT64_FORMAT " %s from %" G_GUINT64_FORMAT
+                    " of region %u: no such %s",
+                    n, what, first, region, what);
+        return NULL;
+    }
+    return map;
+}
+
+bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *estimates,
+                      const uint8_t *states, GError **errp)
+{
+    HeatMap *map = find_saved(policy, region, "granules", first, n, errp);
+
+    if (!map) {
+        return false;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        uint8_t tier = heat_tier((Heat){.state = states[i]});
+
+        if (!heat_tier_valid(tier)) {
+            g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
+                        "saved heat of granule %" G_GUINT64_FORMAT " of region %u: there is no tier %u",
+                        first + i, region, tier);
+            return false;
+        }
+        heat_place(map, first + i, tier);
+        map->states[first + i] = states[i];
+    }
+    memcpy(&map->estimates[first], estimates, n * sizeof(*map->estimates));
+    return true;
+}
+
+bool policy_load_blocks(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *blocks,
+                        GError **errp)
+{
+    HeatMap *map = find_saved(policy, region, "blocks", first, n, errp);
+
+    if (map) {
+        memcpy(&map->blocks[first], blocks, n * sizeof(*map->blocks));
+    }
+    return map != NULL;
+}

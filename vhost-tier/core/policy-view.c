@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a policy shows to those who ask: its figures, one granule, the curve, and where evidence is wanted.
+ */
+#include <string.h>
+
+#include "policy-internal.h"
+
+void policy_stats(const Policy *policy, PolicyStats *stats)
+{
+    const PolicyState *state = &policy->state;
+
+    *stats = (PolicyStats){
+        .promoted_bytes = state->promoted_bytes,
+        .demoted_bytes = state->demoted_bytes,
+        .undone_bytes = state->undone_bytes,
+        .undone_share = brake_undone_share(&state->brake),
+        .hit_ratio = state->planner.hit_ratio,
+        .ideal_hit_ratio = state->planner.ideal_hit_ratio,
+        .margin = state->brake.margin,
+        .threshold_per_s = state->planner.threshold_per_s,
+    };
+    memcpy(stats->evidence, state->evidence, sizeof(stats->evidence));
+    for (guint i = 0; i < policy->maps->len; i++) {
+        const HeatMap *map = policy_maps(policy)[i];
+
+        for (unsigned tier = 0; tier < POLICY_MAX_TIERS; tier++) {
+            stats->granule_bytes[tier] += map->bytes_at[tier];
+        }
+        stats->absent_bytes += map->bytes_at[POLICY_TIER_ABSENT];
+    }
+}
+
+static bool is_planned(const Policy *policy, uint32_t region, size_t granule)
+{
+    for (size_t i = 0; i < policy->plan.n_moves; i++) {
+        const PolicyMove *move = &policy->plan.moves[i];
+
+        if (move->granule == granule && move->region == region) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Why one that lies on a tier, was seen and was not refused stays where it is, or does not. */
+static PolicyReason weigh(const Policy *policy, const HeatMap *map, size_t granule, Heat heat)
+{
+    bool fast = heat_tier(heat) == 0;
+    Log2 threshold = log2_of(policy->state.planner.threshold_per_s);
+    Log2 estimate, judged = 0;
+    Rules rules;
+
+    if (policy->config.n_tiers == 1) {
+        return POLICY_REASON_BELONGS;
+    }
+    if (is_planned(policy, map->id, granule)) {
+        return POLICY_REASON_PLANNED;
+    }
+    rules_init(&rules, &policy->config, &policy->model, map);
+    estimate = census_estimate(&rules, heat);
+    census_judge(&rules, heat, &judged);
+    if (fast ? estimate >= threshold : estimate <= threshold) {
+        return POLICY_REASON_BELONGS;
+    }
+    if (fast ? judged >= threshold : judged <= threshold) {
+        return POLICY_REASON_UNSURE;
+    }
+    return planner_cut_short(policy->planner) ? POLICY_REASON_LIMITED : POLICY_REASON_NOT_WORTH;
+}
+
+static PolicyReason reason_of(const Policy *policy, const HeatMap *map, size_t granule)
+{
+    Heat heat = heat_at(map, granule);
+
+    if (heat_tier(heat) == POLICY_TIER_ABSENT) {
+        return POLICY_REASON_ABSENT;
+    }
+    if (heat_tier(heat) == POLICY_TIER_UNKNOWN) {
+        return POLICY_REASON_UNKNOWN;
+    }
+    if (heat_last(heat) == HEAT_UNMOVABLE) {
+        return POLICY_REASON_UNMOVABLE;
+    }
+    if (heat_last(heat) == HEAT_REFUSED) {
+        return POLICY_REASON_REFUSED;
+    }
+    return heat_seen(heat) ? weigh(policy, map, granule, heat) : POLICY_REASON_UNSEEN;
+}
+
+/* When a granule that was moved was moved last; see PolicyGranule. */
+static uint64_t moved_ns(const HeatModel *model, const HeatMap *map, size_t granule)
+{
+    Heat heat = heat_at(map, granule);
+    uint64_t slot = model->swept - MIN(heat_age(heat), model->swept);
+
+    if (heat_age(heat) == HEAT_AGE_MAX) {
+        slot = MIN(slot, heat_block(map, granule)->moved - (uint64_t)1);
+    }
+    return slot * HEAT_SLOT_EPOCHS * HEAT_EPOCH_NS;
+}
+
+bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns,
+                    PolicyGranule *out)
+{
+    const HeatMap *map = policy_find_map(policy, region);
+    const HeatModel *model = &policy->model;
+    uint64_t later = MAX(now_ns, policy->state.now_ns) / HEAT_EPOCH_NS - model->epoch;
+    const HeatBlock *block;
+    Heat heat;
+    Log2 rate;
+
+    if (!map || granule >= map->n) {
+        return false;
+    }
+    heat = heat_at(map, granule);
+    block = heat_block(map, granule);
+    rate = heat_rate(model, heat);
+    *out = (PolicyGranule){.rate_per_s = log2_value(rate), .tier = heat_tier(heat)};
+    for (size_t i = 0; i < POLICY_SOURCE__MAX; i++) {
+        out->source_seen_ns[i] = block->seen[i] ? (block->seen[i] - 1) * HEAT_EPOCH_NS : 0;
+    }
+    if (heat_seen(heat)) {
+        Log2 known = heat_known(model, heat) - heat_decay(model, later);
+
+        out->confidence_s = known > HEAT_KNOWN_ORIGIN ? log2_value(known - rate) : 0;
+        for (size_t i = 0; i < POLICY_SOURCE__MAX; i++) {
+            out->seen_ns = MAX(out->seen_ns, out->source_seen_ns[i]);
+        }
+    }
+    if (heat_last(heat) == HEAT_PROMOTED || heat_last(heat) == HEAT_DEMOTED) {
+        out->moved_ns = moved_ns(model, map, granule);
+    }
+    out->unmovable = heat_last(heat) == HEAT_UNMOVABLE;
+    out->reason = reason_of(policy, map, granule);
+    return true;
+}
+
+static unsigned buckets_in_use(const Census *census)
+{
+    unsigned n = 0;
+
+    for (unsigned bucket = 0; bucket < CENSUS_BUCKETS; bucket++) {
+        n += census->fast[bucket] + census->slow[bucket] > 0;
+    }
+    return n;
+}
+
+void policy_curve(const Policy *policy, PolicyCurve *curve)
+{
+    const Census *census = planner_census(policy->planner);
+    unsigned merged = (buckets_in_use(census) + POLICY_CURVE_POINTS - 1) / POLICY_CURVE_POINTS;
+    unsigned in_point = 0;
+    uint64_t bytes = 0;
+    double per_s = 0;
+
+    *curve = (PolicyCurve){.present_bytes = census->fast_bytes + census->slow_bytes};
+    for (unsigned bucket = CENSUS_BUCKETS; bucket-- > 0;) {
+        uint64_t here = census->fast[bucket] + census->slow[bucket];
+
+        if (here == 0) {
+            continue;
+        }
+        if (in_point == 0) {
+            curve->n++;
+        }
+        bytes += here;
+        per_s += log2_value(census_middle(bucket)) * ((double)here / CENSUS_PAGE);
+        curve->points[curve->n - 1].bytes = bytes;
+        curve->points[curve->n - 1].per_s = per_s;
+        in_point = (in_point + 1) % merged;
+    }
+}
+
+/*
+ * Of the most doubtful, the doubt's share; halved where the rate lies as far off the threshold as it is
+ * doubtful, and so on.
+ */
+static uint8_t uncertainty(const HeatModel *model, Heat heat, Log2 threshold)
+{
+    const double most = 2 * LOG2_ONE;
+    double doubt, distance;
+
+    if (heat_tier(heat) == POLICY_TIER_ABSENT) {
+        return 0;
+    }
+    if (!heat_seen(heat)) {
+        return 255;
+    }
+    doubt = heat_width(model, heat);
+    distance = (heat_rate(model, heat) - threshold) / doubt;
+    return 1 + 253 * (doubt / most) / (1 + distance * distance);
+}
+
+void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns,
+                        uint8_t *score)
+{
+    size_t known = n;
+    const HeatMap *map = policy_find_range(policy, region, first, &known);
+    double threshold_per_s = policy->state.planner.threshold_per_s;
+    Log2 threshold;
+
+    memset(score, 0, n);
+    if (!map) {
+        return;
+    }
+    threshold = threshold_per_s > 0 ? log2_of(threshold_per_s * map->granule_bytes / CENSUS_PAGE)
+                                    : policy->model.prior;
+    for (size_t i = 0; i < known; i++) {
+        score[i] = uncertainty(&policy->model, heat_at(map, first + i), threshold);
+    }
+}
