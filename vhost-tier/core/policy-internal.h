@@ -26,6 +26,7 @@ struct Policy {
     GPtrArray *maps;                /* HeatMap, by id */
     Planner *planner;
     PolicyPlan plan;
+    GHashTable *planned;            /* its granules, once asked for: policy-view.c; empty before */
     TraceWriter *trace;             /* NULL while nothing is recorded */
 };
 

@@ -31,16 +31,22 @@ void policy_stats(const Policy *policy, PolicyStats *stats)
     }
 }
 
+static void *planned_key(uint32_t region, size_t granule)
+{
+    return GSIZE_TO_POINTER((uint64_t)region << 32 | granule);
+}
+
+/* The plan's moves are put into a set when first asked for, as many granules may be asked about. */
 static bool is_planned(const Policy *policy, uint32_t region, size_t granule)
 {
-    for (size_t i = 0; i < policy->plan.n_moves; i++) {
-        const PolicyMove *move = &policy->plan.moves[i];
+    if (g_hash_table_size(policy->planned) == 0) {
+        for (size_t i = 0; i < policy->plan.n_moves; i++) {
+            const PolicyMove *move = &policy->plan.moves[i];
 
-        if (move->granule == granule && move->region == region) {
-            return true;
+            g_hash_table_add(policy->planned, planned_key(move->region, move->granule));
         }
     }
-    return false;
+    return g_hash_table_contains(policy->planned, planned_key(region, granule));
 }
 
 /* Why one that lies on a tier, was seen and was not refused stays where it is, or does not. */

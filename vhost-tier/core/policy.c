@@ -53,6 +53,7 @@ Policy *policy_new(const PolicyConfig *config)
     brake_init(&policy->state.brake);
     policy->maps = g_ptr_array_new_with_free_func((GDestroyNotify)heat_map_free);
     policy->planner = planner_new();
+    policy->planned = g_hash_table_new(NULL, NULL);
     return policy;
 }
 
@@ -61,6 +62,7 @@ void policy_free(Policy *policy)
     if (policy) {
         g_ptr_array_unref(policy->maps);
         planner_free(policy->planner);
+        g_hash_table_unref(policy->planned);
         g_free(policy);
     }
 }
@@ -206,6 +208,7 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
 
     advance(policy, now_ns);
     brake_update(brake, policy->model.epoch, policy->config.budget_bytes);
+    g_hash_table_remove_all(policy->planned);
     planner_run(policy->planner, &policy->state.planner, &policy->config, &policy->model, policy_maps(policy),
                 policy->maps->len, brake->margin, policy->state.now_ns, plan);
     plan->thrashing = brake->margin > 1;
