@@ -138,7 +138,7 @@ static const Reasons reasons[] = {
     {"both_wrong", "01", {1, 900}, 0, {POLICY_REASON_PLANNED, POLICY_REASON_PLANNED}},
     {"not_worth_the_copies", "01", {900, 1400}, 0, {POLICY_REASON_BELONGS, POLICY_REASON_NOT_WORTH}},
     {"no_evidence", "01", {900, 0}, 0, {POLICY_REASON_BELONGS, POLICY_REASON_UNSEEN}},
-    {"nowhere", ".?1", {0, 0, 1}, 0, {POLICY_REASON_ABSENT, POLICY_REASON_UNKNOWN, POLICY_REASON_BELONGS}},
+    {"nowhere", ".?1", {0, 0, 1}, 0, {POLICY_REASON_ABSENT, POLICY_REASON_UNKNOWN, POLICY_REASON_NOT_WORTH}},
 };
 
 static void tells_why_a_granule_stays(const void *data)
@@ -173,7 +173,7 @@ static void what_waits_for_bytes_per_second_is_limited(void)
     g_autoptr(Policy) policy = NULL;
 
     own.budget_bytes = 2 * PAGE;
-    own.max_bytes_per_s = PAGE;         /* a swap at a time is always allowed */
+    own.max_bytes_per_s = 2 * PAGE;     /* one swap */
     policy = draw(&own, "0011", (double[]){1, 1, 900, 3600});
     g_assert_cmpuint(policy_plan(policy, NOW)->n_moves, ==, 2);
     g_assert_cmpint(granule_at(policy, 3, NOW).reason, ==, POLICY_REASON_PLANNED);

@@ -49,12 +49,16 @@ static bool is_planned(const Policy *policy, uint32_t region, size_t granule)
     return g_hash_table_contains(policy->planned, planned_key(region, granule));
 }
 
-/* Why one that lies on a tier, was seen and was not refused stays where it is, or does not. */
+/*
+ * Why one that lies on a tier, was seen and was not refused stays where it is, or does not. What fills the budget
+ * is told by buckets of the census, and of the one at the edge all belong where they are.
+ */
 static PolicyReason weigh(const Policy *policy, const HeatMap *map, size_t granule, Heat heat)
 {
     bool fast = heat_tier(heat) == 0;
-    Log2 threshold = log2_of(policy->state.planner.threshold_per_s);
-    Log2 estimate, judged = 0;
+    unsigned edge, estimated;
+    CensusView view;
+    Log2 judged = 0;
     Rules rules;
 
     if (policy->config.n_tiers == 1) {
@@ -63,13 +67,15 @@ static PolicyReason weigh(const Policy *policy, const HeatMap *map, size_t granu
     if (is_planned(policy, map->id, granule)) {
         return POLICY_REASON_PLANNED;
     }
+    census_view(planner_census(policy->planner), policy->config.budget_bytes, &view);
+    edge = census_bucket(log2_of(view.threshold_per_s));
     rules_init(&rules, &policy->config, &policy->model, map);
-    estimate = census_estimate(&rules, heat);
+    estimated = census_bucket(census_estimate(&rules, heat));
     census_judge(&rules, heat, &judged);
-    if (fast ? estimate >= threshold : estimate <= threshold) {
+    if (fast ? estimated >= edge : estimated <= edge) {
         return POLICY_REASON_BELONGS;
     }
-    if (fast ? judged >= threshold : judged <= threshold) {
+    if (fast ? census_bucket(judged) >= edge : census_bucket(judged) <= edge) {
         return POLICY_REASON_UNSURE;
     }
     return planner_cut_short(policy->planner) ? POLICY_REASON_LIMITED : POLICY_REASON_NOT_WORTH;
