@@ -9,6 +9,8 @@
 
 #include "workloads/series.h"
 
+#define MAX_PAGES (UINT64_C(1) << 28)   /* 1 TiB */
+
 /* How many vCPUs make these accesses, and what they compute for each: as few as can make them. */
 static void set_vcpus(GuestConfig *config, double per_s)
 {
@@ -30,7 +32,7 @@ Scenario *scenario_of_trace(const char *path, GError **errp)
                     "'%s' has a comma or white space in it; give the trace another name", path);
         return NULL;
     }
-    series = rate_series_of_file(path, &recorded, errp);
+    series = rate_series_of_file(path, MAX_PAGES, &recorded, errp);
     if (!series) {
         return NULL;
     }

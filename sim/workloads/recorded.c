@@ -19,16 +19,18 @@
 #include "core/trace.h"
 #include "series.h"
 
-#define MAX_PAGES (UINT64_C(1) << 32)
 #define MAX_REGIONS 4096u
 #define MAX_PER_S 1e12              /* more is no rate of accesses to memory */
 
-/* What was seen of a granule in the current window. */
-typedef struct Looks {
+typedef struct Granule {
+    /* what was seen of it in the current window */
     float set, set_s;               /* looks that found it accessed, and how long these took together */
     float clear_s;                  /* the others, together */
     float counted, counted_s;       /* accesses counted otherwise, and for how long */
-} Looks;
+    /* before */
+    bool told;                      /* there was evidence */
+    float per_s;                    /* the rate of each of its pages */
+} Granule;
 
 typedef struct Region {
     uint32_t id, granule_bytes;
@@ -45,11 +47,11 @@ typedef struct Seen {
 typedef struct Reading {
     GArray *regions;                /* Region */
     RateSeries *series;
-    Looks *looks;                   /* one for each granule */
-    float *rates;                   /* of a granule's page, as last told; below 0: not yet */
+    Granule *granules;
     GArray *seen;                   /* Seen: in the current window */
     GArray *initial;                /* RateChange: from the beginning on */
     uint64_t window_ns, start_ns, window;
+    double per_s, per_s_by_s;       /* sums of changes of rates, and of these by when: for all accesses */
     bool started;
     GError *err;                    /* the first; nothing more is read then */
 } Reading;
@@ -76,42 +78,50 @@ static void refuse(Reading *reading, const char *what, uint32_t region)
  * solves k t / (exp(r t) - 1) = T, so r = ln(1 + k t / T) / t. None clear: any rate from some on would do;
  * half a look more, and clear, is taken for the bound.
  */
-static double likeliest_rate(const Looks *looks)
+static double likeliest_rate(const Granule *granule)
 {
-    double each_s = looks->set > 0 ? looks->set_s / looks->set : 0;
-    double clear_s = looks->clear_s > 0 ? looks->clear_s : each_s / 2;
-    double watched_s = looks->set_s + looks->clear_s;
-    double by_bits = each_s > 0 ? log1p(looks->set_s / clear_s) / each_s : 0;
+    double each_s = granule->set > 0 ? granule->set_s / granule->set : 0;
+    double clear_s = granule->clear_s > 0 ? granule->clear_s : each_s / 2;
+    double watched_s = granule->set_s + granule->clear_s;
+    double by_bits = each_s > 0 ? log1p(granule->set_s / clear_s) / each_s : 0;
 
-    return (by_bits * watched_s + looks->counted) / (watched_s + looks->counted_s);
+    return (by_bits * watched_s + granule->counted) / (watched_s + granule->counted_s);
+}
+
+/* From @at_ns on a granule's pages have the rate @per_s; from the beginning, if nothing was told before. */
+static void tell_rate(Reading *reading, const Region *region, uint32_t index, uint64_t at_ns, float per_s)
+{
+    size_t pages = region->granule_bytes / SIM_PAGE;
+    Granule *granule = &reading->granules[region->first_granule + index];
+    double change = pages * ((double)per_s - granule->per_s);
+
+    for (size_t i = 0; i < pages; i++) {
+        RateChange page = {region->first_page + index * pages + i, per_s};
+
+        if (granule->told) {
+            rate_series_change(reading->series, page.page, per_s);
+        } else {
+            g_array_append_val(reading->initial, page);
+        }
+    }
+    reading->per_s += change;
+    reading->per_s_by_s += granule->told ? change * at_ns / 1e9 : 0;
+    *granule = (Granule){.told = true, .per_s = per_s};
 }
 
 /* The looks of the current window become rates. */
 static void end_window(Reading *reading)
 {
-    rate_series_step(reading->series, reading->window * reading->window_ns);
+    uint64_t at_ns = reading->window * reading->window_ns;
+
+    rate_series_step(reading->series, at_ns);
     for (guint i = 0; i < reading->seen->len; i++) {
         const Seen *seen = &g_array_index(reading->seen, Seen, i);
         const Region *region = &g_array_index(reading->regions, Region, seen->region);
-        size_t pages = region->granule_bytes / SIM_PAGE;
-        Looks *looks = &reading->looks[region->first_granule + seen->granule];
-        float *rate = &reading->rates[region->first_granule + seen->granule];
-        float now = likeliest_rate(looks) / pages;
+        const Granule *granule = &reading->granules[region->first_granule + seen->granule];
+        double per_s = likeliest_rate(granule) / (region->granule_bytes / SIM_PAGE);
 
-        *looks = (Looks){0};
-        if (now == *rate) {
-            continue;
-        }
-        for (size_t page = 0; page < pages; page++) {
-            RateChange change = {region->first_page + seen->granule * pages + page, now};
-
-            if (*rate < 0) {
-                g_array_append_val(reading->initial, change);
-            } else {
-                rate_series_change(reading->series, change.page, now);
-            }
-        }
-        *rate = now;
+        tell_rate(reading, region, seen->granule, at_ns, per_s);
     }
     g_array_set_size(reading->seen, 0);
 }
@@ -140,24 +150,24 @@ static bool go_to(Reading *reading, const TraceRange *range)
     return true;
 }
 
-static void look(Reading *reading, const Region *region, uint32_t granule, const TraceRange *range, bool set,
+static void look(Reading *reading, const Region *region, uint32_t index, const TraceRange *range, bool set,
                  bool counted)
 {
-    Looks *looks = &reading->looks[region->first_granule + granule];
-    Seen seen = {region - (const Region *)(const void *)reading->regions->data, granule};
+    Granule *granule = &reading->granules[region->first_granule + index];
+    Seen seen = {region - (const Region *)(const void *)reading->regions->data, index};
     float interval_s = range->interval_ns / 1e9;
 
-    if (looks->set_s == 0 && looks->clear_s == 0 && looks->counted_s == 0) {
+    if (granule->set_s == 0 && granule->clear_s == 0 && granule->counted_s == 0) {
         g_array_append_val(reading->seen, seen);
     }
     if (counted) {
-        looks->counted += range->per_s * interval_s;
-        looks->counted_s += interval_s;
+        granule->counted += range->per_s * interval_s;
+        granule->counted_s += interval_s;
     } else if (set) {
-        looks->set += 1;
-        looks->set_s += interval_s;
+        granule->set += 1;
+        granule->set_s += interval_s;
     } else {
-        looks->clear_s += interval_s;
+        granule->clear_s += interval_s;
     }
 }
 
@@ -213,56 +223,30 @@ static void take_region(void *opaque, const TraceRegion *told)
 }
 
 /* Lay the regions one behind the other and make room for what is gathered; false with an error. */
-static bool lay_out(Reading *reading, GError **errp)
+static bool lay_out(Reading *reading, const char *path, uint64_t max_pages, GError **errp)
 {
     uint64_t granules = 0, pages = 0;
 
-    for (guint i = 0; i < reading->regions->len; i++) {
+    for (guint i = 0; i < reading->regions->len && pages <= max_pages; i++) {
         Region *region = &g_array_index(reading->regions, Region, i);
 
         region->first_granule = granules;
         region->first_page = pages;
-        if (region->granules > MAX_PAGES || pages > MAX_PAGES) {
-            break;
-        }
         granules += region->granules;
-        pages += region->granules * (region->granule_bytes / SIM_PAGE);
+        pages += region->granules * (region->granule_bytes / SIM_PAGE); /* of less than 2^52 */
     }
-    if (pages == 0 || pages > MAX_PAGES) {
-        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "its regions are empty, or exceed 16 TiB");
+    if (pages > max_pages) {
+        rate_series_refuse_size(path, pages, max_pages, errp);
         return false;
     }
-    reading->looks = g_try_new0(Looks, granules);
-    reading->rates = g_try_new(float, granules);
-    if (!reading->looks || !reading->rates) {
-        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT,
-                    "no memory for its %" G_GUINT64_FORMAT " granules (24 bytes each)", granules);
+    if (pages == 0) {
+        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "%s: there is no region in it", path);
         return false;
     }
-    for (uint64_t i = 0; i < granules; i++) {
-        reading->rates[i] = -1;
-    }
+    reading->granules = g_new0(Granule, granules);
     reading->series = rate_series_new(pages);
     rate_series_step(reading->series, 0);           /* of what is known to be so from the beginning */
     return true;
-}
-
-/* All accesses, as the series has them. */
-static void sum_accesses(RateSeries *series)
-{
-    g_autofree float *rates = g_new0(float, series->pages);
-
-    for (guint i = 0; i < series->steps->len; i++) {
-        const RateStep *step = &g_array_index(series->steps, RateStep, i);
-        double left_s = (series->end_ns - step->at_ns) / 1e9;
-
-        for (size_t c = step->begin; c < step->end; c++) {
-            const RateChange *change = &g_array_index(series->changes, RateChange, c);
-
-            series->accesses += ((double)change->per_s - rates[change->page]) * left_s;
-            rates[change->page] = change->per_s;
-        }
-    }
 }
 
 static void finish(Reading *reading)
@@ -276,33 +260,34 @@ static void finish(Reading *reading)
     g_array_append_vals(series->changes, reading->initial->data, reading->initial->len);
     first->end = series->changes->len;
     series->end_ns = (reading->window + 1) * reading->window_ns;
-    sum_accesses(series);
+    series->accesses = reading->per_s * (series->end_ns / 1e9) - reading->per_s_by_s;
 }
 
-static bool read_all(Reading *reading, const void *buf, size_t len, GError **errp)
+static bool read_all(Reading *reading, const char *path, GMappedFile *file, uint64_t max_pages, GError **errp)
 {
+    const void *buf = g_mapped_file_get_contents(file);
+    size_t len = g_mapped_file_get_length(file);
+
     if (!trace_foreach_region(buf, len, take_region, reading, errp) ||
-        (!reading->err && !lay_out(reading, errp)) ||
+        (!reading->err && !lay_out(reading, path, max_pages, errp)) ||
         (!reading->err && !trace_foreach_evidence(buf, len, take_evidence, reading, errp))) {
         return false;
     }
-    if (reading->err) {
-        g_propagate_error(errp, g_steal_pointer(&reading->err));
-        return false;
+    if (!reading->err && !reading->started) {
+        refuse(reading, "there is no evidence of it, nor of any other", 0);
     }
-    if (!reading->started) {
-        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "there is no evidence in it");
+    if (reading->err) {
+        g_propagate_prefixed_error(errp, g_steal_pointer(&reading->err), "%s: ", path);
         return false;
     }
     finish(reading);
     return true;
 }
 
-RateSeries *rate_series_of_evidence(const char *path, double window_s, GError **errp)
+RateSeries *rate_series_of_evidence(const char *path, double window_s, uint64_t max_pages, GError **errp)
 {
     g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, errp);
     Reading reading = {.window_ns = workload_after(0, window_s)};
-    bool ok;
 
     if (!file) {
         return NULL;
@@ -310,17 +295,14 @@ RateSeries *rate_series_of_evidence(const char *path, double window_s, GError **
     reading.regions = g_array_new(FALSE, FALSE, sizeof(Region));
     reading.seen = g_array_new(FALSE, FALSE, sizeof(Seen));
     reading.initial = g_array_new(FALSE, FALSE, sizeof(RateChange));
-    ok = read_all(&reading, g_mapped_file_get_contents(file), g_mapped_file_get_length(file), errp);
-    if (!ok) {
+    if (!read_all(&reading, path, file, max_pages, errp)) {
         g_clear_pointer(&reading.series, rate_series_free);
-        g_prefix_error(errp, "%s: ", path);
     }
     g_clear_error(&reading.err);
     g_array_unref(reading.regions);
     g_array_unref(reading.seen);
     g_array_unref(reading.initial);
-    g_free(reading.looks);
-    g_free(reading.rates);
+    g_free(reading.granules);
     return reading.series;
 }
 
@@ -343,7 +325,7 @@ static Workload *recorded_create(const char *params, Guest *guest, uint64_t seed
         g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "workload recorded needs 'file=PATH'");
         return NULL;
     }
-    series = rate_series_of_evidence(file, window_s, errp);
+    series = rate_series_of_evidence(file, window_s, guest_pages(guest), errp);
     return series ? rate_series_play(&workload_recorded, guest, series, phase_s, errp) : NULL;
 }
 

@@ -70,11 +70,19 @@ static bool is_recorded(const char *path)
            memcmp(g_mapped_file_get_contents(file), &magic, sizeof(magic)) == 0;
 }
 
-RateSeries *rate_series_of_file(const char *path, bool *recorded, GError **errp)
+RateSeries *rate_series_of_file(const char *path, uint64_t max_pages, bool *recorded, GError **errp)
 {
     *recorded = is_recorded(path);
-    return *recorded ? rate_series_of_evidence(path, RECORDED_WINDOW_S, errp)
-                     : rate_series_of_accesses(path, TRACE_WINDOW_S, errp);
+    return *recorded ? rate_series_of_evidence(path, RECORDED_WINDOW_S, max_pages, errp)
+                     : rate_series_of_accesses(path, TRACE_WINDOW_S, max_pages, errp);
+}
+
+void rate_series_refuse_size(const char *path, uint64_t pages, uint64_t max_pages, GError **errp)
+{
+    g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT,
+                "%s: its regions have %" G_GUINT64_FORMAT " pages, which is more than the %" G_GUINT64_FORMAT
+                " of the guest; run it with a guest of its own size, at full scale",
+                path, pages, max_pages);
 }
 
 /* Begin a phase that starts now: its means are the rates as they are, and as steps change them within it. */

@@ -42,13 +42,17 @@ void rate_series_change(RateSeries *series, uint32_t page, double per_s);
 
 /*
  * Read a whole trace; windows of @window_s are told apart. NULL, with an error that names the place in the
- * file, where it is not sound: nothing is used of such a trace. The first reads docs/traces.md's format, the
- * second what 'tierctl record' wrote. The third reads either, by how the file begins (@recorded: which it
- * was), in the windows that the workloads have by default.
+ * file, where it is not sound, or has regions of more than @max_pages together: nothing is used of such a
+ * trace. The first reads docs/traces.md's format, the second what 'tierctl record' wrote. The third reads
+ * either, by how the file begins (@recorded: which it was), in the windows that the workloads have by
+ * default.
  */
-RateSeries *rate_series_of_accesses(const char *path, double window_s, GError **errp);
-RateSeries *rate_series_of_evidence(const char *path, double window_s, GError **errp);
-RateSeries *rate_series_of_file(const char *path, bool *recorded, GError **errp);
+RateSeries *rate_series_of_accesses(const char *path, double window_s, uint64_t max_pages, GError **errp);
+RateSeries *rate_series_of_evidence(const char *path, double window_s, uint64_t max_pages, GError **errp);
+RateSeries *rate_series_of_file(const char *path, uint64_t max_pages, bool *recorded, GError **errp);
+
+/* The error of a trace whose regions have too many pages. */
+void rate_series_refuse_size(const char *path, uint64_t pages, uint64_t max_pages, GError **errp);
 
 /*
  * Play @series, which is taken over, as a workload of @class, whose 'tick' and 'destroy' are those below. For

@@ -85,7 +85,7 @@ static bool bin_records(Binning *binning, AccessTrace *trace, GError **errp)
     return step == ACCESS_STEP_END;
 }
 
-RateSeries *rate_series_of_accesses(const char *path, double window_s, GError **errp)
+RateSeries *rate_series_of_accesses(const char *path, double window_s, uint64_t max_pages, GError **errp)
 {
     g_autoptr(AccessTrace) trace = access_trace_open(path, errp);
     g_autoptr(RateSeries) series = NULL;
@@ -95,13 +95,11 @@ RateSeries *rate_series_of_accesses(const char *path, double window_s, GError **
     if (!trace) {
         return NULL;
     }
-    binning.counts = g_try_new0(double, access_trace_pages(trace));
-    if (!binning.counts) {
-        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT,
-                    "%s: no memory for its %" G_GUINT64_FORMAT " pages (8 bytes each)", path,
-                    access_trace_pages(trace));
+    if (access_trace_pages(trace) > max_pages) {
+        rate_series_refuse_size(path, access_trace_pages(trace), max_pages, errp);
         return NULL;
     }
+    binning.counts = g_new0(double, access_trace_pages(trace));
     series = binning.series = rate_series_new(access_trace_pages(trace));
     binning.touched = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     binning.before = g_array_new(FALSE, FALSE, sizeof(uint32_t));
@@ -131,7 +129,7 @@ static Workload *trace_create(const char *params, Guest *guest, uint64_t seed, G
         g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "workload trace needs 'file=PATH'");
         return NULL;
     }
-    series = rate_series_of_accesses(file, window_ms / 1e3, errp);
+    series = rate_series_of_accesses(file, window_ms / 1e3, guest_pages(guest), errp);
     return series ? rate_series_play(&workload_trace, guest, series, phase_s, errp) : NULL;
 }
 
