@@ -97,13 +97,14 @@ static void not_listed(OurVm *vm, size_t first, size_t n, uint64_t interval_ns)
     }
 }
 
-void our_vm_counts(OurVm *vm, const SimChmuEntry *entries, size_t n, uint64_t epoch_ns, uint32_t threshold)
+void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first_unit,
+                   uint64_t epoch_ns, uint32_t threshold)
 {
     const size_t pages = guest_pages(vm->guest);
     size_t listed = 0, first = 0;
 
     for (size_t page = 0; page <= pages; page++) {
-        bool is_listed = listed < n && entries[listed].page == page;
+        bool is_listed = listed < n && counts[listed].unit == first_unit + page;
         bool unlisted = !is_listed && page < pages && threshold && guest_tier(vm->guest, page) != 0;
 
         if (!unlisted) {
@@ -112,12 +113,11 @@ void our_vm_counts(OurVm *vm, const SimChmuEntry *entries, size_t n, uint64_t ep
             }
             first = page + 1;
         }
-        if (is_listed) {
-            policy_evidence_rate(vm->policy, POLICY_SOURCE_CHMU, REGION, page, 1,
-                                 entries[listed].count * 1e9 / (double)epoch_ns, epoch_ns,
+        if (is_listed && per_s[listed] > 0) {
+            policy_evidence_rate(vm->policy, POLICY_SOURCE_CHMU, REGION, page, 1, per_s[listed], epoch_ns,
                                  machine_now_ns(vm->machine));
-            listed++;
         }
+        listed += is_listed;
     }
 }
 

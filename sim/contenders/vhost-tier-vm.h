@@ -8,6 +8,7 @@
 
 #include "../chmu.h"
 #include "core/arbiter.h"
+#include "core/chmu-history.h"
 
 typedef struct OurParams {          /* as in vhost-tier.conf, with its defaults */
     double epoch_ms;
@@ -26,10 +27,12 @@ void our_vm_free(gpointer vm);
 uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns);
 
 /*
- * What a CHMU has told of it: @n entries of this guest's, by page, of an epoch of @epoch_ns; all its pages that
- * lie outside tier 0 and were not listed had fewer than @threshold accesses, unless it overflowed (0).
+ * What a CHMU has told of it, of an epoch of @epoch_ns: the @n units @counts (pages, with those of guests before
+ * this one counted first), whose rates are @per_s, see core/chmu-history.h; all its pages that lie outside tier 0 and
+ * were not listed had fewer than @threshold accesses, unless it overflowed (0). @first is the unit of its first page.
  */
-void our_vm_counts(OurVm *vm, const SimChmuEntry *entries, size_t n, uint64_t epoch_ns, uint32_t threshold);
+void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first,
+                   uint64_t epoch_ns, uint32_t threshold);
 
 /* Its claim on tier 0, with a curve that the VM owns, until the next call; and what it was given. */
 void our_vm_claim(OurVm *vm, ArbiterClaim *claim);

@@ -5,6 +5,8 @@
  * 'vhost-tier' is a host whose CXL devices have hotness units (CXL 3.2): sources rwp, damon and chmu.
  * 'vhost-tier-bits' is one with any CXL devices: rwp and damon.
  */
+#include <stdlib.h>
+
 #include "../contender.h"
 #include "../params.h"
 #include "per-guest.h"
@@ -19,6 +21,7 @@ typedef struct Ours {
     uint64_t arbiter_due_ns;
     SimChmu *chmu;                  /* NULL: the host has none */
     ChmuSetting setting;
+    ChmuHistory *history;
     uint64_t chmu_due_ns;
 } Ours;
 
@@ -49,24 +52,65 @@ static void split_budgets(Ours *ours)
     }
 }
 
-static void drain_chmu(Ours *ours, uint64_t now_ns)
+/* A unit's number: pages of one guest follow each other, and no two guests' numbers are ever the same. */
+static uint64_t unit_of(const Guest *guest, size_t page)
+{
+    return (uint64_t)guest_id(guest) << 32 | page;
+}
+
+static int by_unit(const void *a, const void *b)
+{
+    const ChmuCount *x = a, *y = b;
+
+    return (x->unit > y->unit) - (x->unit < y->unit);
+}
+
+/* What the unit has listed, sorted, and the setting for the next epoch. */
+static ChmuCount *take_list(Ours *ours, size_t *n, uint32_t *threshold)
 {
     const SimChmuEntry *entries;
     bool overflowed;
-    size_t n = sim_chmu_drain(ours->chmu, &entries, &overflowed), at = 0;
-    g_autofree uint32_t *counts = g_new(uint32_t, n);
+    g_autofree uint32_t *only = NULL;
+    ChmuCount *counts;
 
-    for (guint i = 0; i < ours->vms.items->len; i++) {
-        size_t first = at;
-
-        while (at < n && entries[at].guest == machine_guest(ours->contender.machine, i)) {
-            counts[at] = entries[at].count;
-            at++;
-        }
-        our_vm_counts(vm_at(ours, i), &entries[first], at - first, ours->setting.epoch_ns,
-                      overflowed ? 0 : ours->setting.threshold);
+    *n = sim_chmu_drain(ours->chmu, &entries, &overflowed);
+    *threshold = overflowed ? 0 : ours->setting.threshold;
+    counts = g_new(ChmuCount, *n);
+    only = g_new(uint32_t, *n);
+    for (size_t i = 0; i < *n; i++) {
+        counts[i] = (ChmuCount){.unit = unit_of(entries[i].guest, entries[i].page), .count = entries[i].count};
+        only[i] = entries[i].count;
     }
-    ours->setting = chmu_tuner_next(sim_chmu_limits(ours->chmu), &ours->setting, counts, at, overflowed);
+    if (*n > 0) {
+        qsort(counts, *n, sizeof(*counts), by_unit);
+    }
+    ours->setting = chmu_tuner_next(sim_chmu_limits(ours->chmu), &ours->setting, only, *n, overflowed);
+    return counts;
+}
+
+static void drain_chmu(Ours *ours)
+{
+    const uint64_t epoch_ns = ours->setting.epoch_ns;
+    uint32_t threshold;
+    size_t n;
+    g_autofree ChmuCount *counts = take_list(ours, &n, &threshold);
+    g_autofree double *per_s = g_new(double, n);
+
+    chmu_history_add(ours->history, counts, n, epoch_ns, machine_now_ns(ours->contender.machine), per_s);
+    for (guint i = 0; i < ours->vms.items->len; i++) {
+        const Guest *guest = machine_guest(ours->contender.machine, i);
+        size_t first = 0, end;
+
+        while (first < n && counts[first].unit < unit_of(guest, 0)) {
+            first++;
+        }
+        end = first;
+        while (end < n && counts[end].unit < unit_of(guest, guest_pages(guest))) {
+            end++;
+        }
+        our_vm_counts(vm_at(ours, i), &counts[first], &per_s[first], end - first, unit_of(guest, 0), epoch_ns,
+                      threshold);
+    }
     sim_chmu_begin(ours->chmu, &ours->setting);
     ours->chmu_due_ns = sim_chmu_due_ns(ours->chmu);
 }
@@ -81,8 +125,7 @@ static uint64_t ours_tick(Contender *contender, uint64_t now_ns)
         ours->arbiter_due_ns = now_ns + ARBITER_NS;
     }
     if (ours->chmu && ours->chmu_due_ns <= now_ns) {
-        drain_chmu(ours, now_ns);
-        next_ns = ours->chmu_due_ns;
+        drain_chmu(ours);
     }
     for (guint i = 0; i < ours->vms.items->len; i++) {
         next_ns = MIN(next_ns, our_vm_tick(vm_at(ours, i), now_ns));
@@ -101,6 +144,9 @@ static size_t ours_metadata_bytes(const Contender *contender)
     for (guint i = 0; i < ours->vms.items->len; i++) {
         bytes += our_vm_bytes(vm_at(ours, i));
     }
+    if (ours->history) {
+        bytes += chmu_history_bytes(ours->history);
+    }
     return bytes;
 }
 
@@ -110,6 +156,7 @@ static void ours_destroy(Contender *contender)
 
     per_guest_clear(&ours->vms);
     sim_chmu_free(ours->chmu);
+    chmu_history_free(ours->history);
     g_free(ours);
 }
 
@@ -137,6 +184,7 @@ static Contender *create(const char *text, Machine *machine, bool chmu, GError *
     per_guest_init(&ours->vms, machine, vm_new, our_vm_free, ours);
     if (chmu) {
         ours->chmu = sim_chmu_new(machine);
+        ours->history = chmu_history_new();
         ours->setting = chmu_tuner_start(sim_chmu_limits(ours->chmu));
         sim_chmu_begin(ours->chmu, &ours->setting);
         ours->chmu_due_ns = sim_chmu_due_ns(ours->chmu);

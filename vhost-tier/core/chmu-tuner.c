@@ -5,15 +5,17 @@
 #include "chmu-tuner.h"
 
 #include <glib.h>
-#include <stdlib.h>
+#include <math.h>
 
 #define EPOCH_START_NS 500000000ull     /* half a second, */
 #define EPOCH_LONGEST_NS 2000000000ull  /* and not longer than two: a hot set that moved is to be seen in seconds */
 #define THRESHOLD_START 16
 #define CHMU_COUNTS_MIN 8               /* good to 35 %, less than the half octave by which pages are told apart */
 #define CHMU_COUNTS_MAX 64              /* good to 12 %; more would only cost time */
-#define FILL_HIGH 0.75                  /* of the hotlist; above it may overflow next time */
-#define FILL_LOW 0.25
+#define FILL_HIGH 0.98                  /* of the hotlist; above it may overflow next time */
+#define FILL_LOW 0.75
+#define STEP_MAX 2.0                    /* log2: a factor of 4, */
+#define STEP_MIN 0.1                    /* of 7 %: the noise of CHMU_COUNTS_MAX counts */
 
 static uint64_t clamp_epoch(const ChmuLimits *limits, double epoch_ns)
 {
@@ -35,41 +37,36 @@ ChmuSetting chmu_tuner_start(const ChmuLimits *limits)
     };
 }
 
-static int by_count(const void *a, const void *b)
+/* The next step: half as far again in the same direction, half as far in the other; up is 1 or -1. */
+static double next_step(double last, double up)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    double far = last == 0 ? 1 : fabs(last) * (last * up > 0 ? 1.5 : 0.5);
 
-    return (x > y) - (x < y);
+    return up * CLAMP(far, STEP_MIN, STEP_MAX);
 }
 
-/* The threshold that would have listed half a list, told from those listed; at least twice the old one. */
-static double raised_threshold(const ChmuLimits *limits, const ChmuSetting *setting, uint32_t *counts, size_t n)
+/* At least one count more, or less. */
+static double stepped(double threshold, double step)
 {
-    size_t wanted = MAX(limits->hotlist_entries / 2, 1);
-    double least = setting->threshold * 2.0;
+    double to = round(threshold * exp2(step));
 
-    if (n <= wanted) {
-        return least;
-    }
-    qsort(counts, n, sizeof(*counts), by_count);
-    return MAX(least, counts[n - wanted]);
+    return step > 0 ? MAX(to, threshold + 1) : MAX(MIN(to, threshold - 1), 1);
 }
 
-ChmuSetting chmu_tuner_next(const ChmuLimits *limits, const ChmuSetting *setting, uint32_t *counts, size_t n,
+ChmuSetting chmu_tuner_next(const ChmuLimits *limits, const ChmuSetting *setting, const uint32_t *counts, size_t n,
                             bool overflowed)
 {
     double fill = (double)n / MAX(limits->hotlist_entries, 1);
     double threshold = setting->threshold, epoch_ns = (double)setting->epoch_ns, factor = 1;
+    ChmuSetting next = {.step = setting->step};
     uint32_t most = 0;
-    ChmuSetting next;
 
     for (size_t i = 0; i < n; i++) {
         most = MAX(most, counts[i]);
     }
-    if (overflowed || fill > FILL_HIGH) {
-        threshold = raised_threshold(limits, setting, counts, n);
-    } else if (fill < FILL_LOW) {
-        threshold /= 2;
+    if (overflowed || fill > FILL_HIGH || fill < FILL_LOW) {
+        next.step = (float)next_step(setting->step, overflowed || fill > FILL_HIGH ? 1 : -1);
+        threshold = stepped(threshold, next.step);
     }
     /* An epoch of another length takes the threshold along: the rate that it stands for stays. */
     if (most >= limits->counter_max || threshold > CHMU_COUNTS_MAX) {

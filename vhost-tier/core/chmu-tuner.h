@@ -6,10 +6,11 @@
  * Theory of operation
  *
  * A CHMU counts accesses to each unit of memory for an epoch and then lists the units with at least 'threshold'
- * counts, as many as its hotlist holds; the rest is lost, and which is lost says nothing. So a list that
- * overflows is poor evidence, and an empty one is none. What lies between is steered by two handles:
- * - The threshold goes up when the list runs full, by as much as the counts that were listed say: their upper
- *   quantile, above which half a list would lie. It goes down when the list is emptier than it need be.
+ * counts, as many as its hotlist holds; the rest is lost. A list that overflows says nothing of what it does not
+ * list, and a list that is half empty could have told of more. What lies between is steered by two handles:
+ * - The threshold goes up when the list runs full and down when it is emptier than it need be, in steps that
+ *   grow while they go one way and shrink when they turn: where much memory is about equally hot, a little more
+ *   or less lists all of it or none.
  * - The epoch sets how much a count says: n counts are good to 1/sqrt(n). Where the threshold has come down to
  *   fewer than CHMU_COUNTS_MIN counts and there is still room, an epoch is made longer; where it has come to
  *   stand above CHMU_COUNTS_MAX, or counters saturate, shorter, so that what changes is seen sooner.
@@ -34,16 +35,17 @@ typedef struct ChmuLimits {
 typedef struct ChmuSetting {
     uint64_t epoch_ns;
     uint32_t threshold;             /* counts, 1 or more */
+    float step;                     /* the tuner's: log2 of the last step of the threshold; 0: none was made */
 } ChmuSetting;
 
 /* The setting to begin with. Limits that contradict each other are taken in the order of the fields. */
 ChmuSetting chmu_tuner_start(const ChmuLimits *limits);
 
 /*
- * The next setting, after an epoch with @setting listed units with these @counts (@n of them, any order; the
- * order is changed), and whether the list @overflowed. Deterministic.
+ * The next setting, after an epoch with @setting listed units with these @counts (@n of them, any order), and
+ * whether the list @overflowed. Deterministic.
  */
-ChmuSetting chmu_tuner_next(const ChmuLimits *limits, const ChmuSetting *setting, uint32_t *counts, size_t n,
+ChmuSetting chmu_tuner_next(const ChmuLimits *limits, const ChmuSetting *setting, const uint32_t *counts, size_t n,
                             bool overflowed);
 
 #endif /* VHOST_TIER_CORE_CHMU_TUNER_H */
