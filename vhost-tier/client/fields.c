@@ -6,11 +6,36 @@
 
 #include <math.h>
 
+/* @node, where it is a value of this type. */
+static JsonNode *of_type(JsonNode *node, GType type)
+{
+    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == type ? node : NULL;
+}
+
+static JsonNode *member(JsonObject *object, const char *key)
+{
+    return object ? json_object_get_member(object, key) : NULL;
+}
+
 static JsonNode *value(JsonObject *object, const char *key, GType type)
 {
-    JsonNode *node = object ? json_object_get_member(object, key) : NULL;
+    return of_type(member(object, key), type);
+}
 
-    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == type ? node : NULL;
+static JsonNode *element(JsonArray *array, guint index)
+{
+    return index < elements(array) ? json_array_get_element(array, index) : NULL;
+}
+
+static double number_of(JsonNode *node)
+{
+    return of_type(node, G_TYPE_DOUBLE) || of_type(node, G_TYPE_INT64) ? json_node_get_double(node) : NAN;
+}
+
+static uint64_t uint_of(JsonNode *node, uint64_t fallback)
+{
+    return of_type(node, G_TYPE_INT64) && json_node_get_int(node) >= 0 ? (uint64_t)json_node_get_int(node)
+                                                                       : fallback;
 }
 
 const char *field_string(JsonObject *object, const char *key)
@@ -22,19 +47,12 @@ const char *field_string(JsonObject *object, const char *key)
 
 double field_number(JsonObject *object, const char *key)
 {
-    JsonNode *node = value(object, key, G_TYPE_DOUBLE);
-
-    if (!node) {
-        node = value(object, key, G_TYPE_INT64);
-    }
-    return node ? json_node_get_double(node) : NAN;
+    return number_of(member(object, key));
 }
 
 uint64_t field_uint(JsonObject *object, const char *key, uint64_t fallback)
 {
-    JsonNode *node = value(object, key, G_TYPE_INT64);
-
-    return node && json_node_get_int(node) >= 0 ? (uint64_t)json_node_get_int(node) : fallback;
+    return uint_of(member(object, key), fallback);
 }
 
 bool field_bool(JsonObject *object, const char *key)
@@ -46,12 +64,12 @@ bool field_bool(JsonObject *object, const char *key)
 
 JsonObject *field_object(JsonObject *object, const char *key)
 {
-    return object ? node_object(json_object_get_member(object, key)) : NULL;
+    return node_object(member(object, key));
 }
 
 JsonArray *field_array(JsonObject *object, const char *key)
 {
-    return object ? node_array(json_object_get_member(object, key)) : NULL;
+    return node_array(member(object, key));
 }
 
 JsonObject *node_object(JsonNode *node)
@@ -71,13 +89,27 @@ guint elements(JsonArray *array)
 
 JsonObject *element_object(JsonArray *array, guint index)
 {
-    return index < elements(array) ? node_object(json_array_get_element(array, index)) : NULL;
+    return node_object(element(array, index));
+}
+
+JsonArray *element_array(JsonArray *array, guint index)
+{
+    return node_array(element(array, index));
 }
 
 const char *element_string(JsonArray *array, guint index)
 {
-    JsonNode *node = index < elements(array) ? json_array_get_element(array, index) : NULL;
+    JsonNode *node = of_type(element(array, index), G_TYPE_STRING);
 
-    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
-        ? json_node_get_string(node) : NULL;
+    return node ? json_node_get_string(node) : NULL;
+}
+
+double element_number(JsonArray *array, guint index)
+{
+    return number_of(element(array, index));
+}
+
+uint64_t element_uint(JsonArray *array, guint index)
+{
+    return uint_of(element(array, index), 0);
 }

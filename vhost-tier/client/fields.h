@@ -27,5 +27,9 @@ JsonArray *node_array(JsonNode *node);
 guint elements(JsonArray *array);
 JsonObject *element_object(JsonArray *array, guint index);
 const char *element_string(JsonArray *array, guint index);
+JsonArray *element_array(JsonArray *array, guint index);
+/* NaN, or 0, where the element is no number, or none of 0 or more that is whole. */
+double element_number(JsonArray *array, guint index);
+uint64_t element_uint(JsonArray *array, guint index);
 
 #endif /* VHOST_TIER_CLIENT_FIELDS_H */

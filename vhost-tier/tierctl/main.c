@@ -11,7 +11,8 @@
 #include "config.h"
 #include "tierctl/tierctl.h"
 
-static const Command *const groups[] = {query_commands, top_commands, change_commands, trace_commands};
+static const Command *const groups[] = {query_commands,   top_commands,     explain_commands, heatmap_commands,
+                                       predict_commands, change_commands,  trace_commands};
 
 static void tierctl_clear(Tierctl *ctl)
 {

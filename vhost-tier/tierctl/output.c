@@ -152,6 +152,18 @@ char *text_time(uint64_t ns)
                             : g_strdup_printf("%.1f ms", (double)ns / 1e6);
 }
 
+char *text_age(double seconds)
+{
+    if (isnan(seconds)) {
+        return g_strdup("never");
+    }
+    if (seconds < 120) {
+        return g_strdup_printf(seconds < 9.95 ? "%.1f s ago" : "%.0f s ago", seconds);
+    }
+    return seconds < 7200 ? g_strdup_printf("%.0f min ago", seconds / 60)
+                          : g_strdup_printf("%.1f h ago", seconds / 3600);
+}
+
 int print_text(const char *text)
 {
     if (fputs(text, stdout) < 0 || fflush(stdout) != 0) {

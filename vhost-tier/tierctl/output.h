@@ -35,6 +35,7 @@ char *text_share(double share);         /* 0.953 -> "95.3 %"; NaN -> "-" */
 char *text_number(double number);       /* short: "0.25", "12.3", "4510"; NaN -> "-" */
 char *text_size(uint64_t bytes);        /* UINT64_MAX -> "-" */
 char *text_time(uint64_t ns);           /* "100 ns", "5.0 us" */
+char *text_age(double seconds);         /* "0.4 s ago", "3 min ago"; NaN -> "never" */
 
 /* Whether text goes to a terminal, and whether that takes UTF-8. */
 bool output_is_terminal(void);

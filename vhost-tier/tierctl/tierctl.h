@@ -38,6 +38,9 @@ extern const Command query_commands[];      /* cmd-query.c: list, show, host */
 extern const Command top_commands[];        /* cmd-top.c */
 extern const Command change_commands[];     /* cmd-change.c: set, add, remove */
 extern const Command trace_commands[];      /* cmd-trace.c: record, replay */
+extern const Command explain_commands[];    /* cmd-explain.c */
+extern const Command heatmap_commands[];    /* cmd-heatmap.c */
+extern const Command predict_commands[];    /* cmd-predict.c */
 
 /* Ask the daemon on a connection of its own; as client_call(). */
 JsonNode *tierctl_call(const Tierctl *ctl, const char *command, JsonObject *arguments, GError **errp);
