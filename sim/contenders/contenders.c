@@ -5,7 +5,8 @@
 #include "../contender.h"
 
 extern const ContenderClass vhost_tier_contender, vhost_tier_bits_contender;
-extern const ContenderClass interleave_contender, tpp_contender, memtis_contender, hemem_contender;
+extern const ContenderClass interleave_contender, tpp_contender, numa_balancing_contender;
+extern const ContenderClass memtis_contender, hemem_contender;
 extern const ContenderClass damos_contender, memtierd_contender;
 extern const ContenderClass oracle_static_contender, oracle_paying_contender;
 
@@ -14,6 +15,7 @@ const ContenderClass *const contender_classes[] = {
     &vhost_tier_bits_contender,
     &interleave_contender,
     &tpp_contender,
+    &numa_balancing_contender,
     &memtis_contender,
     &hemem_contender,
     &damos_contender,

@@ -98,13 +98,22 @@ static bool stops(MoveResult result)
     return result == MOVE_LIMITED || result == MOVE_NO_ROOM;
 }
 
-/* The coldest that has to leave @tier and is still there; NULL: none has. */
-static const Candidate *victim_of(OraclePaying *oracle, unsigned tier)
+static bool at_floor(const Guest *guest)
+{
+    return guest_resident_bytes(guest, 0) <= guest_config(guest)->floor_bytes;
+}
+
+/*
+ * The coldest that has to leave @tier for @hot and is still there; NULL: none has. No guest goes below its floor for
+ * another's page.
+ */
+static const Candidate *victim_of(OraclePaying *oracle, unsigned tier, const Candidate *hot)
 {
     for (; oracle->down_at[tier] < oracle->down_end[tier]; oracle->down_at[tier]++) {
         const Candidate *victim = &g_array_index(oracle->down[tier], Candidate, oracle->down_at[tier]);
+        const Guest *guest = victim->g->guest;
 
-        if (guest_tier(victim->g->guest, victim->page) == tier) {
+        if (guest_tier(guest, victim->page) == tier && (tier > 0 || guest == hot->g->guest || !at_floor(guest))) {
             return victim;
         }
     }
@@ -126,7 +135,7 @@ static bool move_hottest(OraclePaying *oracle)
     }
     gain = saved_ns(oracle, hot, from, to);
     if (machine_free_bytes(machine, to) < SIM_PAGE) {
-        victim = victim_of(oracle, to);
+        victim = victim_of(oracle, to, hot);
         if (!victim) {
             return false;
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Baseline 'tpp': hint faults promote, an approximation of LRU demotes.
+ * Baselines 'tpp' and 'numa-balancing': hint faults promote, an approximation of LRU demotes.
  *
  * Source: H. Al Maruf et al., "TPP: Transparent Page Placement for CXL-Enabled Tiered-Memory", ASPLOS 2023, as it
  * is in Linux 6.x with kernel.numa_balancing=2 and demotion_enabled: kernel/sched/fair.c (task_numa_work,
@@ -8,16 +8,19 @@
  * folio_check_references, demotion in kswapd).
  *
  * Scanning: every scan period the next 256 MB of a guest's addresses are armed, of which only pages in slow tiers
- * fault; the period is 1 s divided by the guest's size in units of 256 MB, 100 ms at least, and so that a thread
- * spends at most 1/33 of its time on it. Promotion: of pages whose fault came within 1 s of their being armed, in
- * two scans running (TPP's active list); while there is more free than 1 GiB and 1/16 of tier 0, of all that fault.
- * The threshold of 1 s is adapted each 60 s, by 1/8 of it, towards as many candidates as may be promoted.
+ * fault; the period is 1 s divided by the guest's size in units of 256 MB, 100 ms at least (MAX_SCAN_WINDOW), and so
+ * that a thread spends at most 1/33 of its time on it. Promotion: of pages whose fault came within 1 s of their being
+ * armed, in two scans running (TPP's active list); while there is more free than 1 GiB and 1/16 of tier 0, of all
+ * that fault. The threshold of 1 s is adapted each 60 s, by 1/8 of it, towards as many candidates as may be promoted.
+ * 'numa-balancing' is what Linux does by default: one such fault is enough; the period stays 1 s, since it is set when
+ * a thread begins and the guest is small yet, and mode 2 does not adapt it (task_numa_fault()), so that it sees less and
+ * costs the guest less; and promotions are limited, each second anew, to kernel.numa_balancing_promote_rate_limit_MBps.
  * Demotion: when less than 2 % of tier 0 is free (TPP's demote_scale_factor) kswapd goes through the inactive list
  * from its old end; a page that was accessed goes round once more and then to the active list, others are demoted.
  *
- * In its favour: the rate limit that the threshold is adapted to is what the machine allows, rather than 64 GB/s;
- * arming is paid by the host, not by the guest's threads; a promoted page is active; each guest has lists of its
- * own, as in a cgroup.
+ * In its favour: the rate limit, to which the threshold is adapted, is half of what the machine allows (the other half
+ * is for demotions) rather than 64 GB/s; arming is paid by the host, not by the guest's threads; a promoted page is
+ * active; each guest has lists of its own, as in a cgroup.
  */
 #include <math.h>
 
@@ -29,7 +32,7 @@
 
 #define TICK_NS 10000000ull
 #define SECOND_NS 1000000000ull
-#define SCAN_RATE_MAX_MB 2560.0     /* MAX_SCAN_WINDOW: per second */
+#define JIFFY_NS 4000000.0          /* a scan begins at some thread's next one: HZ=250 */
 #define SCAN_TIME_PART 32           /* a thread runs so many times as long as it scans */
 #define THRESHOLD_STEPS 16          /* NUMA_MIGRATION_ADJUST_STEPS */
 #define BATCH 32u                   /* SWAP_CLUSTER_MAX */
@@ -51,19 +54,27 @@ typedef struct TppGuest {
     uint32_t *armed_ms;
     uint32_t scan_at;               /* the next page to be armed */
     uint64_t next_scan_ns;
+    double reclaimed;               /* pages that kswapd scanned, each as a share of the lists' length */
 } TppGuest;
+
+typedef struct TppFault {
+    uint64_t touched_ns;
+    TppGuest *g;
+    uint32_t page;
+} TppFault;
 
 typedef struct Tpp {
     Contender contender;
     PerGuest guests;                /* TppGuest */
-    double scan_mb, scan_period_ms, hot_threshold_ms, adjust_period_ms, free_percent, reclaim_page_ns;
+    double scan_mb, scan_period_ms, scan_mb_per_s, hot_threshold_ms, adjust_period_ms, free_percent, reclaim_page_ns;
     unsigned faults;
     double threshold_ms;
     uint64_t candidates;            /* pages, in this period of adjustment */
     uint64_t adjust_from_ns;
     uint64_t limit_from_ns, limit_candidates;   /* in this second */
     double scan_credit;             /* pages that kswapd has had time for */
-    guint reclaim_at;               /* guest whose turn it is */
+    bool limited;                   /* has a limit of its own: half of the machine's */
+    GArray *pending;                /* TppFault, of this tick */
 } Tpp;
 
 /* --- lists of tier 0 --- */
@@ -177,19 +188,36 @@ static MoveResult reclaim_page(TppGuest *g, uint32_t page)
     return result;
 }
 
-/* Returns pages scanned; 0 when nothing more can be had of this guest now. */
-static unsigned shrink_guest(Tpp *tpp, TppGuest *g, bool *limited)
+/* Scan a batch of each list that is due. Returns pages scanned. */
+static unsigned shrink_guest(TppGuest *g, bool *stuck)
 {
+    double listed = (double)g->active.n + g->inactive.n;
     unsigned scanned = inactive_is_low(g) ? shrink_active(g) : 0;
     uint32_t page;
 
-    for (unsigned i = 0; i < BATCH && !*limited && (page = take_oldest(g, &g->inactive)) != PAGE_LIST_END; i++) {
+    for (unsigned i = 0; i < BATCH && !*stuck && (page = take_oldest(g, &g->inactive)) != PAGE_LIST_END; i++) {
         MoveResult result = reclaim_page(g, page);
 
-        *limited = result == MOVE_LIMITED || result == MOVE_NO_ROOM;
+        *stuck = result == MOVE_LIMITED || result == MOVE_NO_ROOM;
         scanned++;
     }
+    g->reclaimed += scanned / MAX(listed, 1);
     return scanned;
+}
+
+/* The guest whose lists were scanned least for their length: all are scanned in proportion. NULL: all are empty. */
+static TppGuest *next_to_shrink(const Tpp *tpp)
+{
+    TppGuest *next = NULL;
+
+    for (guint i = 0; i < tpp->guests.items->len; i++) {
+        TppGuest *g = g_ptr_array_index(tpp->guests.items, i);
+
+        if (g->active.n + g->inactive.n > 0 && (!next || g->reclaimed < next->reclaimed)) {
+            next = g;
+        }
+    }
+    return next;
 }
 
 /* What it gets done in the time that has passed since it was last awake. */
@@ -197,18 +225,16 @@ static void kswapd(Tpp *tpp, uint64_t passed_ns)
 {
     Machine *machine = tpp->contender.machine;
     double wanted = (double)tier0_bytes(tpp) * tpp->free_percent / 100;
-    bool limited = false;
-    unsigned idle = 0;
+    bool stuck = false;
+    TppGuest *g;
 
     tpp->scan_credit += (double)passed_ns * machine_config(machine)->scale / tpp->reclaim_page_ns;
-    while (tpp->scan_credit >= 1 && !limited && idle < tpp->guests.items->len &&
-           (double)machine_free_bytes(machine, 0) < wanted) {
-        TppGuest *g = g_ptr_array_index(tpp->guests.items, tpp->reclaim_at++ % tpp->guests.items->len);
-        unsigned scanned = shrink_guest(tpp, g, &limited);
+    while (tpp->scan_credit >= 1 && !stuck && (double)machine_free_bytes(machine, 0) < wanted &&
+           (g = next_to_shrink(tpp))) {
+        unsigned scanned = shrink_guest(g, &stuck);
 
         tpp->scan_credit -= scanned;
         machine_charge_host(machine, scanned * tpp->reclaim_page_ns);
-        idle = scanned > 0 ? 0 : idle + 1;
     }
     tpp->scan_credit = MIN(tpp->scan_credit, 0);        /* time that was not needed is gone */
 }
@@ -267,11 +293,11 @@ static bool should_promote(Tpp *tpp, TppGuest *g, uint32_t page, double latency_
         return false;
     }
     tpp->candidates++;
-    if (now_ns - tpp->limit_from_ns > SECOND_NS) {
+    if (now_ns - tpp->limit_from_ns > SECOND_NS) {      /* numa_promotion_rate_limit() */
         tpp->limit_from_ns = now_ns;
         tpp->limit_candidates = 0;
     }
-    return (double)tpp->limit_candidates++ < rate_limit(tpp);
+    return !tpp->limited || (double)tpp->limit_candidates++ < rate_limit(tpp);
 }
 
 static void take_fault(Tpp *tpp, TppGuest *g, uint32_t page, uint64_t touched_ns, uint64_t now_ns)
@@ -290,18 +316,42 @@ static void take_fault(Tpp *tpp, TppGuest *g, uint32_t page, uint64_t touched_ns
     }
 }
 
-static void take_faults(Tpp *tpp, TppGuest *g, uint64_t now_ns)
+static int compare_soonest_first(const void *a, const void *b)
+{
+    const TppFault *x = a, *y = b;
+
+    if (x->touched_ns != y->touched_ns) {
+        return x->touched_ns < y->touched_ns ? -1 : 1;
+    }
+    return x->page < y->page ? -1 : x->page > y->page;
+}
+
+/* Faults of all guests since the last tick, as they came. */
+static void take_faults(Tpp *tpp, uint64_t now_ns)
 {
     uint32_t pages[FAULTS_AT_ONCE];
     uint64_t touched_ns[FAULTS_AT_ONCE];
     size_t n;
 
-    do {
-        n = guest_faults(g->guest, pages, touched_ns, FAULTS_AT_ONCE);
-        for (size_t i = 0; i < n; i++) {
-            take_fault(tpp, g, pages[i], touched_ns[i], now_ns);
-        }
-    } while (n == FAULTS_AT_ONCE);
+    g_array_set_size(tpp->pending, 0);
+    for (guint i = 0; i < tpp->guests.items->len; i++) {
+        TppGuest *g = g_ptr_array_index(tpp->guests.items, i);
+
+        do {
+            n = guest_faults(g->guest, pages, touched_ns, FAULTS_AT_ONCE);
+            for (size_t j = 0; j < n; j++) {
+                TppFault fault = {touched_ns[j], g, pages[j]};
+
+                g_array_append_val(tpp->pending, fault);
+            }
+        } while (n == FAULTS_AT_ONCE);
+    }
+    g_array_sort(tpp->pending, compare_soonest_first);
+    for (guint i = 0; i < tpp->pending->len; i++) {
+        const TppFault *fault = &g_array_index(tpp->pending, TppFault, i);
+
+        take_fault(tpp, fault->g, fault->page, fault->touched_ns, now_ns);
+    }
 }
 
 /* --- scanning --- */
@@ -335,14 +385,16 @@ static void scan(Tpp *tpp, TppGuest *g, uint64_t now_ns)
     const MachineConfig *config = machine_config(tpp->contender.machine);
     double window_bytes = tpp->scan_mb * (1u << 20);
     double windows = ceil((double)g->pages * SIM_PAGE / config->scale / window_bytes);
-    double period_ms = MAX(tpp->scan_period_ms / windows, tpp->scan_mb / SCAN_RATE_MAX_MB * 1000);
+    double period_ms = MAX(tpp->scan_period_ms / windows, tpp->scan_mb / tpp->scan_mb_per_s * 1000);
     uint32_t window = (uint32_t)MAX(window_bytes * config->scale / SIM_PAGE, 1);
 
     while (g->next_scan_ns <= now_ns) {
         double spent_ns = (double)arm_window(g, window, now_ns) * config->costs.arm_ns;
         double rest_ns = spent_ns * SCAN_TIME_PART / guest_config(g->guest)->vcpus;
 
-        g->next_scan_ns += (uint64_t)MAX(period_ms * 1e6, rest_ns);
+        double late_ns = machine_random(tpp->contender.machine) * JIFFY_NS;
+
+        g->next_scan_ns += (uint64_t)(MAX(period_ms * 1e6, rest_ns) + late_ns);
     }
 }
 
@@ -353,10 +405,10 @@ static uint64_t tpp_tick(Contender *contender, uint64_t now_ns)
     Tpp *tpp = (Tpp *)contender;
 
     per_guest_follow(&tpp->guests);
+    take_faults(tpp, now_ns);
     for (guint i = 0; i < tpp->guests.items->len; i++) {
         TppGuest *g = g_ptr_array_index(tpp->guests.items, i);
 
-        take_faults(tpp, g, now_ns);
         if (guest_idle(g->guest)) {
             g->next_scan_ns = now_ns;   /* threads that do not run do not scan */
         } else {
@@ -385,19 +437,23 @@ static void tpp_destroy(Contender *contender)
     Tpp *tpp = (Tpp *)contender;
 
     per_guest_clear(&tpp->guests);
+    g_array_unref(tpp->pending);
     g_free(tpp);
 }
 
-static Contender *tpp_create(const char *text, Machine *machine, GError **errp)
+static Contender *create(const char *text, Machine *machine, double faults, double scan_mb_per_s, double limited,
+                         GError **errp)
 {
     double scan_mb = 256, scan_period_ms = 1000, hot_threshold_ms = 1000, adjust_period_ms = 60000;
-    double faults = 2, free_percent = 2, reclaim_page_ns = 500;
+    double free_percent = 2, reclaim_page_ns = 500;
     const Param params[] = {
         {"scan-mb", &scan_mb, 1, 1e6},
         {"scan-period-ms", &scan_period_ms, 1, 1e6},
+        {"scan-max-mb-per-s", &scan_mb_per_s, 1, 1e6},
         {"hot-threshold-ms", &hot_threshold_ms, 1, 1e6},
         {"adjust-period-ms", &adjust_period_ms, 1, 1e9},
         {"faults", &faults, 1, 2},
+        {"rate-limited", &limited, 0, 1},
         {"demote-free-percent", &free_percent, 0.01, 50},
         {"reclaim-page-ns", &reclaim_page_ns, 1, 1e6},
         {NULL},
@@ -411,21 +467,47 @@ static Contender *tpp_create(const char *text, Machine *machine, GError **errp)
     tpp->contender.machine = machine;
     tpp->scan_mb = scan_mb;
     tpp->scan_period_ms = scan_period_ms;
+    tpp->scan_mb_per_s = scan_mb_per_s;
     tpp->hot_threshold_ms = tpp->threshold_ms = hot_threshold_ms;
     tpp->adjust_period_ms = adjust_period_ms;
     tpp->faults = (unsigned)faults;
+    tpp->limited = limited > 0;
     tpp->free_percent = free_percent;
     tpp->reclaim_page_ns = reclaim_page_ns;
+    tpp->pending = g_array_new(false, false, sizeof(TppFault));
     per_guest_init(&tpp->guests, machine, tpp_guest_new, tpp_guest_free, tpp);
     return &tpp->contender;
 }
 
+static Contender *tpp_create(const char *text, Machine *machine, GError **errp)
+{
+    return create(text, machine, 2, 2560, 0, errp);
+}
+
+static Contender *numa_balancing_create(const char *text, Machine *machine, GError **errp)
+{
+    return create(text, machine, 1, 256, 1, errp);
+}
+
+#define DEFAULTS(faults, scan_mb_per_s, limited)                                                       \
+    "scan-mb=256 scan-period-ms=1000 scan-max-mb-per-s=" scan_mb_per_s " hot-threshold-ms=1000 "  \
+    "adjust-period-ms=60000 faults=" faults " rate-limited=" limited " demote-free-percent=2 reclaim-page-ns=500"
+
 const ContenderClass tpp_contender = {
     .name = "tpp",
-    .what = "hint faults promote, LRU demotes (TPP, ASPLOS 2023; Linux 6.x with numa_balancing=2)",
-    .defaults = "scan-mb=256 scan-period-ms=1000 hot-threshold-ms=1000 adjust-period-ms=60000 faults=2 "
-                "demote-free-percent=2 reclaim-page-ns=500",
+    .what = "two hint faults promote, LRU demotes (TPP, ASPLOS 2023)",
+    .defaults = DEFAULTS("2", "2560", "0"),
     .create = tpp_create,
+    .tick = tpp_tick,
+    .metadata_bytes = tpp_metadata_bytes,
+    .destroy = tpp_destroy,
+};
+
+const ContenderClass numa_balancing_contender = {
+    .name = "numa-balancing",
+    .what = "a hint fault promotes, LRU demotes (Linux 6.x, kernel.numa_balancing=2)",
+    .defaults = DEFAULTS("1", "256", "1"),
+    .create = numa_balancing_create,
     .tick = tpp_tick,
     .metadata_bytes = tpp_metadata_bytes,
     .destroy = tpp_destroy,
