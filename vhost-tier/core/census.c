@@ -4,6 +4,8 @@
  */
 #include "census.h"
 
+#include "blocks.h"
+
 #include <math.h>
 
 void rules_init(Rules *rules, const PolicyConfig *config, const HeatModel *model, const HeatMap *map)
@@ -21,9 +23,9 @@ void rules_init(Rules *rules, const PolicyConfig *config, const HeatModel *model
     }
 }
 
-static void count(Census *census, const Rules *rules, const HeatMap *map)
+static void count_run(Census *census, const Rules *rules, const HeatMap *map, size_t first, size_t end)
 {
-    for (size_t i = 0; i < map->n; i++) {
+    for (size_t i = first; i < end; i++) {
         Heat heat = heat_at(map, i);
         Log2 judged;
         Role role = census_judge(rules, heat, &judged);
@@ -38,6 +40,16 @@ static void count(Census *census, const Rules *rules, const HeatMap *map)
 
             buckets[census_bucket(heat_rate(rules->model, heat) + rules->per_page)] += map->granule_bytes;
         }
+    }
+}
+
+static void count(Census *census, const Rules *rules, const HeatMap *map)
+{
+    for (size_t first = 0, end = 0; blocks_next_run(map, &first, &end);) {
+        count_run(census, rules, map, first, end);
+    }
+    if (map->fine) {
+        return;                 /* its bytes are in the fine one's sums */
     }
     census->fast_bytes += map->bytes_at[0];
     for (unsigned tier = 1; tier < POLICY_MAX_TIERS; tier++) {

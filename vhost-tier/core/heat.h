@@ -92,7 +92,8 @@ typedef struct HeatBlock {
 G_STATIC_ASSERT(sizeof(HeatBlock) == 96);
 
 /* One region. */
-typedef struct HeatMap {
+typedef struct HeatMap HeatMap;
+struct HeatMap {
     uint32_t id;
     uint32_t granule_bytes;
     size_t n;                           /* granules */
@@ -102,7 +103,9 @@ typedef struct HeatMap {
     uint16_t *estimates;                /* Heat's, of each granule */
     uint8_t *states;
     HeatBlock *blocks;
-} HeatMap;
+    HeatMap *coarse;                    /* of a map of 4 KiB granules: its huge blocks; NULL: there are none yet */
+    HeatMap *fine;                      /* of a coarse map: the one whose blocks it has (blocks.h) */
+};
 
 /* What a model must keep. Words of 8 bytes only: a trace keeps it as it is. */
 typedef struct HeatState {

@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "blocks.h"
+
 #define WARINESS_ONE 256
 #define LN2 0.69314718055994530942
 
@@ -166,45 +168,55 @@ static Log2 warily(Log2 wariness, Log2 estimate, Log2 judged)
     return estimate - (estimate - judged) * wariness / WARINESS_ONE;
 }
 
-static void gather(Job *job, const PolicyConfig *config, const HeatModel *model, Reach hot, Reach cold)
+/* What gathering has in common for all granules of a map. */
+typedef struct Gathering {
+    Job *job;
+    uint32_t map;
+    Rules rules;
+    Reach hot, cold;
+    Log2 wariness;
+} Gathering;
+
+static void gather_run(Gathering *gathering, const HeatMap *map, size_t first, size_t end)
 {
-    Planner *planner = job->planner;
-    const Log2 wariness = wariness_of(planner->census.slow_bytes, hot.total);
+    const Rules *rules = &gathering->rules;
+    Reach *hot = &gathering->hot, *cold = &gathering->cold;
 
-    for (size_t m = 0; m < job->n_maps; m++) {
-        const HeatMap *map = job->maps[m];
-        Rules rules;
+    for (size_t i = first; i < end; i++) {
+        Heat heat = heat_at(map, i);
+        Candidate candidate = {.map = gathering->map, .granule = i, .tier = heat_tier(heat)};
+        Role role;
 
-        rules_init(&rules, config, model, map);
-        for (size_t i = 0; i < map->n; i++) {
-            Heat heat = heat_at(map, i);
-            Candidate candidate = {.map = m, .granule = i, .n = 1, .tier = heat_tier(heat)};
-            Role role;
-
-            if (out_of_reach(&rules, heat, &hot, &cold)) {
-                continue;
-            }
-            candidate.estimate = census_estimate(&rules, heat);
-            role = census_judge(&rules, heat, &candidate.heat);
-            if (role == ROLE_CANDIDATE &&
-                within(&hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
-                candidate.heat = warily(wariness, candidate.estimate, candidate.heat);
-                g_array_append_val(planner->candidates, candidate);
-            } else if (role == ROLE_VICTIM &&
-                       within(&cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
-                g_array_append_val(planner->victims, candidate);
-            }
+        if (out_of_reach(rules, heat, hot, cold)) {
+            continue;
+        }
+        candidate.estimate = census_estimate(rules, heat);
+        role = census_judge(rules, heat, &candidate.heat);
+        if (role == ROLE_CANDIDATE && within(hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
+            candidate.heat = warily(gathering->wariness, candidate.estimate, candidate.heat);
+            g_array_append_val(gathering->job->planner->candidates, candidate);
+        } else if (role == ROLE_VICTIM &&
+                   within(cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
+            g_array_append_val(gathering->job->planner->victims, candidate);
         }
     }
 }
 
 void plan_gather(Job *job, const PolicyConfig *config, const HeatModel *model)
 {
-    Reach hot, cold;
+    Gathering gathering = {.job = job};
 
-    lay_out(job, &hot, &cold);
-    if (hot.total || cold.total) {
-        gather(job, config, model, hot, cold);
+    lay_out(job, &gathering.hot, &gathering.cold);
+    if (gathering.hot.total == 0 && gathering.cold.total == 0) {
+        return;
+    }
+    gathering.wariness = wariness_of(job->planner->census.slow_bytes, gathering.hot.total);
+    for (size_t m = 0; m < job->n_maps; m++) {
+        gathering.map = m;
+        rules_init(&gathering.rules, config, model, job->maps[m]);
+        for (size_t first = 0, end = 0; blocks_next_run(job->maps[m], &first, &end);) {
+            gather_run(&gathering, job->maps[m], first, end);
+        }
     }
 }
 
@@ -228,28 +240,34 @@ static unsigned lay_out_load(const Job *job)
     return bucket;
 }
 
+static void gather_load_run(Job *job, const Rules *rules, uint32_t m, unsigned coolest, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++) {
+        Heat heat = heat_at(job->maps[m], i);
+        Candidate candidate = {.map = m, .granule = i};
+
+        if (heat_tier(heat) != 0 || !heat_seen(heat)) {
+            continue;
+        }
+        candidate.estimate = census_estimate(rules, heat);
+        if (census_bucket(candidate.estimate) >= coolest &&
+            census_judge(rules, heat, &candidate.heat) == ROLE_VICTIM) {
+            candidate.heat = 2 * candidate.estimate - candidate.heat;
+            g_array_append_val(job->planner->victims, candidate);
+        }
+    }
+}
+
 void plan_gather_load(Job *job, const PolicyConfig *config, const HeatModel *model)
 {
     const unsigned coolest = lay_out_load(job);
 
     for (size_t m = 0; m < job->n_maps; m++) {
-        const HeatMap *map = job->maps[m];
         Rules rules;
 
-        rules_init(&rules, config, model, map);
-        for (size_t i = 0; i < map->n; i++) {
-            Candidate candidate = {.map = m, .granule = i, .n = 1};
-            Heat heat = heat_at(map, i);
-
-            if (heat_tier(heat) != 0 || !heat_seen(heat)) {
-                continue;
-            }
-            candidate.estimate = census_estimate(&rules, heat);
-            if (census_bucket(candidate.estimate) >= coolest &&
-                census_judge(&rules, heat, &candidate.heat) == ROLE_VICTIM) {
-                candidate.heat = 2 * candidate.estimate - candidate.heat;
-                g_array_append_val(job->planner->victims, candidate);
-            }
+        rules_init(&rules, config, model, job->maps[m]);
+        for (size_t first = 0, end = 0; blocks_next_run(job->maps[m], &first, &end);) {
+            gather_load_run(job, &rules, m, coolest, first, end);
         }
     }
 }

@@ -5,6 +5,8 @@
  */
 #include "planner-internal.h"
 
+#include "blocks.h"
+
 /* Coldest first; a total order, so that any sort gives the same plan. */
 static int compare_coldest(const void *left, const void *right)
 {
@@ -130,10 +132,16 @@ static size_t pair(Job *job)
 
 static void add_move(const Job *job, const Candidate *candidate, uint8_t to, double sign)
 {
-    PolicyMove move = {.region = job->maps[candidate->map]->id, .granule = candidate->granule,
-                       .from = candidate->tier, .to = to};
+    const HeatMap *map = job->maps[candidate->map];
+    double rate = log2_value(candidate->heat) * candidate_pages(job, candidate);
+    PolicyMove move = {.region = map->id, .granule = candidate->granule, .from = candidate->tier, .to = to,
+                       .n = 1};
 
-    move.gain_per_s = (float)(sign * candidate_pages(job, candidate) * log2_value(candidate->heat) * job->saved_ns);
+    if (map->fine) {
+        move.granule *= BLOCK_GRANULES;
+        move.n = BLOCK_GRANULES;
+    }
+    move.gain_per_s = (float)(sign * rate * job->saved_ns);
     g_array_append_val(job->planner->moves, move);
 }
 

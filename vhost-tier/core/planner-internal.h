@@ -11,13 +11,12 @@
 
 #define VICTIM_COPIES 2                 /* out, and back when it is wanted again */
 
-/* What may become a move: a granule, or several that move together. */
+/* A granule that may become a move. */
 typedef struct Candidate {
     Log2 heat;                          /* per page, as judged */
     Log2 estimate;                      /* per page, undoubted */
     uint32_t map;
-    uint32_t granule;                   /* the first of, */
-    uint16_t n;                         /* so many */
+    uint32_t granule;
     uint8_t tier;
 } Candidate;
 
@@ -48,7 +47,7 @@ typedef struct Job {
 
 static inline uint64_t candidate_bytes(const Job *job, const Candidate *candidate)
 {
-    return (uint64_t)candidate->n * job->maps[candidate->map]->granule_bytes;
+    return job->maps[candidate->map]->granule_bytes;
 }
 
 static inline double candidate_pages(const Job *job, const Candidate *candidate)

@@ -46,13 +46,15 @@ void policy_save_state(const Policy *policy, PolicyState *state);
 /* Fails, and changes nothing, when @state can't be used. */
 bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp);
 /*
- * Replace what is known of the @n granules from @first by the @estimates and @states of as many Heat. Fails as
- * above. Nothing here need be aligned.
+ * Replace what is known of the @n granules from @first, of the fine or the coarse map, by the @estimates and
+ * @states of as many Heat. Fails as above. Nothing here need be aligned.
  */
-bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *estimates,
-                      const uint8_t *states, GError **errp);
+bool policy_load_heat(Policy *policy, uint32_t region, bool coarse, uint64_t first, uint64_t n,
+                      const void *estimates, const uint8_t *states, GError **errp);
 /* And the @n blocks from @first by the HeatBlock at @blocks. */
-bool policy_load_blocks(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *blocks,
-                        GError **errp);
+bool policy_load_blocks(Policy *policy, uint32_t region, bool coarse, uint64_t first, uint64_t n,
+                        const void *blocks, GError **errp);
+/* See to it that @map, of 4 KiB granules, has a coarse one (blocks.h). */
+bool policy_add_coarse(Policy *policy, HeatMap *map, GError **errp);
 
 #endif /* VHOST_TIER_CORE_POLICY_INTERNAL_H */

@@ -6,6 +6,8 @@
 
 #include "policy-internal.h"
 
+#include "blocks.h"
+
 void policy_save_state(const Policy *policy, PolicyState *state)
 {
     *state = policy->state;
@@ -28,12 +30,21 @@ bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp)
 }
 
 /* The map of @region, which must have @n granules, or blocks, from @first. */
-static HeatMap *find_saved(Policy *policy, uint32_t region, const char *what, uint64_t first, uint64_t n,
-                           GError **errp)
+static HeatMap *find_saved(Policy *policy, uint32_t region, bool coarse, const char *what, uint64_t first,
+                           uint64_t n, GError **errp)
 {
     HeatMap *map = policy_find_map(policy, region);
-    uint64_t there_are = map ? map->n : 0;
+    uint64_t there_are;
 
+    if (coarse && map) {
+        bool two_levels = map->granule_bytes < HEAT_BLOCK_BYTES && map->n >= BLOCK_GRANULES;
+
+        if (two_levels && !policy_add_coarse(policy, map, errp)) {
+            return NULL;
+        }
+        map = two_levels ? map->coarse : NULL;
+    }
+    there_are = map ? map->n : 0;
     if (map && strcmp(what, "blocks") == 0) {
         there_are = map->n_blocks;
     }
@@ -47,10 +58,10 @@ static HeatMap *find_saved(Policy *policy, uint32_t region, const char *what, ui
     return map;
 }
 
-bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *estimates,
-                      const uint8_t *states, GError **errp)
+bool policy_load_heat(Policy *policy, uint32_t region, bool coarse, uint64_t first, uint64_t n,
+                      const void *estimates, const uint8_t *states, GError **errp)
 {
-    HeatMap *map = find_saved(policy, region, "granules", first, n, errp);
+    HeatMap *map = find_saved(policy, region, coarse, "granules", first, n, errp);
 
     if (!map) {
         return false;
@@ -71,10 +82,10 @@ bool policy_load_heat(Policy *policy, uint32_t region, uint64_t first, uint64_t 
     return true;
 }
 
-bool policy_load_blocks(Policy *policy, uint32_t region, uint64_t first, uint64_t n, const void *blocks,
-                        GError **errp)
+bool policy_load_blocks(Policy *policy, uint32_t region, bool coarse, uint64_t first, uint64_t n,
+                        const void *blocks, GError **errp)
 {
-    HeatMap *map = find_saved(policy, region, "blocks", first, n, errp);
+    HeatMap *map = find_saved(policy, region, coarse, "blocks", first, n, errp);
 
     if (map) {
         memcpy(&map->blocks[first], blocks, n * sizeof(*map->blocks));

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "blocks.h"
 #include "policy-internal.h"
 
 void policy_stats(const Policy *policy, PolicyStats *stats)
@@ -24,6 +25,9 @@ void policy_stats(const Policy *policy, PolicyStats *stats)
     for (guint i = 0; i < policy->maps->len; i++) {
         const HeatMap *map = policy_maps(policy)[i];
 
+        if (map->fine) {
+            continue;
+        }
         for (unsigned tier = 0; tier < POLICY_MAX_TIERS; tier++) {
             stats->granule_bytes[tier] += map->bytes_at[tier];
         }
@@ -64,7 +68,7 @@ static PolicyReason weigh(const Policy *policy, const HeatMap *map, size_t granu
     if (policy->config.n_tiers == 1) {
         return POLICY_REASON_BELONGS;
     }
-    if (is_planned(policy, map->id, granule)) {
+    if (is_planned(policy, map->id, map->fine ? granule << BLOCK_SHIFT : granule)) {
         return POLICY_REASON_PLANNED;
     }
     census_view(planner_census(policy->planner), policy->config.budget_bytes, &view);
@@ -115,8 +119,9 @@ static uint64_t moved_ns(const HeatModel *model, const HeatMap *map, size_t gran
 bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns,
                     PolicyGranule *out)
 {
-    const HeatMap *map = policy_find_map(policy, region);
+    HeatMap *map = policy_find_map(policy, region), *units;
     const HeatModel *model = &policy->model;
+    size_t unit = granule;
     uint64_t later = MAX(now_ns, policy->state.now_ns) / HEAT_EPOCH_NS - model->epoch;
     const HeatBlock *block;
     Heat heat;
@@ -125,10 +130,12 @@ bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint6
     if (!map || granule >= map->n) {
         return false;
     }
-    heat = heat_at(map, granule);
-    block = heat_block(map, granule);
+    units = block_unit(map, &unit);
+    heat = heat_at(units, unit);
+    block = heat_block(units, unit);
     rate = heat_rate(model, heat);
-    *out = (PolicyGranule){.rate_per_s = log2_value(rate), .tier = heat_tier(heat)};
+    *out = (PolicyGranule){.tier = heat_tier(heat_at(map, granule))};
+    out->rate_per_s = log2_value(rate) / (units == map ? 1 : BLOCK_GRANULES);
     for (size_t i = 0; i < POLICY_SOURCE__MAX; i++) {
         out->source_seen_ns[i] = block->seen[i] ? (block->seen[i] - 1) * HEAT_EPOCH_NS : 0;
     }
@@ -141,10 +148,10 @@ bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint6
         }
     }
     if (heat_last(heat) == HEAT_PROMOTED || heat_last(heat) == HEAT_DEMOTED) {
-        out->moved_ns = moved_ns(model, map, granule);
+        out->moved_ns = moved_ns(model, units, unit);
     }
     out->unmovable = heat_last(heat) == HEAT_UNMOVABLE;
-    out->reason = reason_of(policy, map, granule);
+    out->reason = reason_of(policy, units, unit);
     return true;
 }
 
@@ -204,21 +211,32 @@ static uint8_t uncertainty(const HeatModel *model, Heat heat, Log2 threshold)
     return 1 + 253 * (doubt / most) / (1 + distance * distance);
 }
 
+/* The rate at which a granule of @map is worth its place in tier 0; a typical one while that is not known. */
+static Log2 threshold_of(const Policy *policy, const HeatMap *map)
+{
+    double per_page = policy->state.planner.threshold_per_s;
+
+    return per_page > 0 ? log2_of(per_page * map->granule_bytes / CENSUS_PAGE) : policy->model.prior;
+}
+
 void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns,
                         uint8_t *score)
 {
     size_t known = n;
-    const HeatMap *map = policy_find_range(policy, region, first, &known);
-    double threshold_per_s = policy->state.planner.threshold_per_s;
-    Log2 threshold;
+    HeatMap *map = policy_find_range(policy, region, first, &known);
+    Log2 threshold, threshold_huge;
 
     memset(score, 0, n);
     if (!map) {
         return;
     }
-    threshold = threshold_per_s > 0 ? log2_of(threshold_per_s * map->granule_bytes / CENSUS_PAGE)
-                                    : policy->model.prior;
+    threshold = threshold_of(policy, map);
+    threshold_huge = map->coarse ? threshold_of(policy, map->coarse) : threshold;
     for (size_t i = 0; i < known; i++) {
-        score[i] = uncertainty(&policy->model, heat_at(map, first + i), threshold);
+        size_t unit = first + i;
+        const HeatMap *units = block_unit(map, &unit);
+
+        score[i] = uncertainty(&policy->model, heat_at(units, unit),
+                               units == map ? threshold : threshold_huge);
     }
 }

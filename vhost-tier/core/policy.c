@@ -3,8 +3,8 @@
  * The door of the core: checks what it is given, records it where a trace is being made, and hands it on to
  * heat map and planner.
  */
+#include "blocks.h"
 #include "policy-internal.h"
-
 #include "trace-internal.h"
 
 #define NS_PER_DAY (86400ull * 1000000000ull)
@@ -30,6 +30,8 @@ bool policy_config_check(const PolicyConfig *config, GError **errp)
         !in_range("heat_life_ns", config->heat_life_ns, HEAT_EPOCH_NS, NS_PER_DAY, errp) ||
         !in_range("costs.move_4k_ns", config->costs.move_4k_ns, 1, G_MAXUINT32, errp) ||
         !in_range("costs.move_2m_ns", config->costs.move_2m_ns, 1, G_MAXUINT32, errp) ||
+        !in_range("costs.look_ns", config->costs.look_ns, 0, 1000000, errp) ||
+        !in_range("costs.huge_walk_ns", config->costs.huge_walk_ns, 0, 1000000, errp) ||
         !in_range("touch_accesses", config->touch_accesses, 0, 65536, errp)) {
         return false;
     }
@@ -121,6 +123,9 @@ void policy_region_del(Policy *policy, uint32_t id)
     if (!map) {
         return;
     }
+    if (map->coarse) {
+        g_ptr_array_remove(policy->maps, map->coarse);
+    }
     g_ptr_array_remove(policy->maps, map);
     if (policy->trace) {
         trace_write(policy->trace, TRACE_REGION_DEL, &record, sizeof(record), NULL, 0);
@@ -161,7 +166,7 @@ void policy_evidence_bits(Policy *policy, PolicySource source, uint32_t region, 
                     (n + 63) / 64 * sizeof(*accessed));
     }
     advance(policy, now_ns);
-    heat_add_bits(&policy->model, map, source, first, n, accessed, interval_ns);
+    blocks_add_bits(&policy->model, map, source, first, n, accessed, interval_ns);
     policy->state.evidence[source] += n;
 }
 
@@ -180,7 +185,7 @@ void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, 
         trace_write(policy->trace, TRACE_RATE, &record, sizeof(record), NULL, 0);
     }
     advance(policy, now_ns);
-    heat_add_rate(&policy->model, map, source, first, n, per_s, exposure_ns);
+    blocks_add_rate(&policy->model, map, source, first, n, per_s, exposure_ns);
     policy->state.evidence[source] += n;
 }
 
@@ -199,6 +204,7 @@ void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const
     for (size_t i = 0; i < n; i++) {
         heat_place(map, first + i, heat_tier_valid(tiers[i]) ? tiers[i] : POLICY_TIER_UNKNOWN);
     }
+    blocks_placed(map, first, n);
 }
 
 const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
@@ -223,22 +229,45 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
 }
 
 /* It moved: count it, and whether that undid the move before. */
-static void count_move(Policy *policy, const HeatMap *map, Heat heat, HeatLast direction)
+static void count_move(Policy *policy, uint64_t bytes, Heat heat, HeatLast direction)
 {
     bool undoes = heat_lately(heat, direction == HEAT_PROMOTED ? HEAT_DEMOTED : HEAT_PROMOTED);
 
-    *(direction == HEAT_PROMOTED ? &policy->state.promoted_bytes : &policy->state.demoted_bytes) +=
-        map->granule_bytes;
-    policy->state.undone_bytes += undoes ? map->granule_bytes : 0;
-    brake_count(&policy->state.brake, policy->model.epoch, map->granule_bytes, undoes);
+    *(direction == HEAT_PROMOTED ? &policy->state.promoted_bytes : &policy->state.demoted_bytes) += bytes;
+    policy->state.undone_bytes += undoes ? bytes : 0;
+    brake_count(&policy->state.brake, policy->model.epoch, bytes, undoes);
+}
+
+/* Note what became of @n granules that moved, or did not, as one. */
+static void note_moved(Policy *policy, HeatMap *map, size_t first, size_t n, HeatLast last)
+{
+    size_t unit = first;
+    HeatMap *units = block_unit(map, &unit);
+
+    if (last == HEAT_PROMOTED || last == HEAT_DEMOTED) {
+        count_move(policy, n * map->granule_bytes, heat_at(units, unit), last);
+    }
+    for (size_t i = 0; i < (units == map ? n : 1); i++) {
+        heat_set_last(&policy->model, units, unit + i, last);
+    }
+}
+
+static void place_all(HeatMap *map, size_t first, size_t n, uint8_t tier)
+{
+    for (size_t i = 0; i < n; i++) {
+        heat_place(map, first + i, tier);
+    }
+    blocks_placed(map, first, n);
 }
 
 void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome, uint64_t now_ns)
 {
     HeatMap *map = policy_find_map(policy, move->region);
     HeatLast direction = move->to < move->from ? HEAT_PROMOTED : HEAT_DEMOTED;
+    size_t n = MAX(move->n, 1);
 
-    if (!map || move->granule >= map->n || move->to >= POLICY_MAX_TIERS || move->from >= POLICY_MAX_TIERS) {
+    if (!map || move->granule >= map->n || n > map->n - move->granule || move->to >= POLICY_MAX_TIERS ||
+        move->from >= POLICY_MAX_TIERS) {
         return;
     }
     if (policy->trace) {
@@ -249,21 +278,20 @@ void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome,
     advance(policy, now_ns);
     switch (outcome) {
     case POLICY_MOVED:
-        count_move(policy, map, heat_at(map, move->granule), direction);
-        heat_place(map, move->granule, move->to);
-        heat_set_last(&policy->model, map, move->granule, direction);
+        note_moved(policy, map, move->granule, n, direction);
+        place_all(map, move->granule, n, move->to);
         break;
     case POLICY_NOT_MOVED:
-        heat_set_last(&policy->model, map, move->granule, HEAT_REFUSED);
+        note_moved(policy, map, move->granule, n, HEAT_REFUSED);
         break;
     case POLICY_UNMOVABLE:
-        heat_set_last(&policy->model, map, move->granule, HEAT_UNMOVABLE);
+        note_moved(policy, map, move->granule, n, HEAT_UNMOVABLE);
         break;
     case POLICY_GONE:
-        heat_place(map, move->granule, POLICY_TIER_ABSENT);
+        place_all(map, move->granule, n, POLICY_TIER_ABSENT);
         break;
     }
-    planner_reported(&policy->state.planner, map->granule_bytes);
+    planner_reported(&policy->state.planner, n * map->granule_bytes);
 }
 
 void policy_record(Policy *policy, TraceWriter *writer)

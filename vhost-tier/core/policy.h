@@ -38,6 +38,8 @@ typedef struct PolicyCosts {
     uint32_t latency_ns[POLICY_MAX_TIERS];  /* of one access that misses the caches */
     uint32_t move_4k_ns;                    /* copy and shootdown of one 4 KiB page */
     uint32_t move_2m_ns;                    /* of one 2 MiB page */
+    uint32_t look_ns;                       /* of asking after one access bit; a page is looked at once a second */
+    uint32_t huge_walk_ns;                  /* what the shorter page walk of a huge page saves on each touch */
 } PolicyCosts;
 
 typedef struct PolicyConfig {
@@ -59,7 +61,7 @@ typedef struct PolicyMove {
     uint32_t granule;
     uint8_t from;
     uint8_t to;
-    uint16_t reserved;
+    uint16_t n;                     /* granules from there on that move as one: 1, or 512 of a huge page */
     float gain_per_s;               /* nanoseconds of access time saved per second, on the safe side of the
                                        estimate; negative for a victim */
 } PolicyMove;
@@ -203,6 +205,26 @@ void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, 
 
 /* Tell where granules are: the @n granules from @first lie on @tiers[i] (a tier, or POLICY_TIER_ABSENT). */
 void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers);
+
+/*
+ * The block of 512 granules of 4 KiB that begins with @first_granule is one huge page from now on, or is none any
+ * more: it is planned, and moves, as one. Ignored where there is no such block, or, with a warning, no memory to
+ * note it. As it has one access bit, evidence of bits for any part of it is evidence for the block; so is a rate,
+ * but that of a source that sees inside (CHMU, hints), which is one per granule.
+ */
+void policy_block_set(Policy *policy, uint32_t region, size_t first_granule, bool huge);
+
+typedef enum PolicyBlockAdvice {
+    POLICY_BLOCK_KEEP,              /* as it is */
+    POLICY_BLOCK_COLLAPSE,          /* make it one huge page */
+    POLICY_BLOCK_SPLIT,             /* make it pages of 4 KiB */
+} PolicyBlockAdvice;
+
+/*
+ * Whether that block should be a huge page, by how evenly it is used; as of the last plan. KEEP where there is no
+ * such block, or it does not lie on one tier in whole. block-advice.h has the theory.
+ */
+PolicyBlockAdvice policy_block_advice(const Policy *policy, uint32_t region, size_t first_granule);
 
 /*
  * Plan: which moves, now, are each worth more than they cost, within the budget and the limit of bytes per

@@ -156,8 +156,8 @@ static bool do_heat(Replay *replay, Reader *reader, GError **errp)
         return false;
     }
     states = reader_take(reader, "states", range.n, sizeof(uint8_t), errp);
-    return states && policy_load_heat(replay->policy, range.region, range.first, range.n, estimates, states,
-                                      errp);
+    return states && policy_load_heat(replay->policy, range.region, range.source != 0, range.first, range.n,
+                                      estimates, states, errp);
 }
 
 static bool do_blocks(Replay *replay, Reader *reader, GError **errp)
@@ -169,7 +169,19 @@ static bool do_blocks(Replay *replay, Reader *reader, GError **errp)
         return false;
     }
     blocks = reader_take(reader, "blocks", range.n, sizeof(HeatBlock), errp);
-    return blocks && policy_load_blocks(replay->policy, range.region, range.first, range.n, blocks, errp);
+    return blocks && policy_load_blocks(replay->policy, range.region, range.source != 0, range.first, range.n,
+                                        blocks, errp);
+}
+
+static bool do_block_set(Replay *replay, Reader *reader, GError **errp)
+{
+    TraceRange range;
+
+    if (!reader_get(reader, "a range", &range, sizeof(range), errp)) {
+        return false;
+    }
+    policy_block_set(replay->policy, range.region, range.first, range.n != 0);
+    return true;
 }
 
 /* A range and its access bits, these aligned in @copy. */
@@ -319,6 +331,7 @@ static const RecordHandler record_handlers[] = {
     [TRACE_MOVED] = do_moved,
     [TRACE_PLAN] = do_plan,
     [TRACE_BLOCKS] = do_blocks,
+    [TRACE_BLOCK_SET] = do_block_set,
 };
 
 /* The next record's header, and its payload as a reader of its own. */

@@ -13,7 +13,7 @@
  * run on.
  */
 G_STATIC_ASSERT(G_BYTE_ORDER == G_LITTLE_ENDIAN);
-G_STATIC_ASSERT(sizeof(PolicyCosts) == (POLICY_MAX_TIERS + 2) * sizeof(uint32_t));
+G_STATIC_ASSERT(sizeof(PolicyCosts) == (POLICY_MAX_TIERS + 4) * sizeof(uint32_t));
 G_STATIC_ASSERT(sizeof(PolicyConfig) == 5 * sizeof(uint64_t) + sizeof(PolicyCosts));
 G_STATIC_ASSERT(sizeof(PolicyMove) == 16);
 G_STATIC_ASSERT(sizeof(PlannerState) == 12 * sizeof(uint64_t));
@@ -113,7 +113,8 @@ static bool all_zero(const void *data, size_t len)
 static void write_heat(TraceWriter *writer, const HeatMap *map, GByteArray *tail)
 {
     for (size_t first = 0; first < map->n && writer->end == TRACE_OPEN; first += HEAT_CHUNK) {
-        TraceRange range = {.region = map->id, .first = first, .n = MIN(HEAT_CHUNK, map->n - first)};
+        TraceRange range = {.source = map->fine != NULL, .region = map->id, .first = first,
+                            .n = MIN(HEAT_CHUNK, map->n - first)};
         size_t estimates_len = range.n * sizeof(*map->estimates);
 
         if (all_zero(&map->estimates[first], estimates_len) && all_zero(&map->states[first], range.n)) {
@@ -129,7 +130,8 @@ static void write_heat(TraceWriter *writer, const HeatMap *map, GByteArray *tail
 static void write_blocks(TraceWriter *writer, const HeatMap *map)
 {
     for (size_t first = 0; first < map->n_blocks && writer->end == TRACE_OPEN; first += HEAT_CHUNK) {
-        TraceRange range = {.region = map->id, .first = first, .n = MIN(HEAT_CHUNK, map->n_blocks - first)};
+        TraceRange range = {.source = map->fine != NULL, .region = map->id, .first = first,
+                            .n = MIN(HEAT_CHUNK, map->n_blocks - first)};
         size_t len = range.n * sizeof(*map->blocks);
 
         if (!all_zero(&map->blocks[first], len)) {
@@ -144,7 +146,9 @@ static void write_map(TraceWriter *writer, const HeatMap *map)
     TraceRegion region = {.id = map->id, .granule_bytes = map->granule_bytes,
                           .size = map->n * map->granule_bytes};
 
-    trace_write(writer, TRACE_REGION_ADD, &region, sizeof(region), NULL, 0);
+    if (!map->fine) {
+        trace_write(writer, TRACE_REGION_ADD, &region, sizeof(region), NULL, 0);
+    }
     write_heat(writer, map, scratch);
     write_blocks(writer, map);
 }

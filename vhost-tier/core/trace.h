@@ -24,13 +24,15 @@ typedef enum TraceType {
     TRACE_CONFIG,                       /* PolicyConfig */
     TRACE_REGION_ADD,                   /* TraceRegion */
     TRACE_REGION_DEL,                   /* TraceRegion, only 'id' */
-    TRACE_HEAT,                         /* TraceRange, n * 2 and n * 1 bytes: 'estimate' and 'state' of n Heat */
+    TRACE_HEAT,                         /* TraceRange, n * 2 and n * 1 bytes: 'estimate' and 'state' of n Heat; */
+                                        /* those of huge blocks where 'source' is not 0 */
     TRACE_BITS,                         /* TraceRange, a bit for each granule in 64-bit words */
     TRACE_RATE,                         /* TraceRange */
     TRACE_PLACE,                        /* TraceRange, n * 1 byte: tiers */
     TRACE_MOVED,                        /* TraceMoved */
     TRACE_PLAN,                         /* TracePlan, n_moves * PolicyMove */
-    TRACE_BLOCKS,                       /* TraceRange (of blocks of 2 MiB), n * HeatBlock (heat.h) */
+    TRACE_BLOCKS,                       /* TraceRange (of blocks of 2 MiB), n * HeatBlock (heat.h); 'source' as above */
+    TRACE_BLOCK_SET,                    /* TraceRange: block at 'first' is huge (n = 1), or is not (n = 0) */
 } TraceType;
 
 typedef struct TraceHeader {
