@@ -13,7 +13,7 @@
 #include "run.h"
 
 static char *option_json, *option_qemu, *option_workload, *option_daemon, *option_pattern, *option_accel,
-    *option_folder, *option_only;
+    *option_folder, *option_runs;
 static int option_seconds = 40, option_before = 5, option_footprint = 28;
 
 static const GOptionEntry options[] = {
@@ -24,8 +24,8 @@ static const GOptionEntry options[] = {
     {"pattern", 0, 0, G_OPTION_ARG_STRING, &option_pattern,
      "The guest's workload, lab/README.md (pattern=gups-hot)", "TEXT"},
     {"footprint", 0, 0, G_OPTION_ARG_INT, &option_footprint, "MiB that it works on, 1 to 512 (28)", "N"},
-    {"only", 0, 0, G_OPTION_ARG_STRING, &option_only, "Make one run: none, numa_balancing or vhost-tier",
-     "RUN"},
+    {"runs", 0, 0, G_OPTION_ARG_STRING, &option_runs,
+     "Which to make, of none, numa_balancing, damon, vhost-tier (all but damon)", "RUN,..."},
     {"qemu", 0, 0, G_OPTION_ARG_FILENAME, &option_qemu, "QEMU (qemu-system-x86_64)", "PROGRAM"},
     {"workload", 0, 0, G_OPTION_ARG_FILENAME, &option_workload, "The guest (/lab/bin/workload.elf)", "FILE"},
     {"daemon", 0, 0, G_OPTION_ARG_FILENAME, &option_daemon, "The daemon (vhost-tier)", "PROGRAM"},
@@ -42,32 +42,36 @@ static bool demo(const RunParams *params, GError **errp)
     Report report = {0};
     const struct {
         const char *name;
+        ReportRun bit;
         RunFunc *run;
         RunResult *result;
     } runs[] = {
-        {"none", run_none, &report.none},
-        {"numa_balancing", run_numa_balancing, &report.numa_balancing},
-        {"vhost-tier", run_vhost_tier, &report.vhost_tier},
+        {"none", REPORT_NONE, run_none, &report.none},
+        {"numa_balancing", REPORT_NUMA_BALANCING, run_numa_balancing, &report.numa_balancing},
+        {"damon", REPORT_DAMON, run_damon, &report.damon},
+        {"vhost-tier", REPORT_VHOST_TIER, run_vhost_tier, &report.vhost_tier},
     };
-    bool known = false;
+    const char *list = option_runs ? option_runs : "none,numa_balancing,vhost-tier";
+    g_auto(GStrv) wanted = g_strsplit(list, ",", -1);
+    unsigned known = 0;
 
     for (size_t i = 0; i < G_N_ELEMENTS(runs); i++) {
-        if (option_only && !g_str_equal(option_only, runs[i].name)) {
+        known += g_strv_contains((const char *const *)wanted, runs[i].name);
+    }
+    if (known == 0 || known != g_strv_length(wanted)) {
+        g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "--runs '%s' is not a list of none, numa_balancing, damon, vhost-tier", list);
+        return false;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(runs); i++) {
+        if (!g_strv_contains((const char *const *)wanted, runs[i].name)) {
             continue;
         }
-        known = true;
         if (!runs[i].run(params, runs[i].result, errp)) {
             g_prefix_error(errp, "run '%s': ", runs[i].name);
             return false;
         }
-    }
-    if (!known) {
-        g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "--only '%s' is none of none, numa_balancing, vhost-tier", option_only);
-        return false;
-    }
-    if (option_only) {
-        return true;
+        report.made |= runs[i].bit;
     }
     report_print(params, &report);
     return !option_json || report_write(params, &report, option_json, errp);
@@ -97,7 +101,7 @@ int main(int argc, char **argv)
 
     setlocale(LC_ALL, "");
     g_option_context_set_summary(
-        context, "Run a guest three times - untiered, with the kernel's NUMA balancing, with vhost-tier -\n"
+        context, "Run a guest again and again - untiered, with the kernel's NUMA balancing, with vhost-tier -\n"
                  "and tell the true hit ratio of DRAM, from the guest's own counts and the kernel's word.");
     g_option_context_add_main_entries(context, options, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error) || !check_options(argc, argv, &error)) {

@@ -12,23 +12,43 @@
 
 static void print_side(const char *name, const RunResult *r, const RunResult *none)
 {
-    printf("%-18s %9.3f %9.3f %12.2f %12.2f %8.2fx %10.2f %10.2f\n", name, r->hit_before, r->hit_after,
-           r->accesses_before / 1e6, r->accesses_after / 1e6, r->accesses_after / none->accesses_after,
-           (double)r->fast_bytes / MIB, (double)r->moved_bytes / MIB);
+    char ratio[16] = "-";
+
+    if (none->accesses_after > 0) {
+        g_snprintf(ratio, sizeof(ratio), "%.2fx", r->accesses_after / none->accesses_after);
+    }
+    printf("%-18s %9.3f %9.3f %12.2f %12.2f %9s %10.2f %10.2f\n", name, r->hit_before, r->hit_after,
+           r->accesses_before / 1e6, r->accesses_after / 1e6, ratio, (double)r->fast_bytes / MIB,
+           (double)r->moved_bytes / MIB);
 }
 
 void report_print(const RunParams *params, const Report *report)
 {
     const RunResult *r = &report->vhost_tier;
+    const struct {
+        ReportRun run;
+        const char *name;
+        const RunResult *result;
+    } sides[] = {
+        {REPORT_NONE, "nobody", &report->none},
+        {REPORT_NUMA_BALANCING, "numa_balancing=2", &report->numa_balancing},
+        {REPORT_DAMON, "DAMON's schemes", &report->damon},
+        {REPORT_VHOST_TIER, "vhost-tier", r},
+    };
 
     printf("\nThe same guest (%s, %.0f MiB), at most %.2f MiB of DRAM:\n", params->pattern,
            (double)params->footprint_bytes / MIB, (double)run_budget(params) / MIB);
     printf("%-18s %19s %25s %9s %10s %10s\n", "", "true hit ratio", "M accesses/s", "to none", "DRAM MiB",
            "moved MiB");
     printf("%-18s %9s %9s %12s %12s\n", "", "before", "after", "before", "after");
-    print_side("nobody", &report->none, &report->none);
-    print_side("numa_balancing=2", &report->numa_balancing, &report->none);
-    print_side("vhost-tier", r, &report->none);
+    for (size_t i = 0; i < G_N_ELEMENTS(sides); i++) {
+        if (report->made & sides[i].run) {
+            print_side(sides[i].name, sides[i].result, &report->none);
+        }
+    }
+    if (!(report->made & REPORT_VHOST_TIER)) {
+        return;
+    }
     printf("\nhit ratio %.3f -> %.3f (oracle %.3f, estimated %.3f), accesses/s %.2f M -> %.2f M, ",
            r->hit_before, r->hit_after, r->oracle, r->estimated, r->accesses_before / 1e6,
            r->accesses_after / 1e6);
@@ -66,8 +86,14 @@ static void begin(JsonBuilder *json, const char *key)
     json_builder_begin_object(json);
 }
 
-static void add_baseline(JsonBuilder *json, const char *key, const RunResult *r)
+static void add_baseline(JsonBuilder *json, const char *key, const Report *report, ReportRun run,
+                         const RunResult *r)
 {
+    if (!(report->made & run)) {
+        json_builder_set_member_name(json, key);
+        json_builder_add_null_value(json);
+        return;
+    }
     begin(json, key);
     add_number(json, "hit_ratio", r->hit_after);
     add_number(json, "accesses_per_s", r->accesses_after);
@@ -101,8 +127,9 @@ bool report_write(const RunParams *params, const Report *report, const char *pat
     add_bytes(json, "budget_bytes", run_budget(params));
     add_bytes(json, "footprint_bytes", params->footprint_bytes);
     begin(json, "baselines");
-    add_baseline(json, "none", &report->none);
-    add_baseline(json, "numa_balancing", &report->numa_balancing);
+    add_baseline(json, "none", report, REPORT_NONE, &report->none);
+    add_baseline(json, "numa_balancing", report, REPORT_NUMA_BALANCING, &report->numa_balancing);
+    add_baseline(json, "damon", report, REPORT_DAMON, &report->damon);
     json_builder_end_object(json);
     json_builder_end_object(json);
     root = json_builder_get_root(json);

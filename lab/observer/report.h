@@ -7,13 +7,21 @@
 
 #include "run.h"
 
+typedef enum ReportRun {
+    REPORT_NONE = 1,
+    REPORT_NUMA_BALANCING = 2,
+    REPORT_DAMON = 4,
+    REPORT_VHOST_TIER = 8,
+} ReportRun;
+
 typedef struct Report {
-    RunResult none, numa_balancing, vhost_tier;
+    RunResult none, numa_balancing, damon, vhost_tier;
+    unsigned made;              /* bit REPORT_*: which of them were made */
 } Report;
 
-/* The three side by side, and one line that tells the result. */
+/* Those that were made side by side, and one line that tells the result. */
 void report_print(const RunParams *params, const Report *report);
-/* Write the JSON to @path; what is not known is null. */
+/* Write the JSON to @path; what is not known, or was not run, is null. */
 bool report_write(const RunParams *params, const Report *report, const char *path, GError **errp);
 
 #endif /* LAB_OBSERVER_REPORT_H */

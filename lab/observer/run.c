@@ -13,6 +13,7 @@
 
 #include "client/fields.h"
 #include "daemon.h"
+#include "damos.h"
 #include "guest.h"
 #include "hog.h"
 #include "placement.h"
@@ -24,6 +25,7 @@
 #define HOG_PERIOD_US 200000
 #define GUEST_CPU 1 /* the guest has a CPU for itself; what watches and moves shares the other */
 #define OTHER_CPU    0
+#define DAMOS_ROOM_BYTES (256u << 10) /* of node 0, that DAMON is to keep free beyond the kernel's reserve */
 
 typedef struct Run {
     const RunParams *params;
@@ -266,6 +268,42 @@ static void demote_cold(void)
     close(fd);
 }
 
+/*
+ * The kernel's reserve, and with it the steps in which it demotes, is made as small as this host is, and so are
+ * the lists of free pages that each CPU keeps for itself: what is in those is on no account, but can be had.
+ */
+typedef struct SmallHost {
+    Setting *reserve, *lists;
+} SmallHost;
+
+static bool small_host_begin(SmallHost *small, GError **errp)
+{
+    small->reserve = setting_new("/proc/sys/vm/min_free_kbytes", "4096", errp);
+    small->lists = small->reserve ? setting_new("/proc/sys/vm/percpu_pagelist_high_fraction", "1000", errp) : NULL;
+    return small->lists;
+}
+
+static void small_host_clear(SmallHost *small)
+{
+    g_clear_pointer(&small->lists, setting_free);
+    g_clear_pointer(&small->reserve, setting_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SmallHost, small_host_clear)
+
+/* What is free on node 0, whoever may have it. */
+static bool node_free_bytes(uint64_t *bytes, GError **errp)
+{
+    g_autofree char *text = NULL;
+    const char *at;
+
+    if (!g_file_get_contents("/sys/devices/system/node/node0/meminfo", &text, NULL, errp)) {
+        return false;
+    }
+    at = strstr(text, "MemFree:");
+    *bytes = at ? g_ascii_strtoull(at + strlen("MemFree:"), NULL, 10) << 10 : 0;
+    return true;
+}
+
 /* Occupy node 0 but for the guest's budget. */
 static bool occupy(Run *run, GError **errp)
 {
@@ -278,17 +316,14 @@ static bool occupy(Run *run, GError **errp)
 bool run_numa_balancing(const RunParams *params, RunResult *result, GError **errp)
 {
     g_auto(Run) run = {.params = params};
-    g_autoptr(Setting) reserve = NULL, lists = NULL, balancing = NULL, demotion = NULL;
+    g_auto(SmallHost) small = {0};
+    g_autoptr(Setting) balancing = NULL, demotion = NULL;
 
     print_heading("numa_balancing=2, demotion_enabled=1");
-    /*
-     * The kernel's reserve, and with it the steps in which it demotes, is made as small as this host is, and
-     * so are the lists of free pages that each CPU keeps for itself: what is in those is on no account, but
-     * can be had.
-     */
-    reserve = setting_new("/proc/sys/vm/min_free_kbytes", "4096", errp);
-    lists = reserve ? setting_new("/proc/sys/vm/percpu_pagelist_high_fraction", "1000", errp) : NULL;
-    demotion = lists ? setting_new("/sys/kernel/mm/numa/demotion_enabled", "1", errp) : NULL;
+    if (!small_host_begin(&small, errp)) {
+        return false;
+    }
+    demotion = setting_new("/sys/kernel/mm/numa/demotion_enabled", "1", errp);
     if (!demotion || !start(&run, "memory-backend-memfd,share=on", NULL, errp) || !occupy(&run, errp) ||
         !(run.watch = watch_new(run.guest, errp)) || !observe(&run, params->before_s, errp)) {
         return false;
@@ -303,6 +338,42 @@ bool run_numa_balancing(const RunParams *params, RunResult *result, GError **err
     }
     conclude(&run, params->before_s, last_third(params), result);
     result->cpu_share = NAN;        /* in the kernel, on the guest's own CPU */
+    return true;
+}
+
+bool run_damon(const RunParams *params, RunResult *result, GError **errp)
+{
+    g_auto(Run) run = {.params = params};
+    g_auto(SmallHost) small = {0};
+    g_autoptr(Setting) demotion = NULL;
+    g_autoptr(Damos) damos = NULL;
+    uint64_t cpu_ns, unused;
+    gint64 since;
+
+    print_heading("DAMON's schemes migrate_hot and migrate_cold, demotion_enabled=1");
+    if (!small_host_begin(&small, errp)) {
+        return false;
+    }
+    demotion = setting_new("/sys/kernel/mm/numa/demotion_enabled", "1", errp);
+    if (!demotion || !start(&run, "memory-backend-memfd,share=on", NULL, errp) ||
+        !occupy(&run, errp) || !(run.watch = watch_new(run.guest, errp)) ||
+        !observe(&run, params->before_s, errp) || !node_free_bytes(&unused, errp)) {
+        return false;
+    }
+    printf("-- %.0f MiB of node 0 are occupied; the schemes run from here\n", (double)hog_bytes(run.hog) / MIB);
+    fflush(stdout);
+    truth_mark(run.watch->truth);
+    since = g_get_monotonic_time();
+    cpu_ns = process_cpu_ns(0);
+    damos = damos_start(run.guest->process->pid, run.guest->hva + GUEST_BASE_ADDR, params->footprint_bytes,
+                        unused + DAMOS_ROOM_BYTES, errp);
+    if (!damos || !observe(&run, params->seconds, errp)) {
+        return false;
+    }
+    cpu_ns = process_cpu_ns(0) - cpu_ns;
+    conclude(&run, params->before_s, last_third(params), result);
+    result->moved_bytes = damos_moved_bytes(damos);
+    result->cpu_share = (double)cpu_ns / 1000 / (double)(g_get_monotonic_time() - since);
     return true;
 }
 
