@@ -184,7 +184,7 @@ static void append_picture(GString *out, const HeatSamples *samples, PictureColo
 {
     g_autofree double *values = g_new(double, rows * columns);
     g_auto(GStrv) labels = labels_of(samples, rows, columns);
-    const Picture picture = { rows, columns, values, colours, labels };
+    const Picture picture = { rows, columns, values, colours, labels, LABEL_WIDTH };
     double least, most;
 
     heat_range(samples, &least, &most);

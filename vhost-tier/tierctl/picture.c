@@ -91,15 +91,8 @@ static void append_row(GString *out, const Picture *picture, size_t row)
 
 void picture_append(GString *out, const Picture *picture)
 {
-    size_t label_width = 0;
-
-    for (size_t row = 0; picture->labels && row < picture->rows; row += 2) {
-        label_width = MAX(label_width, picture->labels[row / 2] ? strlen(picture->labels[row / 2]) : 0);
-    }
     for (size_t row = 0; row + 1 < picture->rows; row += 2) {
-        const char *label = picture->labels ? picture->labels[row / 2] : NULL;
-
-        g_string_append_printf(out, "%*s%*s", (int)label_width, label ? label : "", LABEL_GAP, "");
+        g_string_append_printf(out, "%*s%*s", (int)picture->label_width, picture->labels[row / 2], LABEL_GAP, "");
         append_row(out, picture, row);
     }
 }

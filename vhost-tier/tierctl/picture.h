@@ -18,7 +18,8 @@ typedef struct Picture {
     size_t rows, columns;       /* rows: even */
     const double *values;       /* values[row * columns + column], row 0 on top; from 0 to 1, NaN: not known */
     PictureColours colours;
-    char *const *labels;        /* one for every second row, or NULL: to its left */
+    char *const *labels;        /* one for every second row: to its left */
+    size_t label_width;         /* columns that labels have */
 } Picture;
 
 /* Columns that are left for a picture beside labels of @label_width. */
