@@ -30,8 +30,9 @@ static bool stays(const RunPoint *points, size_t n, size_t at, uint64_t changed_
 {
     for (size_t i = at; i < n && points[i].now_ns <= points[at].now_ns + STAY_NS; i++) {
         uint64_t from_ns = points[i].now_ns - MIN(points[i].now_ns, SMOOTH_NS);
+        double now = mean(points, i + 1, MAX(from_ns, changed_ns), points[i].now_ns);
 
-        if (mean(points, i + 1, MAX(from_ns, changed_ns), points[i].now_ns) < line) {
+        if (now < line || (i == at && isnan(now))) {        /* an idle time later on says nothing */
             return false;
         }
     }
