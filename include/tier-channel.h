@@ -99,7 +99,7 @@ typedef enum TierHugepages {
 
 /*
  * CONFIG. From QEMU: what the user set. From the daemon: what is in force, after 'tierctl set'; QEMU takes
- * over ceiling, floor, weight and mode, with sizes cut to the backend's and to whole pages. Tiers and huge
+ * over ceiling, floor, weight, slowdown and mode, with sizes cut to the backend's and to whole pages. Tiers and huge
  * pages are QEMU's to say.
  */
 typedef struct TierMsgConfig {
@@ -109,6 +109,11 @@ typedef struct TierMsgConfig {
     uint32_t mode;                  /* TierMode */
     uint32_t hugepages;             /* TierHugepages */
     uint32_t n_tiers;               /* 1..TIER_MAX_TIERS */
+    /*
+     * the slowdown against all memory in tier 0 that is to be kept, in millionths of the time; 0: none is asked for
+     */
+    uint32_t slowdown_ppm;
+    uint32_t reserved;
     uint64_t tier_nodes[TIER_MAX_TIERS][TIER_NODE_WORDS]; /* NUMA nodes by tier, fastest first; disjoint */
 } TierMsgConfig;
 
@@ -168,6 +173,7 @@ typedef enum TierMoveFail {
 
 /* A share that is not known (yet). */
 #define TIER_PPM_UNKNOWN UINT64_MAX
+#define TIER_PPM_ONE     1000000u   /* all of it */
 
 /* STATS: totals since the region was added, unless said otherwise. Pages are of 4 KiB. */
 typedef struct TierMsgStats {

@@ -135,6 +135,11 @@ static bool config_check(const TierMsgConfig *msg, GError **errp)
                     TIER_MAX_TIERS);
         return false;
     }
+    if (msg->slowdown_ppm > TIER_PPM_ONE) {
+        g_set_error(errp, CHANNEL_ERROR, EINVAL, "slowdown: %u millionths are more than the whole time",
+                    msg->slowdown_ppm);
+        return false;
+    }
     return true;
 }
 
@@ -317,6 +322,9 @@ static bool payload_check(const Channel *channel, const void *payload, GError **
     switch (channel->buf.header.request) {
     case TIER_MSG_HELLO:
         reserved = ((const TierMsgHello *)payload)->reserved;
+        break;
+    case TIER_MSG_CONFIG:
+        reserved = ((const TierMsgConfig *)payload)->reserved;
         break;
     case TIER_MSG_REGION_ADD: {
         const TierMsgRegionAdd *msg = payload;

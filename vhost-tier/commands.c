@@ -202,6 +202,7 @@ static bool mode_arg(Call *call, VmSettings *settings)
 static void vm_set_command(Call *call, void *opaque)
 {
     VmSettings settings = { 0 };
+    g_autoptr(GError) err = NULL;
     uint64_t weight = 1;
     Vm *vm = vm_of(call, opaque);
 
@@ -216,8 +217,14 @@ static void vm_set_command(Call *call, void *opaque)
         return;
     }
     settings.weight = (uint32_t)weight;
-    if (!settings.has_fast_size && !settings.has_fast_min && !settings.has_weight && !settings.has_mode) {
-        call_error(call, "InvalidArgument", "nothing to set: give fast-size, fast-min, weight or mode");
+    settings.has_slowdown = call_share(call, "slowdown", &settings.slowdown);
+    if (!settings.has_fast_size && !settings.has_fast_min && !settings.has_weight && !settings.has_slowdown &&
+        !settings.has_mode) {
+        call_error(call, "InvalidArgument", "nothing to set: give fast-size, fast-min, weight, slowdown or mode");
+        return;
+    }
+    if (settings.has_fast_min && !host_floor_check(opaque, vm, settings.fast_min, &err)) {
+        fail(call, err);
         return;
     }
     vm_set(vm, &settings, on_set, pending_new(call, opaque, vm));
@@ -389,7 +396,8 @@ const ControlCommand commands[] = {
     { "vm-del", { NAME }, vm_del },
     { "vm-set",
       { NAME, { "fast-size", CONTROL_NUMBER, false }, { "fast-min", CONTROL_NUMBER, false },
-        { "weight", CONTROL_NUMBER, false }, { "mode", CONTROL_STRING, false } },
+        { "weight", CONTROL_NUMBER, false }, { "slowdown", CONTROL_SHARE, false },
+        { "mode", CONTROL_STRING, false } },
       vm_set_command },
     { "trace-start", { NAME, { "file", CONTROL_STRING, true } }, trace_start },
     { "trace-stop", { NAME }, trace_stop },

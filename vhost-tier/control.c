@@ -83,6 +83,15 @@ bool call_number(const Call *call, const char *name, uint64_t *number)
     return true;
 }
 
+bool call_share(const Call *call, const char *name, double *share)
+{
+    if (!call->args || !json_object_has_member(call->args, name)) {
+        return false;
+    }
+    *share = json_object_get_double_member(call->args, name);
+    return true;
+}
+
 /* Queue @object as a line; false, and nothing is queued, when it would be too long. */
 static bool client_send(Client *client, JsonObject *object)
 {
@@ -191,11 +200,20 @@ static char *arg_names(const ControlCommand *command)
 
 static bool arg_ok(const ControlArg *arg, JsonNode *value)
 {
+    GType type;
+
     if (!JSON_NODE_HOLDS_VALUE(value)) {
         return false;
     }
-    if (arg->type == CONTROL_STRING) {
-        return json_node_get_value_type(value) == G_TYPE_STRING;
+    type = json_node_get_value_type(value);
+    switch (arg->type) {
+    case CONTROL_STRING:
+        return type == G_TYPE_STRING;
+    case CONTROL_NUMBER:
+        return type == G_TYPE_INT64 && json_node_get_int(value) >= 0;
+    case CONTROL_SHARE:
+        return (type == G_TYPE_INT64 || type == G_TYPE_DOUBLE) && json_node_get_double(value) >= 0 &&
+               json_node_get_double(value) <= 1;
     }
     return json_node_get_value_type(value) == G_TYPE_INT64 && json_node_get_int(value) >= 0;
 }
@@ -219,8 +237,14 @@ static bool args_check(Call *call, const ControlCommand *command)
             return false;
         }
         if (!arg_ok(arg, json_object_get_member(call->args, arg->name))) {
+            static const char *const kinds[] = {
+                [CONTROL_STRING] = "a string",
+                [CONTROL_NUMBER] = "an integer of 0 or more",
+                [CONTROL_SHARE] = "a number from 0 to 1",
+            };
+
             call_error(call, "InvalidArgument", "%s: '%s' must be %s", command->name, arg->name,
-                       arg->type == CONTROL_STRING ? "a string" : "an integer of 0 or more");
+                       kinds[arg->type]);
             return false;
         }
     }

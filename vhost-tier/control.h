@@ -26,6 +26,7 @@ typedef struct Call Call;
 typedef enum ControlType {
     CONTROL_STRING,
     CONTROL_NUMBER,                     /* an integer of 0 or more */
+    CONTROL_SHARE,                      /* a number from 0 to 1 */
 } ControlType;
 
 typedef struct ControlArg {
@@ -57,6 +58,7 @@ void control_free(Control *control);
  */
 const char *call_string(const Call *call, const char *name);
 bool call_number(const Call *call, const char *name, uint64_t *number);
+bool call_share(const Call *call, const char *name, double *share);
 
 /* Answer. @value is owned from now on; NULL returns an empty object. */
 void call_return(Call *call, JsonNode *value);

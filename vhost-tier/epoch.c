@@ -186,6 +186,7 @@ static void epoch(Vm *vm, uint64_t now_ns)
             plan(vm, clock_ns());
         }
     }
+    load_update(vm, clock_ns());
     count_pages_per_s(vm, now_ns);
     report_interference(vm);
     report_publish(vm);

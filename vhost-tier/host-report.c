@@ -90,13 +90,29 @@ static void append_list(JsonArray *to, JsonArray *from)
     json_array_unref(from);
 }
 
+/* Floors that are promised to VMs and can't all be kept. */
+static Interference *floors_cut(const Host *host)
+{
+    Interference *item = g_new0(Interference, 1);
+
+    item->what = g_strdup_printf("the floors of all VMs are %" G_GUINT64_FORMAT " MiB together and %" G_GUINT64_FORMAT
+                                 " MiB of tier 0 are shared out, so all are cut by the same factor",
+                                 host_floors_cut(host) >> 20, host_facts(host)->capacity_bytes >> 20);
+    item->remedy = g_strdup("lower them: tierctl set VM --fast-min SIZE");
+    return item;
+}
+
 /* What else moves memory of VMs, or forbids it: of the host looked at afresh, since anybody may change it. */
 static JsonArray *all_interference(Host *host)
 {
     g_autoptr(GPtrArray) of_host = interference_of_host("/sys", "/proc");
     g_autoptr(GPtrArray) vms = host_vms(host);
-    JsonArray *list = interference_json(of_host, NULL);
+    JsonArray *list;
 
+    if (host_floors_cut(host)) {
+        g_ptr_array_add(of_host, floors_cut(host));
+    }
+    list = interference_json(of_host, NULL);
     for (guint i = 0; i < vms->len; i++) {
         Vm *vm = g_ptr_array_index(vms, i);
         g_autoptr(Snapshot) snapshot = vm_snapshot(vm);

@@ -19,11 +19,14 @@
 
 #define REGISTER_FILE  "vms"
 #define SHARE_DELAY_MS 20
+#define SHARE_EVERY_MS 1000         /* demand changes all the time; what is lent must come back within seconds */
 
 typedef struct HostVm {
     Host *host;
     Vm *vm;
     bool remembered;
+    uint64_t budget;            /* what the arbiter has decided on */
+    uint64_t granted;           /* and what of that was given, as memory is left by others */
     uid_t uid;                  /* owners of the socket, for the register */
     gid_t gid;
     VmDone done;                /* of vm-del */
@@ -38,6 +41,8 @@ struct Host {
     double start_s;
     unsigned n_ending;
     guint share_timer;          /* tier 0 is about to be split anew */
+    guint demand_timer;         /* so it is once in a while */
+    uint64_t floors_cut;        /* the sum of floors that are too many; 0: they fit */
     uint64_t gone_cpu_ns;       /* helpers' time of VMs that have ended */
     void (*stopped)(void *opaque);
     void *opaque;
@@ -121,51 +126,184 @@ void host_vm_recall(Host *host)
 
 /* --- budgets --- */
 
-/*
- * What a VM may ask for. What its QEMU says is cut to the memory that it showed to have: what it can't
- * fill is not to be taken from the others.
- */
-static ArbiterClaim claim_of(const Snapshot *snapshot)
+static uint64_t ram_bytes(const Snapshot *snapshot)
 {
     uint64_t ram = 0;
 
     for (guint i = 0; i < snapshot->regions->len; i++) {
         ram += g_array_index(snapshot->regions, SnapshotRegion, i).size;
     }
-    return (ArbiterClaim) { MIN(snapshot->fast_min, ram), MIN(snapshot->fast_size, ram), snapshot->weight };
+    return ram;
+}
+
+/* What both copies of a byte cost that changes hands, for each second that heat is expected to last. */
+static double move_ns_per_byte(const Facts *facts)
+{
+    return 2.0 * facts->costs.move_4k_ns / 4096 / facts->config->heat_life_s;
+}
+
+/*
+ * What a VM may ask for. What its QEMU says is cut to the memory that it showed to have: what it can't
+ * fill is not to be taken from the others. While nothing of a VM may move, its budget is as it was.
+ */
+static ArbiterClaim claim_of(const Host *host, const HostVm *entry, const Snapshot *snapshot)
+{
+    const uint64_t ram = ram_bytes(snapshot);
+    ArbiterClaim claim = {
+        .floor_bytes = MIN(snapshot->fast_min, ram),
+        .ceiling_bytes = MIN(snapshot->fast_size, ram),
+        .weight = snapshot->weight,
+        .has_target = snapshot->slowdown_target > 0,
+        .target_bytes = snapshot->target_bytes,
+        .held_bytes = entry->budget,
+        .curve = &snapshot->curve,
+        .model = snapshot->model,
+        .move_ns_per_byte = move_ns_per_byte(host->facts),
+    };
+
+    if (snapshot->state & TIER_STATE_FROZEN && entry->budget > 0) {
+        claim.floor_bytes = claim.ceiling_bytes = MIN(entry->budget, ram);
+    }
+    return claim;
+}
+
+/* What it has in tier 0 and moves out when told to. */
+static uint64_t movable_bytes(const Snapshot *snapshot)
+{
+    const bool moves = snapshot->mode == TIER_MODE_ON && !(snapshot->state & TIER_STATE_FROZEN);
+
+    return moves && snapshot->planned ? snapshot->stats.granule_bytes[0] : 0;
+}
+
+/* VMs that want some of tier 0, all arrays in the same order. */
+typedef struct Wants {
+    size_t n;
+    HostVm **entries;
+    Snapshot **snapshots;
+    ArbiterClaim *claims;
+    uint64_t *budgets, *before, *held, *granted;
+} Wants;
+
+static void wants_clear(Wants *wants)
+{
+    for (size_t i = 0; i < wants->n; i++) {
+        snapshot_unref(wants->snapshots[i]);
+    }
+    g_free(wants->entries);
+    g_free(wants->snapshots);
+    g_free(wants->claims);
+    g_free(wants->budgets);
+    g_free(wants->before);
+    g_free(wants->held);
+    g_free(wants->granted);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Wants, wants_clear)
+
+static void wants_collect(Wants *wants, Host *host)
+{
+    const guint n = g_hash_table_size(host->vms);
+    GHashTableIter iter;
+    gpointer value;
+
+    *wants = (Wants) {
+        .entries = g_new0(HostVm *, n),
+        .snapshots = g_new0(Snapshot *, n),
+        .claims = g_new0(ArbiterClaim, n),
+        .budgets = g_new0(uint64_t, n),
+        .before = g_new0(uint64_t, n),
+        .held = g_new0(uint64_t, n),
+        .granted = g_new0(uint64_t, n),
+    };
+    g_hash_table_iter_init(&iter, host->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        HostVm *entry = value;
+        g_autoptr(Snapshot) snapshot = vm_snapshot(entry->vm);
+        const size_t i = wants->n;
+
+        /* Without memory yet there is nothing to be held, and no budget to be planned with. */
+        if (!snapshot->configured || snapshot->regions->len == 0) {
+            entry->budget = entry->granted = 0;
+            continue;
+        }
+        wants->entries[i] = entry;
+        wants->claims[i] = claim_of(host, entry, snapshot);
+        wants->before[i] = entry->granted;
+        wants->held[i] = movable_bytes(snapshot);
+        wants->snapshots[i] = g_steal_pointer(&snapshot);
+        wants->n++;
+    }
+}
+
+/* Floors that are too many are told of once, when that begins. */
+static void note_floors(Host *host, uint64_t cut)
+{
+    if (cut && !host->floors_cut) {
+        g_warning("the VMs' floors (fast-min) are %" G_GUINT64_FORMAT " MiB together, more than the %" G_GUINT64_FORMAT
+                  " MiB of tier 0 that are shared out: all are cut by the same factor; 'tierctl set --fast-min' "
+                  "lowers them", cut >> 20, host->facts->capacity_bytes >> 20);
+    }
+    host->floors_cut = cut;
 }
 
 /* Split tier 0 between the VMs that want some of it. */
 static void share_out(Host *host)
 {
-    const guint n = g_hash_table_size(host->vms);
-    g_autofree ArbiterClaim *claims = g_new0(ArbiterClaim, n);
-    g_autofree uint64_t *budgets = g_new0(uint64_t, n);
-    g_autofree uint64_t *before = g_new0(uint64_t, n);
-    g_autofree Vm **vms = g_new0(Vm *, n);
-    GHashTableIter iter;
-    gpointer value;
-    size_t used = 0;
+    const uint64_t capacity = host->facts->capacity_bytes;
+    g_auto(Wants) wants;
+    bool fit;
 
-    g_hash_table_iter_init(&iter, host->vms);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        HostVm *entry = value;
-        g_autoptr(Snapshot) snapshot = vm_snapshot(entry->vm);
+    wants_collect(&wants, host);
+    fit = arbiter_split(capacity, wants.claims, wants.n, wants.budgets);
+    note_floors(host, fit ? 0 : arbiter_floors(wants.claims, wants.n));
+    arbiter_grant(capacity, wants.budgets, wants.before, wants.held, wants.n, wants.granted);
+    for (size_t i = 0; i < wants.n; i++) {
+        HostVm *entry = wants.entries[i];
 
-        /* Without memory yet there is nothing to be held, and no budget to be planned with. */
-        if (snapshot->configured && snapshot->regions->len > 0) {
-            claims[used] = claim_of(snapshot);
-            before[used] = snapshot->budget;
-            vms[used++] = entry->vm;
-        }
-    }
-    arbiter_split(host->facts->capacity_bytes, claims, used, budgets);
-    for (size_t i = 0; i < used; i++) {
+        entry->budget = wants.budgets[i];
+        entry->granted = wants.granted[i];
         /* 0 may also be said of one that has none yet. A snapshot that is behind is followed by a change. */
-        if (budgets[i] != before[i] || budgets[i] == 0) {
-            vm_budget(vms[i], budgets[i]);
+        if (entry->granted != wants.snapshots[i]->budget || entry->granted == 0) {
+            vm_budget(entry->vm, entry->granted);
         }
     }
+}
+
+static gboolean on_demand_timer(gpointer opaque)
+{
+    share_out(opaque);
+    return G_SOURCE_CONTINUE;
+}
+
+uint64_t host_floors_cut(const Host *host)
+{
+    return host->floors_cut;
+}
+
+bool host_floor_check(Host *host, Vm *vm, uint64_t bytes, GError **errp)
+{
+    const uint64_t capacity = host->facts->capacity_bytes;
+    uint64_t others = 0;
+    g_auto(Wants) wants;
+
+    wants_collect(&wants, host);
+    for (size_t i = 0; i < wants.n; i++) {
+        const uint64_t ram = ram_bytes(wants.snapshots[i]);
+
+        if (wants.entries[i]->vm == vm) {
+            bytes = MIN(bytes, ram);
+        } else {
+            others += MIN(MIN(wants.claims[i].floor_bytes, wants.claims[i].ceiling_bytes), capacity - others);
+        }
+    }
+    if (bytes > capacity - others) {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID,
+                    "VM '%s' can't have a fast-min of %" G_GUINT64_FORMAT " bytes: %" G_GUINT64_FORMAT
+                    " bytes of tier 0 are shared out, and other VMs' floors take %" G_GUINT64_FORMAT
+                    "; lower those first, or ask for less", vm_name(vm), bytes, capacity, others);
+        return false;
+    }
+    return true;
 }
 
 static gboolean on_share_timer(gpointer opaque)
@@ -373,6 +511,7 @@ Host *host_new(const Facts *facts, const char *runtime_dir)
     host->start_s = (double)g_get_monotonic_time() / 1e6;
     host->runtime_dir = g_strdup(runtime_dir);
     host->vms = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    host->demand_timer = g_timeout_add(SHARE_EVERY_MS, on_demand_timer, host);
     return host;
 }
 
@@ -396,6 +535,7 @@ void host_stop(Host *host, void (*done)(void *opaque), void *opaque)
 void host_free(Host *host)
 {
     g_clear_handle_id(&host->share_timer, g_source_remove);
+    g_clear_handle_id(&host->demand_timer, g_source_remove);
     g_hash_table_unref(host->vms);
     g_free(host->runtime_dir);
     g_free(host);

@@ -44,12 +44,22 @@ void host_vm_recall(Host *host);
 bool host_vm_del(Host *host, const char *name, VmDone done, void *opaque, GError **errp);
 /* NULL, with an error, when there is none. */
 Vm *host_vm_find(Host *host, const char *name, GError **errp);
+/*
+ * Whether @vm may have a floor of @bytes: false, with an error, where all floors together would exceed what is
+ * shared out.
+ */
+bool host_floor_check(Host *host, Vm *vm, uint64_t bytes, GError **errp);
 /* All, sorted by name; valid until one is added or removed. The caller frees the array. */
 GPtrArray *host_vms(Host *host);
 
 const Facts *host_facts(const Host *host);
 /* When the host was made, in seconds of the monotonic clock. */
 double host_start_s(const Host *host);
+/*
+ * The sum of all floors, in bytes, where it exceeds what is shared out, so that all are cut; else 0. It can only
+ * come about by what QEMUs say, or by a tier that has become smaller.
+ */
+uint64_t host_floors_cut(const Host *host);
 /* CPU time of kernel threads that work for VMs, in nanoseconds since the daemon's start. */
 uint64_t host_helpers_cpu_ns(Host *host);
 

@@ -41,6 +41,7 @@ static void snapshot_clear(void *data)
     g_array_unref(snapshot->regions);
     g_clear_pointer(&snapshot->interference, g_ptr_array_unref);
     g_free(snapshot->state_reason);
+    g_free(snapshot->not_counted);
     g_free(snapshot->trace);
 }
 
@@ -134,6 +135,35 @@ static JsonObject *moves_json(const Snapshot *snapshot)
     return moves;
 }
 
+/* A number of bytes, or null where UINT64_MAX says that it is not known. */
+static void set_known_size(JsonObject *object, const char *key, uint64_t n)
+{
+    if (n == UINT64_MAX) {
+        json_object_set_null_member(object, key);
+    } else {
+        set_size(object, key, n);
+    }
+}
+
+static JsonObject *slowdown_json(const Snapshot *snapshot)
+{
+    const bool targeted = snapshot->slowdown_target > 0, foretold = snapshot->track.made_ns != 0;
+    const bool counted = isfinite(snapshot->load.accesses_per_s) && snapshot->load.accesses_per_s > 0;
+    JsonObject *slowdown = json_object_new();
+
+    set_number(slowdown, "target", targeted ? snapshot->slowdown_target : NAN);
+    set_known_size(slowdown, "target_size", targeted ? snapshot->target_bytes : UINT64_MAX);
+    set_number(slowdown, "now", snapshot->slowdown);
+    set_number(slowdown, "predicted", foretold ? snapshot->track.predicted : NAN);
+    set_number(slowdown, "error", snapshot->track.checks ? snapshot->track.error : NAN);
+    set_number(slowdown, "accesses_per_s",
+               counted ? snapshot->load.accesses_per_s : slowdown_total(&snapshot->curve));
+    json_object_set_boolean_member(slowdown, "counted", counted);
+    set_string(slowdown, "not_counted", snapshot->not_counted);
+    set_number(slowdown, "busy", snapshot->configured ? snapshot->load.busy : NAN);
+    return slowdown;
+}
+
 static JsonArray *sources_json(const Snapshot *snapshot)
 {
     JsonArray *list = json_array_new();
@@ -217,6 +247,7 @@ JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char
     set_size(vm, "fast_min", snapshot->fast_min);
     json_object_set_int_member(vm, "weight", snapshot->weight);
     set_size(vm, "budget", snapshot->budget);
+    json_object_set_object_member(vm, "slowdown", slowdown_json(snapshot));
     json_object_set_array_member(vm, "tiers", tiers_json(snapshot));
     set_size(vm, "absent_bytes", snapshot->planned ? snapshot->stats.absent_bytes : 0);
     set_number(vm, "hit_ratio", snapshot->planned ? snapshot->stats.hit_ratio : NAN);

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "core/policy.h"
+#include "core/slowdown.h"
 #include "interference.h"
 #include "movers/numa.h"
 #include "tier-channel.h"
@@ -43,6 +44,13 @@ typedef struct Snapshot {
     uint64_t fast_size, fast_min, budget;   /* bytes */
     uint32_t weight;
     uint32_t n_tiers;
+    double slowdown_target;     /* 0: none */
+    uint64_t target_bytes;      /* of tier 0 that keep it; 0 without one, UINT64_MAX when not known */
+    double slowdown;            /* now, a share of time; NaN when not known */
+    SlowdownTrack track;
+    SlowdownLoad load;
+    Slowdown model;
+    char *not_counted;          /* why load.accesses_per_s is not measured, or NULL */
     char *nodes[TIER_MAX_TIERS];
     bool planned;               /* 'stats' hold something */
     PolicyStats stats;

@@ -14,6 +14,8 @@
 
 #include "channel.h"
 #include "clock.h"
+#include "core/slowdown.h"
+#include "misses.h"
 #include "core/move-run.h"
 #include "movers/numa.h"
 #include "peer.h"
@@ -91,6 +93,7 @@ struct Vm {
     TierMode mode;              /* in force */
     uint64_t fast_size, fast_min, budget_bytes;
     uint32_t weight;
+    double slowdown;            /* target, 0: none */
     bool has_budget;            /* the arbiter has spoken: nothing is planned before */
     uint64_t epoch_ns, epoch_due_ns;
     MoveRun run;
@@ -102,6 +105,12 @@ struct Vm {
     char *trace_file;
     uint32_t state;
     /* of QEMU's process, as last looked at; NULL: not yet. Shared with snapshots */
+    Misses *misses;             /* of QEMU's process, while there is one */
+    PolicyCurve curve;          /* of the last plan; this and the next four are vm-load.c's */
+    SlowdownLoad load;
+    Slowdown model;
+    SlowdownTrack track;
+    const char *not_counted;    /* why load.accesses_per_s is not measured; NULL: it is. Of 'misses' */
     GPtrArray *interference;
     uint64_t logged_since_ns;
     unsigned logged;            /* lines since then */
@@ -135,6 +144,18 @@ void vm_region_free(VmRegion *region);
 bool vm_frozen(const Vm *vm);
 
 /* --- vm-trace.c --- */
+/* --- vm-load.c: what the VM loses by slow memory --- */
+/* Once an epoch, after the plan: how hard it works its memory now, and whether what was foretold came true. */
+void load_update(Vm *vm, uint64_t now_ns);
+/* Its budget has changed: foretell what comes of it. */
+void load_foretell(Vm *vm, uint64_t now_ns);
+/* QEMU has gone. */
+void load_forget(Vm *vm);
+/* What it loses now, as a share of time; NaN when not known. */
+double load_slowdown(const Vm *vm);
+/* Bytes of tier 0 that keep its target; 0 without one, UINT64_MAX when not known. */
+uint64_t load_target_bytes(const Vm *vm);
+
 /* Record to @fd (owned from now on, also on failure). */
 bool vm_trace_begin(Vm *vm, const char *path, int fd, GError **errp);
 /* What was recorded; NULL, with an error, when nothing is being. */

@@ -13,6 +13,22 @@ static void reason_add(GString *reason, const char *text)
     g_string_append_printf(reason, "%s%s", reason->len ? "; " : "", text);
 }
 
+/* Whether the budget keeps the target of slowdown. */
+static void reason_target(const Vm *vm, GString *reason)
+{
+    const uint64_t bytes = load_target_bytes(vm);
+
+    if (bytes > vm->budget_bytes && bytes != UINT64_MAX) {
+        g_autofree char *needs = g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS);
+        g_autofree char *has = g_format_size_full(vm->budget_bytes, G_FORMAT_SIZE_IEC_UNITS);
+        g_autofree char *text =
+            g_strdup_printf("a slowdown of %.3g %% takes %s of fast memory, and it has %s; raise its fast-size, weight "
+                            "or fast-min, or give others less", vm->slowdown * 100, needs, has);
+
+        reason_add(reason, text);
+    }
+}
+
 /* Bits of the state that the VM is in now, and (in @reason) what they come from. */
 static uint32_t state_now(Vm *vm, GString *reason)
 {
@@ -34,6 +50,9 @@ static uint32_t state_now(Vm *vm, GString *reason)
     if (tracking_blind(vm)) {
         state |= TIER_STATE_BLIND;
         reason_add(reason, "no source of evidence works; 'sources' says why for each");
+    }
+    if (vm->has_budget && vm->slowdown > 0) {
+        reason_target(vm, reason);
     }
     if (vm->topology && vm->topology->n_tiers < 2) {
         reason_add(reason, "there is one tier only, so nothing can move");
@@ -104,6 +123,19 @@ static void add_moves(const Vm *vm, Snapshot *snapshot)
         }
     }
     snapshot->pages_per_s = vm->pages_per_s;
+}
+
+static void add_load(const Vm *vm, Snapshot *snapshot)
+{
+    snapshot->slowdown_target = vm->slowdown;
+    snapshot->target_bytes = load_target_bytes(vm);
+    snapshot->slowdown = load_slowdown(vm);
+    snapshot->track = vm->track;
+    snapshot->load = vm->load;
+    snapshot->model = vm->model;
+    snapshot->not_counted = g_strdup(vm->not_counted);
+    snapshot->curve = vm->curve;
+    snapshot->predictions = vm->predictions;
 }
 
 static void add_tiers(const Vm *vm, Snapshot *snapshot)

@@ -222,6 +222,7 @@ void vm_backend_gone(Vm *vm, Backend *backend)
         tracking_stop(vm);
         epoch_forget_moves(vm);
         vm_trace_free(vm_trace_end(vm, NULL));
+        load_forget(vm);
         g_clear_pointer(&vm->policy, policy_free);
         g_clear_pointer(&vm->topology, topology_free);
         g_clear_pointer(&vm->interference, g_ptr_array_unref);
@@ -246,14 +247,21 @@ static uint64_t backend_bytes(const Vm *vm, const Backend *backend)
     return bytes;
 }
 
+/* Of two targets; 0 is none. */
+static uint32_t stricter(uint32_t a, uint32_t b)
+{
+    return a && b ? MIN(a, b) : MAX(a, b);
+}
+
 /*
- * What QEMU and operator want, put together: sizes of backends add up, the most careful mode and the
- * largest weight hold.
+ * What QEMU and operator want, put together: sizes of backends add up, the most careful mode, the largest
+ * weight and the strictest target hold.
  */
 static void settings_in_force(Vm *vm)
 {
     const VmSettings *set = &vm->settings;
     TierMode mode = TIER_MODE_ON;
+    uint32_t slowdown_ppm = 0;
     bool configured = false;
 
     vm->fast_size = vm->fast_min = 0;
@@ -267,12 +275,14 @@ static void settings_in_force(Vm *vm)
             vm->fast_size = vm->fast_size + MIN(backend->config.fast_size, UINT64_MAX - vm->fast_size);
             vm->fast_min = vm->fast_min + MIN(backend->config.fast_min, UINT64_MAX - vm->fast_min);
             vm->weight = MAX(vm->weight, backend->config.weight);
+            slowdown_ppm = stricter(slowdown_ppm, backend->config.slowdown_ppm);
             mode = MIN(mode, (TierMode)backend->config.mode);
         }
     }
     vm->fast_size = set->has_fast_size ? set->fast_size : vm->fast_size;
     vm->fast_min = MIN(set->has_fast_min ? set->fast_min : vm->fast_min, vm->fast_size);
     vm->weight = set->has_weight ? set->weight : MAX(vm->weight, 1);
+    vm->slowdown = set->has_slowdown ? set->slowdown : slowdown_ppm / (double)TIER_PPM_ONE;
     mode = set->has_mode ? set->mode : configured ? mode : TIER_MODE_OFF;
     if (mode == TIER_MODE_ON && configured && (vm->topology->n_tiers < 2 || vm->facts->cannot_move)) {
         mode = TIER_MODE_OBSERVE;
@@ -312,6 +322,9 @@ static void tell_settings(Vm *vm)
         config.fast_min = MIN(config.fast_min, config.fast_size);
         if (set->has_weight) {
             config.weight = set->weight;
+        }
+        if (set->has_slowdown) {
+            config.slowdown_ppm = (uint32_t)(set->slowdown * TIER_PPM_ONE + 0.5);
         }
         if (set->has_mode) {
             config.mode = set->mode;

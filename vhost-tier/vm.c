@@ -121,6 +121,7 @@ static gpointer run_budget(Request *request, GError **errp)
     if (!vm->has_budget || vm->budget_bytes != request->bytes) {
         vm->has_budget = true;
         vm->budget_bytes = request->bytes;
+        load_foretell(vm, clock_ns());
         vm_refresh(vm);
     }
     return NULL;
@@ -159,6 +160,10 @@ static gpointer run_set(Request *request, GError **errp)
     if (asked->has_weight) {
         settings->has_weight = true;
         settings->weight = asked->weight;
+    }
+    if (asked->has_slowdown) {
+        settings->has_slowdown = true;
+        settings->slowdown = asked->slowdown;
     }
     if (asked->has_mode) {
         settings->has_mode = true;

@@ -17,9 +17,10 @@ typedef struct Vm Vm;
 
 /* What an operator may set over what QEMU was started with. */
 typedef struct VmSettings {
-    bool has_fast_size, has_fast_min, has_weight, has_mode;
+    bool has_fast_size, has_fast_min, has_weight, has_slowdown, has_mode;
     uint64_t fast_size, fast_min;   /* bytes */
     uint32_t weight;                /* 1..1000 */
+    double slowdown;                /* share of time, 0 to 1, that may be lost to slow memory; 0: no target */
     TierMode mode;
 } VmSettings;
 

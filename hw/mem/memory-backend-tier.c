@@ -66,6 +66,17 @@ static bool check_weight(uint32_t weight, Error **errp)
     return true;
 }
 
+static bool check_slowdown(double slowdown, Error **errp)
+{
+    if (!(slowdown >= 0 && slowdown <= 1)) {
+        error_setg(errp, "Property '%s.slowdown' doesn't take value '%g': it "
+                   "must be a share of the time, from 0 (no target) to 1",
+                   TYPE_MEMORY_BACKEND_TIER, slowdown);
+        return false;
+    }
+    return true;
+}
+
 bool memory_backend_tier_apply(MemoryBackendTier *tier,
                                const TierSettings *settings, Error **errp)
 {
@@ -74,7 +85,8 @@ bool memory_backend_tier_apply(MemoryBackendTier *tier,
 
     if (!check_multiple("fast-size", settings->fast_size, page_size, errp) ||
         !check_multiple("fast-min", settings->fast_min, page_size, errp) ||
-        !check_weight(settings->weight, errp)) {
+        !check_weight(settings->weight, errp) ||
+        !check_slowdown(settings->slowdown, errp)) {
         return false;
     }
     if (settings->fast_size > size) {
@@ -279,7 +291,7 @@ static bool settable(Object *obj, const char *name, Error **errp)
     if (host_memory_backend_mr_inited(MEMORY_BACKEND(obj))) {
         error_setg(errp, "Property '%s.%s' can't be set once the memory "
                    "exists; memory-tier-set changes fast-size, fast-min, "
-                   "weight and mode", TYPE_MEMORY_BACKEND_TIER, name);
+                   "weight, slowdown and mode", TYPE_MEMORY_BACKEND_TIER, name);
         return false;
     }
     return true;
@@ -365,6 +377,24 @@ static void set_weight(Object *obj, Visitor *v, const char *name, void *opaque,
     if (settable(obj, name, errp) && visit_type_uint32(v, name, &value, errp) &&
         check_weight(value, errp)) {
         MEMORY_BACKEND_TIER(obj)->settings.weight = value;
+    }
+}
+
+static void get_slowdown(Object *obj, Visitor *v, const char *name,
+                         void *opaque, Error **errp)
+{
+    visit_type_number(v, name, &MEMORY_BACKEND_TIER(obj)->settings.slowdown,
+                      errp);
+}
+
+static void set_slowdown(Object *obj, Visitor *v, const char *name,
+                         void *opaque, Error **errp)
+{
+    double value;
+
+    if (settable(obj, name, errp) && visit_type_number(v, name, &value, errp) &&
+        check_slowdown(value, errp)) {
+        MEMORY_BACKEND_TIER(obj)->settings.slowdown = value;
     }
 }
 
@@ -476,6 +506,10 @@ static void tier_backend_class_init(ObjectClass *oc, void *data)
                               NULL, NULL);
     object_class_property_set_description(oc, "weight",
         "Share of fast memory against other VMs, 1 to 1000 (default: 100)");
+    object_class_property_add(oc, "slowdown", "number", get_slowdown,
+                              set_slowdown, NULL, NULL);
+    object_class_property_set_description(oc, "slowdown",
+        "Share of time that may be lost to slow memory (default: no target)");
     object_class_property_add_enum(oc, "mode", "MemoryTierMode",
                                    &MemoryTierMode_lookup, get_mode, set_mode);
     object_class_property_set_description(oc, "mode",

@@ -37,6 +37,7 @@ typedef struct TierSettings {
     uint64_t fast_size;         /* bytes: ceiling in tier 0; <= size */
     uint64_t fast_min;          /* bytes: floor in tier 0; <= fast_size */
     uint32_t weight;            /* 1..TIER_WEIGHT_MAX */
+    double slowdown;            /* share of time that may be lost; 0: no target */
     MemoryTierMode mode;        /* never 'on' with one tier */
 } TierSettings;
 

@@ -171,6 +171,7 @@ void tier_channel_send_config(TierChannel *channel)
         .fast_size = settings->fast_size,
         .fast_min = settings->fast_min,
         .weight = settings->weight,
+        .slowdown_ppm = (uint32_t)(settings->slowdown * TIER_PPM_ONE + 0.5),
         .mode = (TierMode)settings->mode,
         .hugepages = (TierHugepages)tier->hugepages,
         .n_tiers = tier->topology->n_tiers,
@@ -350,11 +351,17 @@ static bool on_config(TierChannel *channel, const TierMsgConfig *config,
         .fast_size = QEMU_ALIGN_DOWN(fast_size, page_size),
         .fast_min = QEMU_ALIGN_DOWN(fast_min, page_size),
         .weight = config->weight,
+        .slowdown = (double)config->slowdown_ppm / TIER_PPM_ONE,
         .mode = (MemoryTierMode)config->mode,
     };
 
     if (config->mode > TIER_MODE_ON) {
         error_setg(errp, "it set mode %u, which is unknown", config->mode);
+        return false;
+    }
+    if (config->reserved) {
+        error_setg(errp, "it sent settings with reserved bits set (0x%x)",
+                   config->reserved);
         return false;
     }
     if (tier->topology->n_tiers == 1 && config->mode == TIER_MODE_ON) {

@@ -240,6 +240,8 @@ static MemoryTierBackend *coroutine_fn backend_info(MemoryBackendTier *tier,
     info->fast_size = tier->settings.fast_size;
     info->fast_min = tier->settings.fast_min;
     info->weight = tier->settings.weight;
+    info->has_slowdown = tier->settings.slowdown > 0;
+    info->slowdown = tier->settings.slowdown;
     info->tiers = tiers_info(tier, &work);
     info->tiers_origin = g_strdup(tier->topology->origin);
     info->has_off_tier = info->has_unmapped = info->has_absent = residency;
@@ -286,6 +288,7 @@ qmp_query_memory_tiers(bool has_residency, bool residency, Error **errp)
 void qmp_memory_tier_set(const char *id, bool has_fast_size, uint64_t fast_size,
                          bool has_fast_min, uint64_t fast_min,
                          bool has_weight, uint32_t weight,
+                         bool has_slowdown, double slowdown,
                          bool has_mode, MemoryTierMode mode, Error **errp)
 {
     MemoryBackendTier *tier = find_backend(id, errp);
@@ -298,6 +301,7 @@ void qmp_memory_tier_set(const char *id, bool has_fast_size, uint64_t fast_size,
     settings.fast_size = has_fast_size ? fast_size : settings.fast_size;
     settings.fast_min = has_fast_min ? fast_min : settings.fast_min;
     settings.weight = has_weight ? weight : settings.weight;
+    settings.slowdown = has_slowdown ? slowdown : settings.slowdown;
     settings.mode = has_mode ? mode : settings.mode;
     if (memory_backend_tier_apply(tier, &settings, errp) && tier->channel) {
         tier_channel_send_config(tier->channel);

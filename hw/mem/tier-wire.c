@@ -52,7 +52,7 @@ struct TierWire {
 QEMU_BUILD_BUG_ON(sizeof(TierMsgHeader) != 16);
 QEMU_BUILD_BUG_ON(sizeof(TierMsgHello) != 16 + 2 * TIER_NAME_LEN);
 QEMU_BUILD_BUG_ON(sizeof(TierMsgConfig) !=
-                  32 + 8 * TIER_MAX_TIERS * TIER_NODE_WORDS);
+                  40 + 8 * TIER_MAX_TIERS * TIER_NODE_WORDS);
 QEMU_BUILD_BUG_ON(sizeof(TierMsgRegionAdd) != 40 + TIER_NAME_LEN);
 QEMU_BUILD_BUG_ON(sizeof(TierMsgStatus) != 8 + TIER_TEXT_LEN);
 QEMU_BUILD_BUG_ON(sizeof(TierMsgState) != 8 + TIER_TEXT_LEN);

@@ -305,9 +305,11 @@ static void tells_what_memory_tier_set_changed(void)
     PeerMsg msg;
 
     qtest_qmp_assert_success(qts, "{'execute': 'memory-tier-set', 'arguments':"
-                             "{'id': 'ram', 'weight': 7, 'mode': 'off'}}");
+                             "{'id': 'ram', 'weight': 7, 'slowdown': 0.05,"
+                             " 'mode': 'off'}}");
     peer_recv(peer, TIER_MSG_CONFIG, &msg);
     g_assert_cmpint(msg.config.weight, ==, 7);
+    g_assert_cmpint(msg.config.slowdown_ppm, ==, 50000);
     g_assert_cmpint(msg.config.mode, ==, TIER_MODE_OFF);
     g_assert_cmpint(msg.config.fast_size, ==, 16 * MIB);
     stop_qemu(qts, peer);
@@ -343,6 +345,7 @@ static TierMsgConfig good_config(void)
         .fast_size = 8 * MIB,
         .fast_min = 2 * MIB,
         .weight = 50,
+        .slowdown_ppm = 125000,
         .mode = TIER_MODE_OFF,
         .n_tiers = 1,
     };
@@ -370,6 +373,7 @@ static void takes_over_what_the_operator_set(void)
     g_assert_cmpint(qdict_get_int(backend, "fast-size"), ==, 8 * MIB);
     g_assert_cmpint(qdict_get_int(backend, "fast-min"), ==, 2 * MIB);
     g_assert_cmpint(qdict_get_int(backend, "weight"), ==, 50);
+    g_assert_cmpfloat(qdict_get_double(backend, "slowdown"), ==, 0.125);
     g_assert_cmpstr(qdict_get_str(backend, "mode"), ==, "off");
     qobject_unref(backend);
     stop_qemu(qts, peer);

@@ -114,6 +114,8 @@ static void set_refuses_all_or_nothing(void)
 
     assert_refused(qts, "memory-tier-set", "{'id': 'ram', 'weight': 7, "
                    "'fast-size': 65536}", "must be at most fast-size, 65536");
+    assert_refused(qts, "memory-tier-set", "{'id': 'ram', 'slowdown': 2}",
+                   "from 0 (no target) to 1");
     assert_refused(qts, "memory-tier-set", "{'id': 'ram', 'weight': 0}",
                    "it must be from 1 to 1000");
     assert_refused(qts, "memory-tier-set", "{'id': 'ram', 'fast-size': "
@@ -125,6 +127,7 @@ static void set_refuses_all_or_nothing(void)
     backend = query_backend(qts);
     g_assert_cmpint(qdict_get_int(backend, "fast-size"), ==, 16 * MIB);
     g_assert_cmpint(qdict_get_int(backend, "weight"), ==, 100);
+    g_assert_false(qdict_haskey(backend, "slowdown"));
     qobject_unref(backend);
     qtest_quit(qts);
 }

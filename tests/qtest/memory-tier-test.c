@@ -161,6 +161,8 @@ static void refuses_what_properties_do_not_allow(void)
     } cases[] = {
         { "'weight': 0", "weight' doesn't take value '0': it must be from 1" },
         { "'weight': 1001", "doesn't take value '1001'" },
+        { "'slowdown': 1.5", "slowdown' doesn't take value '1.5': it must be" },
+        { "'slowdown': -0.1", "slowdown' doesn't take value '-0.1'" },
         { "'fast-size': 67112960", "must be at most the size, 67108864" },
         { "'fast-size': 4097", "'4097': it must be a multiple of the page" },
         { "'fast-min': 4097", "fast-min' doesn't take value '4097'" },

@@ -163,7 +163,8 @@ void daemon_set_up(Daemon *f, gconstpointer data)
     f->socket_a = g_build_filename(f->dir, "a.sock", NULL);
     f->socket_b = g_build_filename(f->dir, "b.sock", NULL);
     config = g_strdup_printf(
-        "[host]\nepoch-ms=100\ntrace-dir=%s/traces\nmax-vm-size=64M\n[sources]\nenable=wp\n", f->dir);
+        "[host]\nepoch-ms=100\ntrace-dir=%s/traces\nmax-vm-size=64M\n[sources]\nenable=wp\n%s", f->dir,
+        data ? (const char *)data : "");
     g_assert_true(g_file_set_contents(f->config, config, -1, NULL));
     daemon_start(f);
 }

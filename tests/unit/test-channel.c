@@ -284,6 +284,7 @@ SPOIL(four_fds, m->n_fds = 4)
 SPOIL(uffd_promised, m->u.region_add.flags = TIER_REGION_UFFD)
 SPOIL(region_flags, m->u.region_add.flags = 2)
 SPOIL(hello_reserved, m->u.hello.reserved = 1)
+SPOIL(config_reserved, m->u.config.reserved = 1)
 SPOIL(del_reserved, m->u.region_del.reserved = 1)
 SPOIL(freeze_reserved, m->u.freeze.reserved = 1)
 SPOIL(freeze_flags, m->u.freeze.flags = 2)
@@ -295,8 +296,8 @@ static const Bad malformed[] = {
     {"reply-flag", TIER_MSG_HELLO, reply_flag, "reserved bits are set in the header", CHANNEL_NEW},
     {"unknown-flag", TIER_MSG_HELLO, high_flag, "reserved bits are set in the header", CHANNEL_NEW},
     {"reserved-word", TIER_MSG_HELLO, reserved_word, "reserved bits are set in the header", CHANNEL_NEW},
-    {"short", TIER_MSG_CONFIG, short_payload, "CONFIG with 543 bytes of payload, not 544", CHANNEL_GREETED},
-    {"long", TIER_MSG_CONFIG, long_payload, "CONFIG with 545 bytes", CHANNEL_GREETED},
+    {"short", TIER_MSG_CONFIG, short_payload, "CONFIG with 551 bytes of payload, not 552", CHANNEL_GREETED},
+    {"long", TIER_MSG_CONFIG, long_payload, "CONFIG with 553 bytes", CHANNEL_GREETED},
     {"oversized", TIER_MSG_HELLO, huge_payload, "HELLO with 4294967295 bytes", CHANNEL_NEW},
     {"unknown-request", TIER_MSG_THAW, unknown_request, "request 99 is nothing that QEMU may send",
      CHANNEL_NEW},
@@ -312,6 +313,7 @@ static const Bad malformed[] = {
     {"region-flags", TIER_MSG_REGION_ADD, region_flags, "reserved bits 0x2 are set in REGION_ADD",
      CHANNEL_CONFIGURED},
     {"hello-reserved", TIER_MSG_HELLO, hello_reserved, "reserved bits 0x1 are set in HELLO", CHANNEL_NEW},
+    {"config-reserved", TIER_MSG_CONFIG, config_reserved, "CONFIG", CHANNEL_GREETED},
     {"del-reserved", TIER_MSG_REGION_DEL, del_reserved, "REGION_DEL", CHANNEL_CONFIGURED},
     {"freeze-reserved", TIER_MSG_FREEZE, freeze_reserved, "FREEZE", CHANNEL_CONFIGURED},
     {"freeze-flags", TIER_MSG_FREEZE, freeze_flags, "FREEZE", CHANNEL_CONFIGURED},
@@ -325,6 +327,7 @@ SPOIL(backend_newline, strcpy(m->u.hello.backend, "a\nb"))
 SPOIL(floor_above_ceiling, m->u.config.fast_min = 2 << 20)
 SPOIL(weight_zero, m->u.config.weight = 0)
 SPOIL(weight_large, m->u.config.weight = 1001)
+SPOIL(slowdown_large, m->u.config.slowdown_ppm = 1000001)
 SPOIL(mode_unknown, m->u.config.mode = 3)
 SPOIL(hugepages_unknown, m->u.config.hugepages = 3)
 SPOIL(no_tiers, m->u.config.n_tiers = 0)
@@ -356,6 +359,7 @@ static const Bad refused[] = {
      "fast-min 2097152 is larger than fast-size 1048576", CHANNEL_GREETED},
     {"weight-0", TIER_MSG_CONFIG, weight_zero, "weight 0 is not in 1 to 1000", CHANNEL_GREETED},
     {"weight-1001", TIER_MSG_CONFIG, weight_large, "weight 1001", CHANNEL_GREETED},
+    {"slowdown-1000001", TIER_MSG_CONFIG, slowdown_large, "slowdown: 1000001 millionths", CHANNEL_GREETED},
     {"mode", TIER_MSG_CONFIG, mode_unknown, "mode 3", CHANNEL_GREETED},
     {"hugepages", TIER_MSG_CONFIG, hugepages_unknown, "hugepages 3", CHANNEL_GREETED},
     {"no-tiers", TIER_MSG_CONFIG, no_tiers, "0 tiers", CHANNEL_GREETED},

@@ -397,6 +397,10 @@ static void wrong_requests_are_told_what_is_right(Daemon *f, gconstpointer data)
                         "InvalidArgument", "on, observe, off");
     daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"weight\":0}}",
                         "InvalidArgument", "1 to 1000");
+    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"slowdown\":1.5}}",
+                        "InvalidArgument", "'slowdown' must be a number from 0 to 1");
+    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"slowdown\":\"5%\"}}",
+                        "InvalidArgument", "'slowdown' must be a number from 0 to 1");
     daemon_assert_error(
         f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"fast-size\":1,\"fast-min\":2}}",
         "InvalidArgument", "fast-min 2 would be larger than fast-size 1");

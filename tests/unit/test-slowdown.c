@@ -177,29 +177,29 @@ static void predictions_are_checked_once_pages_had_time_to_move(void)
 {
     SlowdownTrack track = { 0 };
 
-    slowdown_check(&track, 0.3, 100 * S);           /* nothing was foretold */
+    g_assert_false(slowdown_check(&track, 0.3, 100 * S));       /* nothing was foretold */
     slowdown_foretell(&track, MIB, 0.10, 100 * S);
-    slowdown_check(&track, 0.3, 109 * S);           /* too early */
-    slowdown_check(&track, NAN, 111 * S);           /* nothing was measured */
+    g_assert_false(slowdown_check(&track, 0.3, 109 * S));       /* too early */
+    g_assert_false(slowdown_check(&track, NAN, 111 * S));       /* nothing was measured */
     g_assert_cmpuint(track.checks, ==, 0);
-    slowdown_check(&track, 0.12, 111 * S);
-    g_assert_cmpuint(track.checks, ==, 1);
+    g_assert_true(slowdown_check(&track, 0.12, 111 * S));
     g_assert_cmpfloat_with_epsilon(track.error, 0.02, ALMOST);
-    slowdown_check(&track, 0.06, 112 * S);
-    g_assert_cmpfloat_with_epsilon(track.error, 0.03, ALMOST);
-    slowdown_foretell(&track, MIB, NAN, 120 * S);   /* no prediction, no check */
-    slowdown_check(&track, 0.5, 140 * S);
+    g_assert_false(slowdown_check(&track, 0.9, 112 * S));       /* was checked already */
+    slowdown_foretell(&track, MIB, 0.10, 112 * S);
+    g_assert_true(slowdown_check(&track, 0.06, 122 * S));
     g_assert_cmpuint(track.checks, ==, 2);
+    g_assert_cmpfloat_with_epsilon(track.error, 0.03, ALMOST);
+    slowdown_foretell(&track, MIB, NAN, 130 * S);               /* no prediction, no check */
+    g_assert_false(slowdown_check(&track, 0.5, 150 * S));
 }
 
 static void old_errors_fade(void)
 {
     SlowdownTrack track = { 0 };
 
-    slowdown_foretell(&track, MIB, 0, 0);
-    slowdown_check(&track, 1, 11 * S);
     for (int i = 0; i < 1000; i++) {
-        slowdown_check(&track, 0, 12 * S);
+        slowdown_foretell(&track, MIB, 0, 0);
+        g_assert_true(slowdown_check(&track, i < 10, 11 * S));
     }
     g_assert_cmpfloat(track.error, <, 0.01);
 }

@@ -13,6 +13,8 @@
 #define VM(name, extra) \
     "{\"name\": \"" name "\", \"socket\": \"/run/s\", \"connected\": true, \"pid\": 42, \"state\": [" extra "], " \
     "\"mode\": \"on\", \"fast_size\": 1073741824, \"fast_min\": 0, \"weight\": 100, \"budget\": 536870912, " \
+    "\"slowdown\": {\"target\": 0.04, \"target_size\": 268435456, \"now\": 0.031, \"predicted\": 0.035, " \
+    "\"error\": 0.002, \"accesses_per_s\": 2e6, \"counted\": true, \"busy\": 0.95}, " \
     "\"tiers\": [{\"nodes\": \"0\", \"resident_bytes\": 268435456}, {\"nodes\": \"1\", \"resident_bytes\": 805306368}], " \
     "\"absent_bytes\": 0, \"hit_ratio\": 0.912, \"ideal_hit_ratio\": null, \"moves\": {\"asked\": 10, \"applied\": 7, " \
     "\"failed\": {\"node full\": 3, \"busy\": 0}, \"promoted_bytes\": 28672, \"demoted_bytes\": 0, \"undone_share\": 0.01, " \
@@ -176,6 +178,27 @@ static void sets_only_what_is_given(void)
     assert_holds(all.asked, "\"fast-min\":4096,\"weight\":7,\"mode\":\"observe\"");
 }
 
+static void sets_a_target_as_a_share_of_the_time(void)
+{
+    g_auto(Run) percent = tierctl("set web1 --slowdown 12.5%");
+    g_auto(Run) share = tierctl("set web1 --slowdown 0.25");
+    g_auto(Run) none = tierctl("set web1 --slowdown none");
+
+    assert_holds(percent.asked, "\"slowdown\":0.125}");
+    assert_holds(share.asked, "\"slowdown\":0.25}");
+    assert_holds(none.asked, "\"slowdown\":0.0}");
+    assert_holds(percent.out, "slowdown target 4.0 %");
+}
+
+static void shows_what_a_vm_loses_to_slow_memory(void)
+{
+    g_auto(Run) run = tierctl("show web1");
+
+    assert_holds(run.out, "3.1 % now, 3.5 % predicted for the budget (predictions are off by 0.2 % on average)");
+    assert_holds(run.out, "4.0 %, which takes 256 MiB of fast memory");
+    assert_holds(run.out, "2000000 cache misses/s (counted), 95.0 % of a CPU");
+}
+
 static void adds_a_vm_for_an_owner(void)
 {
     g_auto(Run) plain = tierctl("add web1");
@@ -295,6 +318,10 @@ static void tells_usage_errors_by_exit_code_2_and_asks_nothing(void)
         {"set web1 --weight 0", "1 to 1000"},
         {"set web1 --weight 1e3", "1 to 1000"},
         {"set web1 --mode maybe", "on, observe, off"},
+        {"set web1 --slowdown 101%", "share of the time"},
+        {"set web1 --slowdown 0", "share of the time"},
+        {"set web1 --slowdown 5%%", "share of the time"},
+        {"set web1 --slowdown nan", "share of the time"},
         {"set web1 --fast-size 1Q", "is no size"},
         {"set web1 --fast-min 9E", "is no size"},
         {"set web1 --fast-min 9999999T", "8 EiB"},
@@ -360,6 +387,8 @@ int main(int argc, char **argv)
     ADD(top_prints_once_without_a_terminal);
     ADD(prints_the_daemons_object_as_json);
     ADD(sets_only_what_is_given);
+    ADD(sets_a_target_as_a_share_of_the_time);
+    ADD(shows_what_a_vm_loses_to_slow_memory);
     ADD(adds_a_vm_for_an_owner);
     ADD(passes_on_why_the_daemon_refuses);
     ADD(records_for_the_time_given);

@@ -11,6 +11,8 @@
 
 #define PAGE 4096u
 #define WIDTH_ONE 1024u         /* how wide a busy VM of weight 1 is */
+#define LEVEL_ONE ((Sum)1 << 30) /* a level of one byte for each of width; so fine that every byte can be shared */
+#define WEIGHT_MAX 65536u       /* a capacity's level times a width fits into a Sum */
 #define ABOVE (1 + 1e-6)        /* hotter than the average by more than what rounding may make of it */
 
 typedef unsigned __int128 Sum;
@@ -22,7 +24,7 @@ typedef struct Share {
     uint64_t floor;
     uint64_t now;               /* what earlier stages have given */
     uint64_t bound;             /* what this stage may raise it to */
-    uint64_t width;             /* weight in 1/WIDTH_ONE, less for the idle */
+    uint64_t width;             /* weight in 1/WIDTH_ONE, less for the idle; at least 1 */
     uint64_t present;           /* bytes; known VMs only */
     double total;               /* accesses per second; known VMs only */
     double stake;               /* share of its time lost with all memory slow; known VMs only */
@@ -47,9 +49,13 @@ static uint64_t claim_floor(const ArbiterClaim *claim)
     return MIN(claim->floor_bytes, claim->ceiling_bytes);
 }
 
+static uint32_t claim_weight(const ArbiterClaim *claim)
+{
+    return CLAMP(claim->weight, 1, WEIGHT_MAX);
+}
+
 static void share_init(Share *share, const ArbiterClaim *claim)
 {
-    const uint64_t weight = MAX(claim->weight, 1);
     const double cpus = MAX(not_negative(claim->model.work), 1);
     const double lost = not_negative(claim->model.worst) * not_negative(claim->model.work);
 
@@ -58,7 +64,7 @@ static void share_init(Share *share, const ArbiterClaim *claim)
         .known = slowdown_known(claim->curve),
         .floor = claim_floor(claim),
         .now = claim_floor(claim),
-        .width = weight * WIDTH_ONE,
+        .width = (uint64_t)claim_weight(claim) * WIDTH_ONE,
     };
     if (share->known) {
         const PolicyCurve *curve = claim->curve;
@@ -118,10 +124,10 @@ static uint64_t own_bytes(const Share *share)
 
 /* --- a stage by weight --- */
 
-/* What a VM holds at @level bytes for each of weight above its floor, with what it has and its bound. */
+/* What a VM holds at @level for each of width above its floor, with what it has and its bound. */
 static uint64_t demand(const Share *share, Sum level)
 {
-    const Sum wish = level * share->width / WIDTH_ONE + share->floor;
+    const Sum wish = level * share->width / LEVEL_ONE + share->floor;
 
     return MAX(MIN(wish, share->bound), share->now);
 }
@@ -145,7 +151,7 @@ static void set_bound(Share *share, uint64_t bytes)
 /* Raise all towards their bounds, as far as there is room: to one level, each as wide as its weight. */
 static void raise_by_weight(Share *shares, size_t n, uint64_t capacity)
 {
-    Sum low = 0, high = (Sum)capacity * WIDTH_ONE;
+    Sum low = 0, high = capacity * LEVEL_ONE;
 
     while (low < high) {        /* the highest level whose demand fits */
         const Sum level = low + (high - low + 1) / 2;
@@ -165,7 +171,7 @@ static void raise_by_weight(Share *shares, size_t n, uint64_t capacity)
 
 static double weigh(const Share *share, double saves)
 {
-    return saves * MAX(share->claim->weight, 1);
+    return saves * claim_weight(share->claim);
 }
 
 /* Up to which byte of a VM's memory bids are at @level or above. Bids fall along the curve. */
@@ -381,4 +387,31 @@ bool arbiter_split(uint64_t capacity_bytes, const ArbiterClaim *claims, size_t n
         }
     }
     return true;
+}
+
+/* What a VM takes up until its moves are done, of which it is to have @budget. */
+static uint64_t takes_up(uint64_t budget, uint64_t before, uint64_t held)
+{
+    return MAX(MIN(before, budget), held);
+}
+
+void arbiter_grant(uint64_t capacity_bytes, const uint64_t *budgets_bytes, const uint64_t *before_bytes,
+                   const uint64_t *held_bytes, size_t n, uint64_t *granted_bytes)
+{
+    Sum taken = 0, lacking = 0, room;
+
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t has = takes_up(budgets_bytes[i], before_bytes[i], held_bytes[i]);
+
+        taken += has;
+        lacking += budgets_bytes[i] - MIN(has, budgets_bytes[i]);
+    }
+    room = taken < capacity_bytes ? capacity_bytes - taken : 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t has = MIN(takes_up(budgets_bytes[i], before_bytes[i], held_bytes[i]), budgets_bytes[i]);
+        const uint64_t lacks = budgets_bytes[i] - has;
+
+        granted_bytes[i] = room >= lacking ? budgets_bytes[i] : has + (uint64_t)(lacks * room / lacking);
+        granted_bytes[i] = granted_bytes[i] / PAGE * PAGE;
+    }
 }

@@ -52,7 +52,7 @@
 typedef struct ArbiterClaim {
     uint64_t floor_bytes;       /* it gets at least this; above the ceiling counts as the ceiling */
     uint64_t ceiling_bytes;     /* and at most this */
-    uint32_t weight;            /* its share of what floors leave, relative to the others'; 0 counts as 1 */
+    uint32_t weight;            /* its share of what floors leave, relative to the others'; counts as 1 to 65536 */
     bool has_target;
     uint64_t target_bytes;      /* what the target of slowdown asks for (slowdown_size()); UINT64_MAX: not known */
     uint64_t held_bytes;        /* its budget now; 0: none yet */
@@ -71,6 +71,16 @@ typedef struct ArbiterClaim {
  * to be cut: then it returns false.
  */
 bool arbiter_split(uint64_t capacity_bytes, const ArbiterClaim *claims, size_t n, uint64_t *budgets_bytes);
+
+/*
+ * What of @budgets_bytes can be given now, into @granted_bytes, where memory has yet to be left by others: a VM
+ * that is to have less has that at once, and one that is to have more gets it as far as, with what all others hold
+ * or were granted before, the capacity allows; where it does not suffice, all get the same part of what they lack.
+ * @before_bytes: what was granted last. @held_bytes: what the VM has in tier 0 and moves out of it when told to;
+ * 0 where it does not.
+ */
+void arbiter_grant(uint64_t capacity_bytes, const uint64_t *budgets_bytes, const uint64_t *before_bytes,
+                   const uint64_t *held_bytes, size_t n, uint64_t *granted_bytes);
 
 /* The sum of all floors, each no higher than its ceiling, as arbiter_split() compares it; UINT64_MAX if more. */
 uint64_t arbiter_floors(const ArbiterClaim *claims, size_t n);

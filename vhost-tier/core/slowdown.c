@@ -101,15 +101,17 @@ void slowdown_foretell(SlowdownTrack *track, uint64_t budget_bytes, double predi
     track->budget_bytes = budget_bytes;
     track->predicted = predicted;
     track->made_ns = now_ns;
-    track->made = isfinite(predicted);
+    track->open = isfinite(predicted);
 }
 
-void slowdown_check(SlowdownTrack *track, double measured, uint64_t now_ns)
+bool slowdown_check(SlowdownTrack *track, double measured, uint64_t now_ns)
 {
-    if (!track->made || !isfinite(measured) || now_ns < track->made_ns + SLOWDOWN_SETTLE_NS) {
-        return;
+    if (!track->open || !isfinite(measured) || now_ns < track->made_ns + SLOWDOWN_SETTLE_NS) {
+        return false;
     }
+    track->open = false;
     track->checks++;
     track->error +=
         (fabs(measured - track->predicted) - track->error) / (double)MIN(track->checks, SLOWDOWN_FADE);
+    return true;
 }

@@ -71,18 +71,21 @@ typedef struct SlowdownTrack {
     uint64_t budget_bytes;      /* what the prediction is for */
     double predicted;
     uint64_t made_ns;
-    bool made;
+    bool open;                  /* it was made, and not checked yet */
     uint64_t checks;            /* how often 'error' was fed */
     double error;               /* mean of |predicted - measured|, older ones fading; a share of time */
 } SlowdownTrack;
 
-/* A prediction is held against nothing before pages had this long to move, and what follows fades so fast. */
+/* A prediction is held against nothing before pages had this long to move; old errors fade so fast. */
 #define SLOWDOWN_SETTLE_NS 10000000000ull
-#define SLOWDOWN_FADE 64u       /* checks */
+#define SLOWDOWN_FADE 32u       /* checks */
 
 /* @predicted (NaN: none can be made) was foretold at @now_ns for @budget_bytes. */
 void slowdown_foretell(SlowdownTrack *track, uint64_t budget_bytes, double predicted, uint64_t now_ns);
-/* @measured (NaN: nothing was) is what it is at @now_ns. */
-void slowdown_check(SlowdownTrack *track, double measured, uint64_t now_ns);
+/*
+ * @measured (NaN: nothing was) is what it is at @now_ns. Returns whether the prediction was held against it, which
+ * is done once: the next is due.
+ */
+bool slowdown_check(SlowdownTrack *track, double measured, uint64_t now_ns);
 
 #endif /* VHOST_TIER_CORE_SLOWDOWN_H */

@@ -13,12 +13,14 @@
 #include "tierctl/tierctl.h"
 #include "tierctl/vm-view.h"
 
-static char *option_fast_size, *option_fast_min, *option_weight, *option_mode, *option_owner;
+static char *option_fast_size, *option_fast_min, *option_weight, *option_slowdown, *option_mode, *option_owner;
 
 static const GOptionEntry set_options[] = {
     {"fast-size", 0, 0, G_OPTION_ARG_STRING, &option_fast_size, "At most this much of tier 0", "SIZE"},
     {"fast-min", 0, 0, G_OPTION_ARG_STRING, &option_fast_min, "At least this much of tier 0", "SIZE"},
     {"weight", 0, 0, G_OPTION_ARG_STRING, &option_weight, "Share of what VMs compete for, 1 to 1000", "N"},
+    {"slowdown", 0, 0, G_OPTION_ARG_STRING, &option_slowdown,
+     "Time that it may lose to slow memory: 5%, 0.05, or none", "SHARE"},
     {"mode", 0, 0, G_OPTION_ARG_STRING, &option_mode, "on; observe: all but the moves; off", "MODE"},
     G_OPTION_ENTRY_NULL,
 };
@@ -49,6 +51,28 @@ static bool add_size(JsonObject *arguments, const char *key, const char *text, G
     return true;
 }
 
+/* "5%" or "0.05"; "none" is no target, which is 0 to the daemon. */
+static bool add_slowdown(JsonObject *arguments, const char *text, GError **errp)
+{
+    double share = 0;
+    char *end;
+
+    if (strcmp(text, "none") != 0) {
+        share = g_ascii_strtod(text, &end);
+        if (!strcmp(end, "%")) {
+            share /= 100;
+            end++;
+        }
+        if (end == text || *end || !(share > 0 && share <= 1)) {
+            g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                        "--slowdown: '%s' is no share of the time above 0, up to all of it: 5%% or 0.05; or none", text);
+            return false;
+        }
+    }
+    json_object_set_double_member(arguments, "slowdown", share);
+    return true;
+}
+
 static bool add_settings(JsonObject *arguments, GError **errp)
 {
     guint64 weight;
@@ -65,6 +89,9 @@ static bool add_settings(JsonObject *arguments, GError **errp)
         }
         json_object_set_int_member(arguments, "weight", (gint64)weight);
     }
+    if (option_slowdown && !add_slowdown(arguments, option_slowdown, errp)) {
+        return false;
+    }
     if (option_mode) {
         static const char *const modes[] = {"on", "observe", "off", NULL};
 
@@ -77,7 +104,7 @@ static bool add_settings(JsonObject *arguments, GError **errp)
     }
     if (json_object_get_size(arguments) == 1) {     /* the name alone */
         g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "nothing to set: give --fast-size, --fast-min, --weight or --mode");
+                    "nothing to set: give --fast-size, --fast-min, --weight, --slowdown or --mode");
         return false;
     }
     return true;
@@ -86,7 +113,7 @@ static bool add_settings(JsonObject *arguments, GError **errp)
 static int run_set(const Tierctl *ctl, char **args)
 {
     g_autoptr(JsonObject) arguments = tierctl_vm_arguments(args[0]);
-    g_autofree char *name = NULL, *mode = NULL, *min = NULL, *size = NULL, *text = NULL;
+    g_autofree char *name = NULL, *mode = NULL, *min = NULL, *size = NULL, *target = NULL, *text = NULL;
     g_autoptr(JsonNode) answer = NULL;
     g_autoptr(GError) usage = NULL;
     GError *error = NULL;
@@ -107,8 +134,10 @@ static int run_set(const Tierctl *ctl, char **args)
     mode = view_string(vm, "mode");
     min = text_size(field_uint(vm, "fast_min", UINT64_MAX));
     size = text_size(field_uint(vm, "fast_size", UINT64_MAX));
-    text = g_strdup_printf("%s: mode %s, fast memory at least %s, at most %s, weight %" G_GUINT64_FORMAT "\n",
-                           name, mode, min, size, field_uint(vm, "weight", 0));
+    target = text_share(field_number(field_object(vm, "slowdown"), "target"));
+    text = g_strdup_printf("%s: mode %s, fast memory at least %s, at most %s, weight %" G_GUINT64_FORMAT
+                           ", slowdown target %s\n",
+                           name, mode, min, size, field_uint(vm, "weight", 0), target);
     return print_text(text);
 }
 

@@ -107,6 +107,27 @@ static void show_settings(GString *out, JsonObject *vm)
                          field_uint(vm, "weight", 0)));
 }
 
+static void show_slowdown(GString *out, JsonObject *vm)
+{
+    JsonObject *slowdown = field_object(vm, "slowdown");
+    g_autofree char *now = text_share(field_number(slowdown, "now"));
+    g_autofree char *target = text_share(field_number(slowdown, "target"));
+    g_autofree char *needs = text_size(field_uint(slowdown, "target_size", UINT64_MAX));
+    g_autofree char *predicted = text_share(field_number(slowdown, "predicted"));
+    g_autofree char *error = text_share(field_number(slowdown, "error"));
+    g_autofree char *accesses = text_number(field_number(slowdown, "accesses_per_s"));
+    g_autofree char *busy = text_share(field_number(slowdown, "busy"));
+    const char *origin = field_bool(slowdown, "counted") ? "counted" : "estimated";
+
+    line(out, "slowdown",
+         g_strdup_printf("%s now, %s predicted for the budget (predictions are off by %s on average)", now, predicted,
+                         error));
+    if (isfinite(field_number(slowdown, "target"))) {
+        line(out, "target", g_strdup_printf("%s, which takes %s of fast memory", target, needs));
+    }
+    line(out, "load", g_strdup_printf("%s cache misses/s (%s), %s of a CPU", accesses, origin, busy));
+}
+
 static void show_placement(GString *out, JsonObject *vm)
 {
     JsonArray *tiers = field_array(vm, "tiers");
@@ -215,6 +236,7 @@ static char *format_vm(JsonNode *answer)
 
     show_identity(out, vm);
     show_settings(out, vm);
+    show_slowdown(out, vm);
     show_placement(out, vm);
     show_results(out, vm);
     show_sources(out, vm);

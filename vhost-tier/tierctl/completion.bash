@@ -22,7 +22,7 @@ _tierctl() {
         word=${COMP_WORDS[i]}
         case $word in
             --socket) socket=(--socket "${COMP_WORDS[i + 1]}"); i=$((i + 1)) ;;
-            --interval|--fast-size|--fast-min|--weight|--mode|--owner|--seconds) i=$((i + 1)) ;;
+            --interval|--fast-size|--fast-min|--weight|--slowdown|--mode|--owner|--seconds) i=$((i + 1)) ;;
             -*) ;;
             *) if [ -z "$command" ]; then command=$word; else position=$((position + 1)); fi ;;
         esac
@@ -32,13 +32,13 @@ _tierctl() {
         --socket) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         --mode)   mapfile -t COMPREPLY < <(compgen -W 'on observe off' -- "$cur"); return ;;
         --owner)  mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
-        --interval|--fast-size|--fast-min|--weight|--seconds) return ;;
+        --interval|--fast-size|--fast-min|--weight|--slowdown|--seconds) return ;;
     esac
 
     case $command in
         '')     options="$options --version" ;;
         top)    options="$options --once --interval" ;;
-        set)    options="$options --fast-size --fast-min --weight --mode" ;;
+        set)    options="$options --fast-size --fast-min --weight --slowdown --mode" ;;
         add)    options="$options --owner" ;;
         record) options="$options --seconds" ;;
     esac
