@@ -97,7 +97,7 @@ void epoch_forget_moves(Vm *vm)
 
 static void count_move(VmRegion *region, const PolicyMove *move, PolicyOutcome outcome)
 {
-    const uint32_t bytes = region->region.granule_bytes;
+    const uint64_t bytes = (uint64_t)move_granules(move) * region->region.granule_bytes;
 
     if (outcome != POLICY_MOVED) {
         return;
@@ -107,7 +107,7 @@ static void count_move(VmRegion *region, const PolicyMove *move, PolicyOutcome o
     } else {
         region->backend->promoted_bytes += bytes;
     }
-    hugepages_moved(region, move->granule);
+    hugepages_moved(region, move);
 }
 
 /* Carry on with the plan for one slice. */

@@ -37,7 +37,7 @@ typedef struct VmRegion {
     size_t look_at;             /* granule where the next look for placement begins */
     bool looked;                /* all of it was looked at once */
     size_t collapse_at;         /* 2 MiB block where the next look for one to collapse begins */
-    uint8_t *collapsed;         /* one byte per 2 MiB block: it was, and nothing of it moved since */
+    uint8_t *collapsed;         /* one byte per 2 MiB block: what became of it (hugepages.c) */
 } VmRegion;
 
 struct Backend {
@@ -100,17 +100,18 @@ struct Vm {
     bool throttled, thrashing;  /* the last plan was */
     uint64_t pages_before, pages_before_ns;
     double pages_per_s;
+    PredictionLog predictions;
     TraceWriter *trace;
     int trace_fd;
     char *trace_file;
     uint32_t state;
-    /* of QEMU's process, as last looked at; NULL: not yet. Shared with snapshots */
     Misses *misses;             /* of QEMU's process, while there is one */
     PolicyCurve curve;          /* of the last plan; this and the next four are vm-load.c's */
     SlowdownLoad load;
     Slowdown model;
     SlowdownTrack track;
     const char *not_counted;    /* why load.accesses_per_s is not measured; NULL: it is. Of 'misses' */
+    /* of QEMU's process, as last looked at; NULL: not yet. Shared with snapshots */
     GPtrArray *interference;
     uint64_t logged_since_ns;
     unsigned logged;            /* lines since then */
@@ -143,7 +144,6 @@ VmRegion *vm_region_find(Vm *vm, uint32_t id);
 void vm_region_free(VmRegion *region);
 bool vm_frozen(const Vm *vm);
 
-/* --- vm-trace.c --- */
 /* --- vm-load.c: what the VM loses by slow memory --- */
 /* Once an epoch, after the plan: how hard it works its memory now, and whether what was foretold came true. */
 void load_update(Vm *vm, uint64_t now_ns);
@@ -156,6 +156,7 @@ double load_slowdown(const Vm *vm);
 /* Bytes of tier 0 that keep its target; 0 without one, UINT64_MAX when not known. */
 uint64_t load_target_bytes(const Vm *vm);
 
+/* --- vm-trace.c --- */
 /* Record to @fd (owned from now on, also on failure). */
 bool vm_trace_begin(Vm *vm, const char *path, int fd, GError **errp);
 /* What was recorded; NULL, with an error, when nothing is being. */
@@ -197,7 +198,7 @@ void epoch_forget_moves(Vm *vm);
  */
 void hugepages_collapse(Vm *vm, uint64_t now_ns);
 /* A granule has moved: its block may be made huge again. */
-void hugepages_moved(VmRegion *region, size_t granule);
+void hugepages_moved(VmRegion *region, const PolicyMove *move);
 
 /* --- vm-report.c --- */
 /* Look what keeps pages of QEMU's process from moving, and log it where that has changed. */

@@ -114,7 +114,7 @@ static void only_a_hot_block_that_is_wholly_fast_becomes_huge(Fixture *f, gconst
 {
     hugepages_collapse(&f->vm, clock_ns());
     for (size_t block = 0; block < BLOCKS; block++) {
-        g_assert_cmpuint(f->region.collapsed[block], ==, block == HOT);
+        g_assert_cmpint(f->region.collapsed[block] != 0, ==, block == HOT);
     }
     if (!kernel_can(f)) {
         g_test_skip("this kernel makes no huge pages of a memfd");
@@ -128,13 +128,13 @@ static void a_block_is_tried_again_only_after_something_of_it_moved(Fixture *f, 
 {
     hugepages_collapse(&f->vm, clock_ns());
     memset(f->region.collapsed, 1, BLOCKS);
-    hugepages_moved(&f->region, COLD * PER_BLOCK + 3);
+    hugepages_moved(&f->region, &(PolicyMove){.granule = COLD * PER_BLOCK + 3, .n = 1});
     for (size_t block = 0; block < BLOCKS; block++) {
         g_assert_cmpuint(f->region.collapsed[block], ==, block != COLD);
     }
     heat(f, COLD, 1000000);
     hugepages_collapse(&f->vm, clock_ns());
-    g_assert_cmpuint(f->region.collapsed[COLD], ==, 1);
+    g_assert_cmpuint(f->region.collapsed[COLD], !=, 0);
 }
 
 static void nothing_becomes_huge_unasked(Fixture *f, gconstpointer data)

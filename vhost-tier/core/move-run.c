@@ -55,17 +55,18 @@ size_t move_run_next(const MoveRun *run, size_t max, uint32_t granule_bytes, uin
                      uint64_t budget_bytes)
 {
     const PolicyMove *first = &run->moves[run->at];
-    size_t n = 1;
+    uint64_t room = budget_bytes > fast_bytes ? budget_bytes - fast_bytes : 0;
+    size_t n = 0;
 
     max = MIN(max, run->n - run->at);
-    if (!move_is_demotion(first)) {
-        uint64_t room = budget_bytes > fast_bytes ? budget_bytes - fast_bytes : 0;
+    while (n < max && first[n].region == first->region && move_is_demotion(&first[n]) == move_is_demotion(first)) {
+        uint64_t bytes = (uint64_t)move_granules(&first[n]) * granule_bytes;
 
-        max = MIN(max, room / granule_bytes);
-    }
-    while (n < max && run->moves[run->at + n].region == first->region &&
-           move_is_demotion(&run->moves[run->at + n]) == move_is_demotion(first)) {
+        if (!move_is_demotion(first) && bytes > room) {
+            break;
+        }
+        room -= MIN(room, bytes);
         n++;
     }
-    return MIN(n, max);
+    return n;
 }

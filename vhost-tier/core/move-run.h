@@ -36,6 +36,12 @@ static inline bool move_is_demotion(const PolicyMove *move)
     return move->to > move->from;
 }
 
+/* Of how many granules it is. */
+static inline uint32_t move_granules(const PolicyMove *move)
+{
+    return MAX(move->n, 1);
+}
+
 /*
  * How many of the next moves, @max at most, go together: one region, one direction, and within the room for
  * promotions, which is what @fast_bytes in tier 0 leave of @budget_bytes. Granules are of @granule_bytes. Only

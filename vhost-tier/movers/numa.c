@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "core/move-run.h"
 #include "fail.h"
 #include "pinned.h"
 
@@ -40,6 +41,7 @@
 #define BATCH_NS 20000000ull
 #define BATCH_MIN_PAGES 16u
 #define BATCH_MAX_PAGES 1024u
+#define HUGE_WEIGHT 50u /* a 2 MiB page takes about as long as so many of 4 KiB */
 #define TRIES 2
 
 struct Mover {
@@ -48,7 +50,8 @@ struct Mover {
     Pinned *pinned;
     uint64_t page_ns;          /* what moving one page took lately; 0: not known yet */
     bool full[TIER_MAX_TIERS]; /* found full in this mover_move() */
-    GArray *addresses;         /* scratch of one batch: void *, */
+    guint weight;              /* of one batch: what it takes, in pages of 4 KiB; */
+    GArray *addresses;         /* scratch of it: void *, */
     GArray *owners;            /* the index of the move that each page belongs to, */
     GArray *targets;           /* int: the node it shall go to, */
     GArray *status;            /* int: as move_pages() writes it, */
@@ -106,12 +109,19 @@ void mover_stats(const Mover *mover, MoverStats *stats)
 }
 
 /*
- * Bytes from one address of a granule to the next that is asked for: one address does for a page of
- * hugetlbfs.
+ * Bytes from one address of what moves as one, of @bytes, to the next that is asked for. One address does for a
+ * huge page: of hugetlbfs, or one that was collapsed (where the kernel has split that since, but one page of it
+ * moves; the next look at where pages are shows it).
  */
-static uint32_t step_bytes(const Region *region)
+static uint32_t step_bytes(const Region *region, uint64_t bytes)
 {
-    return CLAMP(region->page_size, PAGE_BYTES, region->granule_bytes);
+    return bytes > region->granule_bytes ? (uint32_t)bytes
+                                         : CLAMP(region->page_size, PAGE_BYTES, region->granule_bytes);
+}
+
+static uint64_t move_bytes(const Region *region, const PolicyMove *move)
+{
+    return (uint64_t)move_granules(move) * region->granule_bytes;
 }
 
 /* The node of @tier with most free memory, or -1 where it has none at all. */
@@ -141,17 +151,21 @@ static void batch_clear(Mover *mover)
 {
     g_array_set_size(mover->addresses, 0);
     g_array_set_size(mover->owners, 0);
+    mover->weight = 0;
 }
 
-static void batch_add(Mover *mover, const Region *region, uint32_t granule, guint owner)
+/* Add the @bytes that begin with @granule. */
+static void batch_add(Mover *mover, const Region *region, uint32_t granule, uint64_t bytes, guint owner)
 {
-    uint64_t start = region->hva + (uint64_t)granule * region->granule_bytes;
+    const uint64_t start = region->hva + (uint64_t)granule * region->granule_bytes;
+    const uint32_t step = step_bytes(region, bytes);
 
-    for (uint32_t offset = 0; offset < region->granule_bytes; offset += step_bytes(region)) {
+    for (uint64_t offset = 0; offset < bytes; offset += step) {
         void *address = (void *)(uintptr_t)(start + offset);
 
         g_array_append_val(mover->addresses, address);
         g_array_append_val(mover->owners, owner);
+        mover->weight += step > PAGE_BYTES ? HUGE_WEIGHT : 1;
     }
 }
 
@@ -234,7 +248,7 @@ static void batch_tally(Mover *mover, const PolicyMove *moves, int call_errno, M
 static PolicyOutcome settle(Mover *mover, const Region *region, const PolicyMove *move,
                             const MoveTally *tally, uint64_t now_ns)
 {
-    uint64_t scale = step_bytes(region) / PAGE_BYTES;
+    uint64_t scale = step_bytes(region, move_bytes(region, move)) / PAGE_BYTES;
     TierMoveFail why = tally->why;
 
     mover->stats.asked += tally->pages * scale;
@@ -303,7 +317,7 @@ static bool move_batch(Mover *mover, const Region *region, const PolicyMove *mov
         outcomes[i] = settle(mover, region, &moves[i], &tally[i], begin_ns);
     }
     if (asked_first) {
-        learn_cost(mover, clock_ns() - begin_ns, asked_first);
+        learn_cost(mover, clock_ns() - begin_ns, asked_first * mover->weight / mover->addresses->len);
     }
     mover->full[moves[0].to] |= call_errno == ENOMEM;
     return true;
@@ -322,8 +336,8 @@ static size_t batch_take(Mover *mover, const Region *region, const PolicyMove *m
 
     batch_clear(mover);
     while (taken < n && same_direction(&moves[taken], &moves[0]) &&
-           (taken == 0 || mover->addresses->len < most)) {
-        batch_add(mover, region, moves[taken].granule, taken);
+           (taken == 0 || mover->weight < most)) {
+        batch_add(mover, region, moves[taken].granule, move_bytes(region, &moves[taken]), taken);
         taken++;
     }
     return taken;
@@ -332,13 +346,15 @@ static size_t batch_take(Mover *mover, const Region *region, const PolicyMove *m
 /* A plan's move that can't be asked for at all: a bug of ours, but nothing that may reach past the region. */
 static bool move_is_sane(const Mover *mover, const Region *region, const PolicyMove *move)
 {
-    return move->granule < region->size / region->granule_bytes && move->to < mover->topology.n_tiers;
+    uint64_t n_granules = region->size / region->granule_bytes;
+
+    return move->granule < n_granules && move_granules(move) <= n_granules - move->granule &&
+           move->to < mover->topology.n_tiers;
 }
 
 size_t mover_move(Mover *mover, const Region *region, const PolicyMove *moves, size_t n, uint64_t deadline_ns,
                   PolicyOutcome *outcomes)
 {
-    uint64_t granule_pages = region->granule_bytes / PAGE_BYTES;
     size_t done = 0;
 
     memset(mover->full, 0, sizeof(mover->full));
@@ -351,8 +367,8 @@ size_t mover_move(Mover *mover, const Region *region, const PolicyMove *moves, s
         if (sane == 0 || mover->full[moves[done].to]) {
             TierMoveFail why = sane == 0 ? TIER_MOVE_FAIL_OTHER : TIER_MOVE_FAIL_FULL;
 
-            mover->stats.asked += granule_pages;
-            mover->stats.failed[why] += granule_pages;
+            mover->stats.asked += move_bytes(region, &moves[done]) / PAGE_BYTES;
+            mover->stats.failed[why] += move_bytes(region, &moves[done]) / PAGE_BYTES;
             outcomes[done++] = POLICY_NOT_MOVED;
             continue;
         }
@@ -390,7 +406,7 @@ static uint8_t tier_of_pages(const Mover *mover, const int *found, guint n)
 
 bool mover_where(Mover *mover, const Region *region, size_t first, size_t n, uint8_t *tiers, GError **errp)
 {
-    guint per_granule = region->granule_bytes / step_bytes(region);
+    guint per_granule = region->granule_bytes / step_bytes(region, region->granule_bytes);
     size_t n_granules = region->size / region->granule_bytes;
 
     if (first > n_granules || n > n_granules - first) {
@@ -403,7 +419,7 @@ bool mover_where(Mover *mover, const Region *region, size_t first, size_t n, uin
 
         batch_clear(mover);
         for (taken = 0; at + taken < n && (taken == 0 || mover->addresses->len < BATCH_MAX_PAGES); taken++) {
-            batch_add(mover, region, first + at + taken, taken);
+            batch_add(mover, region, first + at + taken, region->granule_bytes, taken);
         }
         err = process_ended(region) ? ESRCH : batch_query(mover, region);
         if (err) {
