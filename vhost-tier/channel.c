@@ -34,7 +34,7 @@ typedef struct Rule {
 /* Sizes on the wire, so that a change of a struct does not go unseen. */
 G_STATIC_ASSERT(sizeof(TierMsgHeader) == 16);
 G_STATIC_ASSERT(sizeof(TierMsgHello) == 16 + (size_t)2 * TIER_NAME_LEN);
-G_STATIC_ASSERT(sizeof(TierMsgConfig) == 32 + sizeof(uint64_t) * TIER_MAX_TIERS * TIER_NODE_WORDS);
+G_STATIC_ASSERT(sizeof(TierMsgConfig) == 40 + sizeof(uint64_t) * TIER_MAX_TIERS * TIER_NODE_WORDS);
 G_STATIC_ASSERT(sizeof(TierMsgRegionAdd) == 40 + TIER_NAME_LEN);
 G_STATIC_ASSERT(sizeof(TierMsgRegionDel) == 8);
 G_STATIC_ASSERT(sizeof(TierMsgFreeze) == 8);

@@ -14,6 +14,7 @@
 
 #include "host-report.h"
 #include "host.h"
+#include "prediction-report.h"
 #include "survey.h"
 
 static void fail(Call *call, const GError *error)
@@ -201,8 +202,8 @@ static bool mode_arg(Call *call, VmSettings *settings)
 
 static void vm_set_command(Call *call, void *opaque)
 {
-    VmSettings settings = { 0 };
     g_autoptr(GError) err = NULL;
+    VmSettings settings = { 0 };
     uint64_t weight = 1;
     Vm *vm = vm_of(call, opaque);
 
@@ -386,6 +387,17 @@ static void query_heatmap(Call *call, void *opaque)
     vm_survey(vm, &asked, on_survey, pending_new(call, opaque, vm));
 }
 
+static void query_prediction(Call *call, void *opaque)
+{
+    Vm *vm = vm_of(call, opaque);
+
+    if (vm) {
+        g_autoptr(Snapshot) snapshot = vm_snapshot(vm);
+
+        call_return(call, object_node(prediction_report(snapshot, (uint64_t)g_get_monotonic_time() * 1000)));
+    }
+}
+
 #define NAME { "name", CONTROL_STRING, true }
 
 const ControlCommand commands[] = {
@@ -405,6 +417,7 @@ const ControlCommand commands[] = {
       { NAME, { "region", CONTROL_NUMBER, false }, { "offset", CONTROL_NUMBER, false },
         { "length", CONTROL_NUMBER, false }, { "detail", CONTROL_NUMBER, false } },
       query_heat },
+    { "query-prediction", { NAME }, query_prediction },
     { "query-heatmap", { NAME, { "buckets", CONTROL_NUMBER, false } }, query_heatmap },
     { NULL },
 };

@@ -15,6 +15,7 @@
 #include "core/slowdown.h"
 #include "interference.h"
 #include "movers/numa.h"
+#include "prediction.h"
 #include "tier-channel.h"
 
 typedef struct SnapshotSource {
@@ -43,7 +44,6 @@ typedef struct Snapshot {
     TierMode mode;              /* in force */
     uint64_t fast_size, fast_min, budget;   /* bytes */
     uint32_t weight;
-    uint32_t n_tiers;
     double slowdown_target;     /* 0: none */
     uint64_t target_bytes;      /* of tier 0 that keep it; 0 without one, UINT64_MAX when not known */
     double slowdown;            /* now, a share of time; NaN when not known */
@@ -51,9 +51,12 @@ typedef struct Snapshot {
     SlowdownLoad load;
     Slowdown model;
     char *not_counted;          /* why load.accesses_per_s is not measured, or NULL */
+    uint32_t n_tiers;
     char *nodes[TIER_MAX_TIERS];
     bool planned;               /* 'stats' hold something */
     PolicyStats stats;
+    PolicyCurve curve;          /* as of the last plan; empty before */
+    PredictionLog predictions;
     MoverStats moves;
     double pages_per_s;         /* moved in the last epoch */
     GArray *sources;            /* of SnapshotSource */

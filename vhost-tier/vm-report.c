@@ -192,6 +192,7 @@ void report_publish(Vm *vm)
     snapshot->fast_min = vm->fast_min;
     snapshot->weight = vm->weight;
     snapshot->budget = vm->budget_bytes;
+    add_load(vm, snapshot);
     snapshot->trace = g_strdup(vm->trace_file);
     snapshot->interference = vm->interference ? g_ptr_array_ref(vm->interference) : NULL;
     add_tiers(vm, snapshot);
