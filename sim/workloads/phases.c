@@ -9,7 +9,7 @@ static const WorkloadClass *const parts[] = {&workload_gups, &workload_zipf, &wo
 
 typedef struct Phases {
     Workload base;
-    double phase_s;
+    double phase_s, lines;
     uint64_t seed;
     uint64_t phase;                 /* number, from 0 */
     uint64_t until_ns;
@@ -21,11 +21,12 @@ static void begin_phase(Phases *phases, uint64_t now_ns)
 {
     const WorkloadClass *class = parts[phases->phase % G_N_ELEMENTS(parts)];
     Guest *guest = phases->base.guest;
+    g_autofree char *scan = g_strdup_printf("lines=%.0f", phases->lines);
 
     if (phases->part) {
         phases->part->class->destroy(phases->part);
     }
-    phases->part = class->create(NULL, guest, phases->seed + phases->phase, NULL);
+    phases->part = class->create(class == &workload_scan_hot ? scan : NULL, guest, phases->seed + phases->phase, NULL);
     g_assert(phases->part);         /* the defaults of all fit any guest that phases_create() takes */
     phases->until_ns = workload_after(now_ns, phases->phase_s);
     workload_end_phase_by(guest, phases->until_ns);
@@ -42,9 +43,10 @@ static void phases_destroy(Workload *workload)
 static Workload *phases_create(const char *params, Guest *guest, uint64_t seed, GError **errp)
 {
     Phases *phases = g_new0(Phases, 1);
-    const Param table[] = {{"phase_s", &phases->phase_s, 1, FOREVER_S}, {NULL}};
+    const Param table[] = {
+        {"phase_s", &phases->phase_s, 1, FOREVER_S}, {"lines", &phases->lines, 1, 64}, {NULL}};
 
-    *phases = (Phases){.base = {.class = &workload_phases, .guest = guest}, .phase_s = 60, .seed = seed};
+    *phases = (Phases){.base = {.class = &workload_phases, .guest = guest}, .phase_s = 60, .lines = 64, .seed = seed};
     if (!params_parse(params, table, errp)) {
         g_free(phases);
         return NULL;
@@ -75,7 +77,7 @@ static uint64_t phases_tick(Workload *workload, uint64_t now_ns)
 
 const WorkloadClass workload_phases = {
     .name = "phases",
-    .what = "gups, zipf and scan-hot in turn, each for 'phase_s'",
+    .what = "gups, zipf and scan-hot (with 'lines') in turn, each for 'phase_s'",
     .create = phases_create,
     .tick = phases_tick,
     .destroy = phases_destroy,

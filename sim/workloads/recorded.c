@@ -119,9 +119,9 @@ static void end_window(Reading *reading)
         const Seen *seen = &g_array_index(reading->seen, Seen, i);
         const Region *region = &g_array_index(reading->regions, Region, seen->region);
         const Granule *granule = &reading->granules[region->first_granule + seen->granule];
-        double per_s = likeliest_rate(granule) / (region->granule_bytes / SIM_PAGE);
+        size_t pages = region->granule_bytes / SIM_PAGE;
 
-        tell_rate(reading, region, seen->granule, at_ns, per_s);
+        tell_rate(reading, region, seen->granule, at_ns, likeliest_rate(granule) / pages);
     }
     g_array_set_size(reading->seen, 0);
 }

@@ -30,6 +30,7 @@ static void move_window(ScanHot *scan, size_t at)
 {
     size_t lowest = guest_pages(scan->base.guest), highest = 0;
 
+    g_assert(scan->n_cold > 0);     /* choose_pages() left one at least */
     for (size_t i = 0; i < 2 * scan->window; i++) {
         bool there = i >= scan->window;
         size_t page = scan->cold[((there ? at : scan->at) + i % scan->window) % scan->n_cold];

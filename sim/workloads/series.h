@@ -11,7 +11,7 @@
 #define TRACE_WINDOW_S 0.1
 #define RECORDED_WINDOW_S 1.0
 #define TRACE_PHASE_S 10.0
-#define RATE_SERIES_MAX_NS (30 * 86400 * SECOND_NS)     /* the longest that is taken: 30 days */
+#define RATE_SERIES_MAX_NS (30ull * 86400 * SECOND_NS)     /* the longest that is taken: 30 days */
 
 typedef struct RateChange {
     uint32_t page;

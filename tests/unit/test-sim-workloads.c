@@ -155,6 +155,16 @@ static void the_same_seed_gives_the_same_rates(const void *data)
     }
 }
 
+static size_t differences(const float *rates, const float *others)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < PAGES; i++) {
+        n += rates[i] != others[i];
+    }
+    return n;
+}
+
 static void another_seed_gives_other_rates(void)
 {
     static const char *const random[] = {"gups", "zipf", "scan-hot", "phases", "idle-burst", "subpage-skew"};
@@ -165,7 +175,7 @@ static void another_seed_gives_other_rates(void)
         g_autofree float *rates = rates_of(bed);
         g_autofree float *other_rates = rates_of(other);
 
-        g_assert_cmpint(memcmp(rates, other_rates, PAGES * sizeof(*rates)), !=, 0);
+        g_assert_cmpuint(differences(rates, other_rates), >, 0);
     }
 }
 
