@@ -25,6 +25,12 @@ struct ContenderClass {
     uint64_t (*tick)(Contender *contender, uint64_t now_ns);
     /* Bytes of its own data about pages, now. */
     size_t (*metadata_bytes)(const Contender *contender);
+    /*
+     * What it expects of the machine's only guest if tier 0 had @fast_bytes[i] (scaled), for each of @n: the share of
+     * accesses that hit it, and the slowdown; NaN where it can't tell. False: it can tell nothing. NULL: it never can.
+     */
+    bool (*predict)(Contender *contender, const uint64_t *fast_bytes, size_t n, double *hit_ratios,
+                    double *slowdowns);
     void (*destroy)(Contender *contender);
 };
 

@@ -17,6 +17,7 @@ typedef struct Cell {
 
 typedef struct Pool {
     Experiment *experiment;
+    double *shares;                 /* each run is asked what it expects of the others */
     size_t n_cells;
     bool progress;
     GMutex lock;                    /* of 'done' and what is told */
@@ -197,6 +198,8 @@ static void run_cell(void *data, void *opaque)
 
     options.fast_share = experiment_share(experiment, cell->share)->share;
     options.seed += cell->seed;
+    options.predict_shares = pool->shares;
+    options.n_predict = experiment->shares->len;
     if (!run_scenario(experiment_row(experiment, cell->row), contender->class->name, contender->params, &options,
                       cell->result, &cell->error)) {
         g_prefix_error(&cell->error, "row '%s', share %s, contender '%s': ",
@@ -227,10 +230,15 @@ bool experiment_run(Experiment *experiment, unsigned threads, bool progress, GEr
 {
     Pool pool = {.experiment = experiment, .n_cells = count_cells(experiment), .progress = progress};
     g_autofree Cell *cells = NULL;
+    g_autofree double *shares = NULL;
     GThreadPool *workers;
     bool good = true;
 
     experiment->results = g_new0(RunResult, pool.n_cells);
+    pool.shares = shares = g_new(double, experiment->shares->len);
+    for (size_t i = 0; i < experiment->shares->len; i++) {
+        shares[i] = experiment_share(experiment, i)->share;
+    }
     cells = make_cells(experiment);
     g_mutex_init(&pool.lock);
     workers = g_thread_pool_new(run_cell, &pool, threads ? (gint)threads : (gint)g_get_num_processors(), true, errp);

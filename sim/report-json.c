@@ -48,6 +48,22 @@ static void add_guests(JsonBuilder *json, const GArray *guests)
     json_builder_end_array(json);
 }
 
+static void add_predictions(JsonBuilder *json, const GArray *predictions)
+{
+    json_builder_set_member_name(json, "predictions");
+    json_builder_begin_array(json);
+    for (guint i = 0; i < predictions->len; i++) {
+        const RunPrediction *prediction = &g_array_index(predictions, RunPrediction, i);
+
+        json_builder_begin_object(json);
+        add_number(json, "fast-share", prediction->share);
+        add_number(json, "hit-ratio", prediction->hit_ratio);
+        add_number(json, "slowdown", prediction->slowdown);
+        json_builder_end_object(json);
+    }
+    json_builder_end_array(json);
+}
+
 static void add_points(JsonBuilder *json, const GArray *points)
 {
     json_builder_set_member_name(json, "points");
@@ -88,6 +104,7 @@ static void add_run(JsonBuilder *json, const Experiment *experiment, size_t row,
         add_number(json, "planner-ns-per-page-s", result->planner_ns_per_granule);
     }
     add_guests(json, result->guests);
+    add_predictions(json, result->predictions);
     if (series) {
         add_points(json, result->points);
     }

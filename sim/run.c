@@ -346,6 +346,7 @@ static bool run_through(Run *run, const ContenderClass *class, const char *param
     }
     run->contender->class = class;
     run->contender->machine = run->machine;
+    run->contender_ns = run->scenario->tiering_from_ns;
     while (true) {
         workloads_change(run, now_ns);
         if (now_ns >= run->contender_ns) {
@@ -406,6 +407,28 @@ static void report_guests(const Run *run, GArray *guests)
     }
 }
 
+static void ask_predictions(Run *run, GArray *predictions)
+{
+    const RunOptions *options = run->options;
+    size_t n = options->n_predict;
+    g_autofree uint64_t *bytes = g_new(uint64_t, n);
+    g_autofree double *hit_ratios = g_new(double, n);
+    g_autofree double *slowdowns = g_new(double, n);
+
+    for (size_t i = 0; i < n; i++) {
+        bytes[i] = (uint64_t)(options->predict_shares[i] * (double)footprint(run->scenario, options->scale));
+    }
+    if (!run->contender->class->predict ||
+        !run->contender->class->predict(run->contender, bytes, n, hit_ratios, slowdowns)) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        RunPrediction prediction = {options->predict_shares[i], hit_ratios[i], slowdowns[i]};
+
+        g_array_append_val(predictions, prediction);
+    }
+}
+
 static GuestCounters steady_sum(const Run *run, double *vcpu_ns)
 {
     GuestCounters sum = {0};
@@ -451,8 +474,10 @@ static void report(Run *run, RunResult *result)
             (double)run->cpu_ns / pages / ((double)run->scenario->duration_ns / 1e9),
         .points = g_array_ref(run->points),
         .guests = g_array_new(false, false, sizeof(RunGuest)),
+        .predictions = g_array_new(false, false, sizeof(RunPrediction)),
     };
     report_guests(run, result->guests);
+    ask_predictions(run, result->predictions);
 }
 
 static void run_clear(Run *run)
@@ -500,4 +525,5 @@ void run_result_clear(RunResult *result)
 {
     g_clear_pointer(&result->points, g_array_unref);
     g_clear_pointer(&result->guests, g_array_unref);
+    g_clear_pointer(&result->predictions, g_array_unref);
 }

@@ -27,6 +27,7 @@ typedef struct Scenario {
     uint64_t steady_from_ns;        /* the steady state is the mean from here to the end */
     double background[2];           /* bytes/s on tiers 0 and 1, full size */
     double latency1_ns;             /* of tier 1; 0: the cost model's */
+    uint64_t tiering_from_ns;       /* the contender begins then */
     bool changes;                   /* a row where time to 90 % after a change is judged */
 } Scenario;
 
@@ -41,6 +42,8 @@ typedef struct RunOptions {
     uint64_t seed;
     uint64_t move_bytes_per_s;      /* full size; the same for all contenders */
     uint64_t sample_ns;             /* between two points of a series; 0: 250 ms */
+    const double *predict_shares;   /* ask the contender at the end what it expects of these; n_predict of them */
+    size_t n_predict;
     SimCosts costs;
 } RunOptions;
 
@@ -53,6 +56,11 @@ typedef struct RunPoint {
     double slowdown;
     double moved_bytes_per_s;       /* full size */
 } RunPoint;
+
+typedef struct RunPrediction {
+    double share;                   /* that tier 0 would have of the footprint */
+    double hit_ratio, slowdown;
+} RunPrediction;
 
 typedef struct RunGuest {           /* in the steady state */
     const char *name;
@@ -78,6 +86,7 @@ typedef struct RunResult {
     double planner_ns_per_granule;
     GArray *points;                 /* RunPoint */
     GArray *guests;                 /* RunGuest */
+    GArray *predictions;            /* RunPrediction, of options.predict_shares; none where it can't tell */
 } RunResult;
 
 /* Run; on false (a bad parameter) nothing is in @result. To be cleared. */

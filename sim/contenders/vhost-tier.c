@@ -150,6 +150,23 @@ static size_t ours_metadata_bytes(const Contender *contender)
     return bytes;
 }
 
+static bool ours_predict(Contender *contender, const uint64_t *fast_bytes, size_t n, double *hit_ratios,
+                         double *slowdowns)
+{
+    Ours *ours = (Ours *)contender;
+    ArbiterClaim claim;
+
+    if (ours->vms.items->len != 1) {
+        return false;
+    }
+    our_vm_claim(vm_at(ours, 0), &claim);
+    for (size_t i = 0; i < n; i++) {
+        hit_ratios[i] = slowdown_hit_ratio(claim.curve, fast_bytes[i]);
+        slowdowns[i] = slowdown_at(claim.curve, &claim.model, fast_bytes[i]);
+    }
+    return true;
+}
+
 static void ours_destroy(Contender *contender)
 {
     Ours *ours = (Ours *)contender;
@@ -211,6 +228,7 @@ const ContenderClass vhost_tier_contender = {
     .create = with_chmu,
     .tick = ours_tick,
     .metadata_bytes = ours_metadata_bytes,
+    .predict = ours_predict,
     .destroy = ours_destroy,
 };
 
@@ -221,5 +239,6 @@ const ContenderClass vhost_tier_bits_contender = {
     .create = without_chmu,
     .tick = ours_tick,
     .metadata_bytes = ours_metadata_bytes,
+    .predict = ours_predict,
     .destroy = ours_destroy,
 };
