@@ -25,21 +25,26 @@ typedef struct ScanHot {
     uint64_t start_ns, steps;
 } ScanHot;
 
+/* Pages of the window have the rate @per_s; @lowest and @highest come to hold them. */
+static void set_window(ScanHot *scan, float per_s, size_t *lowest, size_t *highest)
+{
+    for (size_t i = 0; i < scan->window; i++) {
+        size_t page = scan->cold[(scan->at + i) % scan->n_cold];
+
+        scan->rates[page] = per_s;
+        *lowest = MIN(*lowest, page);
+        *highest = MAX(*highest, page);
+    }
+}
+
 /* Take the window from where it is to @at, and tell the guest. */
 static void move_window(ScanHot *scan, size_t at)
 {
     size_t lowest = guest_pages(scan->base.guest), highest = 0;
 
-    g_assert(scan->n_cold > 0);     /* choose_pages() left one at least */
-    for (size_t i = 0; i < 2 * scan->window; i++) {
-        bool there = i >= scan->window;
-        size_t page = scan->cold[((there ? at : scan->at) + i % scan->window) % scan->n_cold];
-
-        scan->rates[page] = there ? scan->window_rate : 0;
-        lowest = MIN(lowest, page);
-        highest = MAX(highest, page);
-    }
+    set_window(scan, 0, &lowest, &highest);
     scan->at = at;
+    set_window(scan, scan->window_rate, &lowest, &highest);
     guest_set_rates(scan->base.guest, lowest, highest + 1 - lowest, &scan->rates[lowest]);
 }
 
