@@ -16,6 +16,7 @@
 #define WORLDS 3000u
 #define MAX_REGIONS 3u
 #define MAX_GRANULES 1200u
+#define BLOCK 512u
 
 /* One region as it really is, besides what the policy was told of it. */
 typedef struct Land {
@@ -24,6 +25,7 @@ typedef struct Land {
     uint8_t tier[MAX_GRANULES];
     uint64_t refused_ns[MAX_GRANULES];  /* when a move of it last did not come off; 0: never */
     unsigned planned[MAX_GRANULES];     /* in which plan it was last; 0: none */
+    bool huge[MAX_GRANULES / BLOCK];    /* the block is one huge page */
 } Land;
 
 typedef struct World {
@@ -104,6 +106,43 @@ static void draw_places(World *world)
     }
 }
 
+/* A block of which nothing is left is no huge page any more. */
+static void forget_gone_blocks(Land *land)
+{
+    for (size_t block = 0; block < land->n / BLOCK && block < G_N_ELEMENTS(land->huge); block++) {
+        bool there = false;
+
+        for (size_t i = 0; i < BLOCK; i++) {
+            there |= land->tier[block * BLOCK + i] != POLICY_TIER_ABSENT;
+        }
+        land->huge[block] &= there;
+    }
+}
+
+/* Some blocks, which may lie on one tier in whole or not, are collapsed and others split. */
+static void draw_blocks(World *world)
+{
+    Rng *rng = &world->rng;
+    bool whole = below(rng, 2);
+
+    for (size_t r = 0; r < world->n_lands; r++) {
+        Land *land = &world->lands[r];
+
+        for (size_t block = 0; land->granule_bytes == PAGE && block < land->n / BLOCK; block++) {
+            size_t first = block * BLOCK;
+
+            if (whole) {
+                memset(&land->tier[first], below(rng, 2), BLOCK);
+                policy_place(world->policy, r, first, BLOCK, &land->tier[first]);
+            }
+            land->huge[block] = below(rng, 3) > 0;
+            policy_block_set(world->policy, r, first, land->huge[block]);
+        }
+        forget_gone_blocks(land);
+        policy_block_set(world->policy, r, rng_next(rng), below(rng, 2));       /* hardly ever one */
+    }
+}
+
 static World *world_new(uint64_t seed)
 {
     World *world = g_new0(World, 1);
@@ -126,6 +165,7 @@ static World *world_new(uint64_t seed)
                                         world->lands[r].granule_bytes, NULL));
     }
     draw_places(world);
+    draw_blocks(world);
     return world;
 }
 
@@ -188,6 +228,11 @@ static void draw_evidence(World *world)
     }
 }
 
+static bool is_huge(const Land *land, size_t granule)
+{
+    return granule / BLOCK < G_N_ELEMENTS(land->huge) && land->huge[granule / BLOCK];
+}
+
 /* Of one move: that it may be planned at all. */
 static void check_move(World *world, const PolicyMove *move)
 {
@@ -197,12 +242,16 @@ static void check_move(World *world, const PolicyMove *move)
     g_assert_cmpuint(move->region, <, world->n_lands);
     land = &world->lands[move->region];
     g_assert_cmpuint(move->granule, <, land->n);
+    g_assert_cmpuint(move->n, ==, is_huge(land, move->granule) ? BLOCK : 1);
+    g_assert_cmpuint(move->granule % move->n, ==, 0);
     g_assert_cmpuint(move->from, <, POLICY_MAX_TIERS);
-    g_assert_cmpuint(move->from, ==, land->tier[move->granule]);
     g_assert_cmpuint(move->to, ==, move->from == 0 ? 1 : 0);
     g_assert_true(isfinite(move->gain_per_s));
-    g_assert_cmpuint(land->planned[move->granule], <, world->n_plans);
-    land->planned[move->granule] = world->n_plans;
+    for (size_t i = move->granule; i < move->granule + move->n; i++) {
+        g_assert_cmpuint(move->from, ==, land->tier[i]);
+        g_assert_cmpuint(land->planned[i], <, world->n_plans);
+        land->planned[i] = world->n_plans;
+    }
     g_assert_true(policy_granule(world->policy, move->region, move->granule, world->now_ns, &granule));
     g_assert_false(granule.unmovable);
     if (land->refused_ns[move->granule]) {
@@ -219,7 +268,7 @@ static void check_plan(World *world, const PolicyPlan *plan)
 {
     const PolicyConfig *config = &world->config;
     uint64_t fast = fast_bytes(world), start = fast;
-    double saved = MAX(2.0 * config->max_bytes_per_s, 2.0 * HUGE_PAGE);
+    double saved = MAX(2.0 * config->max_bytes_per_s, 2.0 * (double)HUGE_PAGE);
 
     world->n_plans++;
     for (size_t i = 0; i < plan->n_moves; i++) {
@@ -227,7 +276,7 @@ static void check_plan(World *world, const PolicyPlan *plan)
         uint64_t bytes;
 
         check_move(world, move);
-        bytes = world->lands[move->region].granule_bytes;
+        bytes = (uint64_t)move->n * world->lands[move->region].granule_bytes;
         if (move->to == 0) {
             fast += bytes;
             g_assert_cmpuint(fast, <=, config->budget_bytes);
@@ -261,16 +310,17 @@ static void carry_out(World *world, const PolicyPlan *plan)
         Land *land = &world->lands[move->region];
         PolicyOutcome outcome = smooth || below(&world->rng, 4) ? POLICY_MOVED : below(&world->rng, 4);
 
-        if (move->to == 0 && fast + land->granule_bytes > world->config.budget_bytes) {
+        if (move->to == 0 && fast + (uint64_t)move->n * land->granule_bytes > world->config.budget_bytes) {
             continue;                   /* as a caller must, after demotions that failed */
         }
         policy_moved(world->policy, move, outcome, world->now_ns);
         if (outcome == POLICY_MOVED) {
-            land->tier[move->granule] = move->to;
+            memset(&land->tier[move->granule], move->to, move->n);
             land->refused_ns[move->granule] = 0;
         } else if (outcome == POLICY_GONE) {
-            land->tier[move->granule] = POLICY_TIER_ABSENT;
+            memset(&land->tier[move->granule], POLICY_TIER_ABSENT, move->n);
             land->refused_ns[move->granule] = 0;
+            forget_gone_blocks(land);
         } else {
             land->refused_ns[move->granule] = world->now_ns;
         }
@@ -298,6 +348,9 @@ static void draw_change(World *world)
     case 0:
         draw_places(world);
         for (size_t r = 0; r < world->n_lands; r++) {
+            forget_gone_blocks(&world->lands[r]);
+        }
+        for (size_t r = 0; r < world->n_lands; r++) {
             memset(world->lands[r].refused_ns, 0, sizeof(world->lands[r].refused_ns));
         }
         break;
@@ -306,6 +359,9 @@ static void draw_change(World *world)
         policy_configure(world->policy, &world->config);
         world->planned_bytes = 0;
         world->first_plan_ns = world->now_ns;
+        break;
+    case 2:
+        draw_blocks(world);
         break;
     default:
         break;
