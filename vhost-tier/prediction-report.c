@@ -27,7 +27,7 @@ static JsonObject *size_json(const PolicyCurve *curve, const Slowdown *model, ui
 
     json_object_set_int_member(size, "fast_size", (gint64)MIN(bytes, (uint64_t)G_MAXINT64));
     set_number(size, "hit_ratio", slowdown_hit_ratio(curve, bytes));
-    set_number(size, "slowdown", model ? slowdown_at(curve, model, bytes) : NAN);
+    set_number(size, "slowdown", slowdown_at(curve, model, bytes));
     return size;
 }
 
@@ -93,7 +93,7 @@ static JsonArray *checked_json(const PredictionLog *log, uint64_t now_ns)
 JsonObject *prediction_report(const Snapshot *snapshot, uint64_t now_ns)
 {
     const PolicyCurve *curve = &snapshot->curve;
-    const Slowdown *model = NULL;
+    const Slowdown *model = &snapshot->model;
     JsonObject *report = json_object_new();
     const uint64_t seen = curve->n ? curve->points[curve->n - 1].bytes : 0;
 
@@ -101,9 +101,11 @@ JsonObject *prediction_report(const Snapshot *snapshot, uint64_t now_ns)
     json_object_set_int_member(report, "seen_bytes", (gint64)MIN(seen, (uint64_t)G_MAXINT64));
     set_number(report, "accesses_per_s", curve->n ? slowdown_total(curve) : NAN);
     set_number(report, "hit_ratio", snapshot->planned ? snapshot->stats.hit_ratio : NAN);
+    set_number(report, "slowdown", snapshot->slowdown);
     json_object_set_array_member(report, "sizes", curve->n ? sizes_json(snapshot, model) : json_array_new());
     json_object_set_array_member(report, "curve", curve->n ? curve_json(curve, model) : json_array_new());
     json_object_set_array_member(report, "checked", checked_json(&snapshot->predictions, now_ns));
     set_number(report, "error", prediction_error(&snapshot->predictions));
+    set_number(report, "slowdown_error", snapshot->track.checks ? snapshot->track.error : NAN);
     return report;
 }

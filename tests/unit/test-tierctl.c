@@ -345,8 +345,8 @@ static void tells_usage_errors_by_exit_code_2_and_asks_nothing(void)
 static void explains_each_command(void)
 {
     g_auto(Run) all = tierctl("--help");
-    static const char *const names[] = {"list",   "show", "top",    "set",   "add",
-                                        "remove", "host", "record", "replay"};
+    static const char *const names[] = {"list", "show",   "top",  "explain", "heatmap", "predict",
+                                        "set",  "add",    "remove", "host",  "record",  "replay"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *line = g_strdup_printf("%s --help", names[i]);

@@ -11,7 +11,7 @@ _tierctl_vms() {
 
 _tierctl() {
     local cur prev word command='' position=0 i socket=() options='--json --socket --help'
-    local commands='list show top set add remove host record replay'
+    local commands='list show top explain heatmap predict set add remove host record replay'
 
     cur=${COMP_WORDS[COMP_CWORD]}
     prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -22,17 +22,17 @@ _tierctl() {
         word=${COMP_WORDS[i]}
         case $word in
             --socket) socket=(--socket "${COMP_WORDS[i + 1]}"); i=$((i + 1)) ;;
-            --interval|--fast-size|--fast-min|--weight|--slowdown|--mode|--owner|--seconds) i=$((i + 1)) ;;
+            --interval|--fast-size|--fast-min|--weight|--slowdown|--mode|--owner|--seconds|--granules|--output|-o) i=$((i + 1)) ;;
             -*) ;;
             *) if [ -z "$command" ]; then command=$word; else position=$((position + 1)); fi ;;
         esac
     done
 
     case $prev in
-        --socket) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        --socket|--output|-o) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         --mode)   mapfile -t COMPREPLY < <(compgen -W 'on observe off' -- "$cur"); return ;;
         --owner)  mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
-        --interval|--fast-size|--fast-min|--weight|--slowdown|--seconds) return ;;
+        --interval|--fast-size|--fast-min|--weight|--slowdown|--seconds|--granules) return ;;
     esac
 
     case $command in
@@ -40,6 +40,9 @@ _tierctl() {
         top)    options="$options --once --interval" ;;
         set)    options="$options --fast-size --fast-min --weight --slowdown --mode" ;;
         add)    options="$options --owner" ;;
+        explain) options="$options --verbose --granules" ;;
+        heatmap) options="$options --output --seconds" ;;
+        predict) options="$options --output --verbose" ;;
         record) options="$options --seconds" ;;
     esac
     if [[ $cur == -* ]]; then
@@ -48,7 +51,7 @@ _tierctl() {
     fi
     case $command/$position in
         /*) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur") ;;
-        show/0|set/0|remove/0|record/0)
+        show/0|explain/0|heatmap/0|predict/0|set/0|remove/0|record/0)
             mapfile -t COMPREPLY < <(compgen -W "$(_tierctl_vms "${socket[@]}")" -- "$cur") ;;
         record/1|replay/0)
             compopt -o filenames 2>/dev/null
