@@ -10,6 +10,7 @@
 
 static const SimCommand commands[] = {
     {"run", NULL, "Run rows of the table, and show what came of them", cli_run_options, cli_run},
+    {"lab", NULL, "Simulate the lab's guest, and compare with what was measured in the lab", cli_lab_options, cli_lab},
     {"list", NULL, "Show the rows, contenders, workloads and costs that there are", NULL, cli_list},
     {NULL},
 };

@@ -109,6 +109,8 @@ bool report_write(const RunParams *params, const Report *report, const char *pat
     const RunResult *r = &report->vhost_tier;
 
     begin(json, NULL);
+    json_builder_set_member_name(json, "pattern");
+    json_builder_add_string_value(json, params->pattern);
     begin(json, "hit_ratio");
     add_number(json, "before", r->hit_before);
     add_number(json, "after", r->hit_after);
