@@ -26,7 +26,8 @@ static void begin_phase(Phases *phases, uint64_t now_ns)
     if (phases->part) {
         phases->part->class->destroy(phases->part);
     }
-    phases->part = class->create(class == &workload_scan_hot ? scan : NULL, guest, phases->seed + phases->phase, NULL);
+    phases->part = class->create(class == &workload_scan_hot ? scan : NULL, guest,
+                                 phases->seed + phases->phase, NULL);
     g_assert(phases->part);         /* the defaults of all fit any guest that phases_create() takes */
     phases->until_ns = workload_after(now_ns, phases->phase_s);
     workload_end_phase_by(guest, phases->until_ns);
@@ -44,9 +45,13 @@ static Workload *phases_create(const char *params, Guest *guest, uint64_t seed, 
 {
     Phases *phases = g_new0(Phases, 1);
     const Param table[] = {
-        {"phase_s", &phases->phase_s, 1, FOREVER_S}, {"lines", &phases->lines, 1, 64}, {NULL}};
+        {"phase_s", &phases->phase_s, 1, FOREVER_S},
+        {"lines", &phases->lines, 1, 64},
+        {NULL},
+    };
 
-    *phases = (Phases){.base = {.class = &workload_phases, .guest = guest}, .phase_s = 60, .lines = 64, .seed = seed};
+    *phases = (Phases){.base = {.class = &workload_phases, .guest = guest},
+                       .phase_s = 60, .lines = 64, .seed = seed};
     if (!params_parse(params, table, errp)) {
         g_free(phases);
         return NULL;
