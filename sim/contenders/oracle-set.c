@@ -92,7 +92,7 @@ static Ranked *rank_pages(const OracleSet *set, uint64_t *room, size_t *n)
     for (guint i = 0; i < set->guests.items->len; i++) {
         total += guest_at(set, i)->pages;
     }
-    ranked = g_new(Ranked, total);
+    ranked = g_new(Ranked, MAX(total, 1));
     *n = 0;
     for (guint i = 0; i < set->guests.items->len; i++) {
         OracleGuest *g = guest_at(set, i);
