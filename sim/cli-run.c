@@ -12,8 +12,9 @@
 #include "costs.h"
 #include "plot/plot.h"
 #include "report.h"
+#include "scenario-trace.h"
 
-static char **option_rows, **option_shares, **option_contenders, **option_costs;
+static char **option_rows, **option_traces, **option_shares, **option_contenders, **option_costs;
 static char *option_scale, *option_move_rate, *option_json, *option_csv, *option_plot;
 static gint64 option_seed = 1;
 static int option_seeds = 1, option_threads, option_tiers = 2;
@@ -21,6 +22,8 @@ static gboolean option_series, option_timing, option_quiet;
 
 const GOptionEntry cli_run_options[] = {
     {"row", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_rows, "Row to run; may be repeated (default: all)", "ROW"},
+    {"trace", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &option_traces,
+     "Instead of rows: an access trace, or what 'tierctl record' wrote, at full scale; may be repeated", "FILE"},
     {"share", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_shares,
      "Tier 0 as FAST:SLOW or percentage; may be repeated (default: 1:1 to 1:16, and 20%)", "SHARE"},
     {"contender", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_contenders,
@@ -120,6 +123,30 @@ static bool read_costs(SimCosts *costs, GError **errp)
     return true;
 }
 
+/* Rows made of traces belong to @traces. */
+static bool add_traces(Experiment *experiment, GPtrArray *traces, GError **errp)
+{
+    for (char **path = option_traces; path && *path; path++) {
+        Scenario *row;
+
+        if (option_rows) {
+            return wrong(errp, "trace", *path, "given without --row");
+        }
+        if (option_scale && experiment->options.scale != 1) {
+            return wrong(errp, "scale", option_scale, "1 for a trace");
+        }
+        row = scenario_of_trace(*path, errp);
+        if (!row) {
+            g_prefix_error(errp, "--trace: ");
+            return false;
+        }
+        experiment->options.scale = 1;
+        g_ptr_array_add(traces, row);
+        g_ptr_array_add(experiment->rows, row);
+    }
+    return true;
+}
+
 /* Whether a file could be written there, asked before the work is done. */
 static bool check_path(const char *option, const char *path, GError **errp)
 {
@@ -132,7 +159,7 @@ static bool check_path(const char *option, const char *path, GError **errp)
     return true;
 }
 
-static bool read_options(Experiment *experiment, GError **errp)
+static bool read_options(Experiment *experiment, GPtrArray *traces, GError **errp)
 {
     RunOptions *options = &experiment->options;
     static const char seeds[] = "from 0 to 1000000000", count[] = "from 1 to 1000";
@@ -150,6 +177,7 @@ static bool read_options(Experiment *experiment, GError **errp)
     options->n_tiers = (uint32_t)option_tiers;
     experiment->n_seeds = (size_t)option_seeds;
     return add_all(experiment, option_rows, "row", experiment_add_row, errp) &&
+           add_traces(experiment, traces, errp) &&
            add_all(experiment, option_shares, "share", experiment_add_share, errp) &&
            add_all(experiment, option_contenders, "contender", experiment_add_contender, errp) &&
            check_path("json", option_json, errp) && check_path("csv", option_csv, errp) &&
@@ -187,10 +215,11 @@ static int print(char *text)
 
 int cli_run(char **args)
 {
+    g_autoptr(GPtrArray) traces = g_ptr_array_new_with_free_func((GDestroyNotify)scenario_free);
     g_autoptr(Experiment) experiment = experiment_new();
     GError *error = NULL;
 
-    if (!read_options(experiment, &error)) {
+    if (!read_options(experiment, traces, &error)) {
         return cli_usage(error);
     }
     experiment_add_rest(experiment);

@@ -26,6 +26,6 @@ int cli_lab(char **args);
 int cli_list(char **args);
 int cli_replay(char **args);
 
-extern const GOptionEntry cli_run_options[], cli_lab_options[], cli_replay_options[];
+extern const GOptionEntry cli_run_options[], cli_lab_options[];
 
 #endif /* VHOST_TIER_SIM_CLI_H */

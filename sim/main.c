@@ -11,6 +11,8 @@
 static const SimCommand commands[] = {
     {"run", NULL, "Run rows of the table, and show what came of them", cli_run_options, cli_run},
     {"lab", NULL, "Simulate the lab's guest, and compare with what was measured in the lab", cli_lab_options, cli_lab},
+    {"replay", "TRACE", "Run what 'tierctl record' wrote on this core, and say whether its plans are the same", NULL,
+     cli_replay},
     {"list", NULL, "Show the rows, contenders, workloads and costs that there are", NULL, cli_list},
     {NULL},
 };
@@ -96,9 +98,8 @@ int main(int argc, char **argv)
     command = argc > 1 ? find(argv[1]) : NULL;
     if (!command) {
         return cli_usage(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-                                     "%s%s%s; there are: run, list, replay, results; see --help",
-                                     argc > 1 ? "there is no command '" : "no command was given",
-                                     argc > 1 ? argv[1] : "", argc > 1 ? "'" : ""));
+                                     argc > 1 ? "there is no command '%s'; see --help" : "no command was given%s; see --help",
+                                     argc > 1 ? argv[1] : ""));
     }
     return run(command, argc - 1, argv + 1);
 }
