@@ -26,6 +26,7 @@ struct Planner {
     GArray *victims;                    /* Candidate, coldest first */
     GArray *moves;                      /* PolicyMove */
     bool cut_short;                     /* the last plan left out what it had no allowance for */
+    unsigned edge;                      /* bucket of the census down to which the hottest fill the budget */
 };
 
 /* One planning. Worth and prices are in nanoseconds, per page, over heat_life. */

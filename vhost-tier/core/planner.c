@@ -50,6 +50,11 @@ const Census *planner_census(const Planner *planner)
     return &planner->census;
 }
 
+unsigned planner_edge(const Planner *planner)
+{
+    return planner->edge;
+}
+
 bool planner_cut_short(const Planner *planner)
 {
     return planner->cut_short;
@@ -141,6 +146,7 @@ static void publish(const Job *job, PlannerState *state, HeatModel *model, uint6
     CensusView view;
 
     census_view(&job->planner->census, budget_bytes, &view);
+    job->planner->edge = census_bucket(log2_of(view.threshold_per_s));
     state->hit_ratio = view.hit_ratio;
     state->ideal_hit_ratio = view.ideal_hit_ratio;
     state->threshold_per_s = view.threshold_per_s;

@@ -66,8 +66,12 @@ void planner_free(Planner *planner);
 void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *config, HeatModel *model,
                  HeatMap *const *maps, size_t n_maps, double margin, uint64_t now_ns, PolicyPlan *plan);
 
-/* What the last plan saw, and whether what a plan may hold cut it short. */
+/*
+ * What the last plan saw; down to which bucket of that the hottest fill the budget; and whether what a plan may
+ * hold cut it short.
+ */
 const Census *planner_census(const Planner *planner);
+unsigned planner_edge(const Planner *planner);
 bool planner_cut_short(const Planner *planner);
 
 /* Count what the caller reports of the last plan. */

@@ -60,8 +60,8 @@ static bool is_planned(const Policy *policy, uint32_t region, size_t granule)
 static PolicyReason weigh(const Policy *policy, const HeatMap *map, size_t granule, Heat heat)
 {
     bool fast = heat_tier(heat) == 0;
-    unsigned edge, estimated;
-    CensusView view;
+    const unsigned edge = planner_edge(policy->planner);
+    unsigned estimated;
     Log2 judged = 0;
     Rules rules;
 
@@ -71,8 +71,6 @@ static PolicyReason weigh(const Policy *policy, const HeatMap *map, size_t granu
     if (is_planned(policy, map->id, map->fine ? granule << BLOCK_SHIFT : granule)) {
         return POLICY_REASON_PLANNED;
     }
-    census_view(planner_census(policy->planner), policy->config.budget_bytes, &view);
-    edge = census_bucket(log2_of(view.threshold_per_s));
     rules_init(&rules, &policy->config, &policy->model, map);
     estimated = census_bucket(census_estimate(&rules, heat));
     census_judge(&rules, heat, &judged);
