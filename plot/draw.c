@@ -296,26 +296,48 @@ static void draw_legend(cairo_t *cr, const Panel *panel)
     }
 }
 
+/* The names of all marks that lie so near to mark @index that theirs would lie on each other; none but at the first. */
+static char *marks_label(const Panel *panel, guint index)
+{
+    const GArray *marks = panel->plot->marks;
+    const double x = place_x(panel, g_array_index(marks, Mark, index).x);
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < marks->len; i++) {
+        const Mark *mark = &g_array_index(marks, Mark, i);
+
+        if (!mark->label || !axis_shows(&panel->x, mark->x) || fabs(place_x(panel, mark->x) - x) > TEXT_SIZE) {
+            continue;
+        }
+        if (i < index) {
+            g_string_truncate(text, 0);
+            break;
+        }
+        g_string_append_printf(text, "%s%s", text->len ? ", " : "", mark->label);
+    }
+    return g_string_free(text, FALSE);
+}
+
 static void draw_marks(cairo_t *cr, const Panel *panel)
 {
     const double dots[] = { 2, 3 };
 
     for (guint i = 0; i < panel->plot->marks->len; i++) {
         const Mark *mark = &g_array_index(panel->plot->marks, Mark, i);
+        g_autofree char *label = NULL;
         double x;
 
         if (!axis_shows(&panel->x, mark->x)) {
             continue;
         }
         x = place_x(panel, mark->x);
+        label = marks_label(panel, i);
         colour(cr, middle);
         cairo_set_line_width(cr, 1.5);
         cairo_set_dash(cr, dots, 2, 0);
         line(cr, x, panel->ay, x, panel->ay + panel->ah);
         cairo_set_dash(cr, NULL, 0, 0);
-        if (mark->label) {
-            draw_text_up(cr, mark->label, x - TEXT_SIZE / 2 - 2, panel->ay + panel->ah - GAP, 0);
-        }
+        draw_text_up(cr, label, x - TEXT_SIZE / 2 - 2, panel->ay + panel->ah - GAP, 0);
     }
 }
 
