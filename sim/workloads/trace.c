@@ -104,6 +104,10 @@ RateSeries *rate_series_of_accesses(const char *path, double window_s, uint64_t 
     binning.touched = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     binning.before = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     ok = bin_records(&binning, trace, errp);
+    if (ok && series->accesses == 0) {
+        ok = false;
+        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "%s: there are no records in it", path);
+    }
     g_array_unref(binning.touched);
     g_array_unref(binning.before);
     g_free(binning.counts);

@@ -606,6 +606,17 @@ static void a_row_is_made_of_a_recording(void)
     remove_file(path);
 }
 
+static void no_row_is_made_of_a_trace_without_records(void)
+{
+    static const char text[] = "tier-access-trace 1\nregion a 4096\nend 0\n";
+    char *path = write_file(text, strlen(text));
+    g_autoptr(GError) err = NULL;
+
+    g_assert_null(scenario_of_trace(path, &err));
+    g_assert_nonnull(strstr(err->message, "no records"));
+    remove_file(path);
+}
+
 static void no_row_is_made_of_what_is_no_trace(void)
 {
     static const char *const bad[] = {"/nonexistent/trace", "a,b", "a b"};
@@ -637,6 +648,7 @@ int main(int argc, char **argv)
     ADD(the_rate_of_a_large_granule_is_spread_over_its_pages);
     ADD(unsound_recordings_are_refused_whole);
     ADD(a_row_is_made_of_a_recording);
+    ADD(no_row_is_made_of_a_trace_without_records);
     ADD(no_row_is_made_of_what_is_no_trace);
     return g_test_run();
 }
