@@ -19,29 +19,47 @@ static void set_widths(HeatModel *model)
     }
 }
 
-void heat_model_init(HeatModel *model, uint64_t half_life_ns)
+/* Anew whenever steadiness or configuration changes. */
+static void set_memory(HeatModel *model)
 {
-    *model = (HeatModel){0};
+    double half_life_ns = MAX((double)model->half_life_ns, model->steady.steady_s * (1e9 / 2));
+
+    model->decay = (int64_t)((double)HEAT_EPOCH_NS * AGED_OCTAVE / half_life_ns);
+    model->most_known = log2_of(steady_accesses(&model->steady));
+    model->reluctance = model->most_known - log2_of(STEADY_ACCESSES);
+}
+
+void heat_model_init(HeatModel *model, uint64_t half_life_ns, uint64_t life_ns)
+{
+    *model = (HeatModel){.half_life_ns = half_life_ns, .life_ns = life_ns};
     log2_tables_init(&model->tables);
-    heat_set_half_life(model, half_life_ns);
+    set_memory(model);
     set_widths(model);
 }
 
-void heat_set_half_life(HeatModel *model, uint64_t half_life_ns)
+void heat_model_configure(HeatModel *model, uint64_t half_life_ns, uint64_t life_ns)
 {
-    model->decay = (int64_t)(HEAT_EPOCH_NS * AGED_OCTAVE / half_life_ns);
+    model->half_life_ns = half_life_ns;
+    model->life_ns = life_ns;
+    set_memory(model);
+}
+
+double heat_life_s(const HeatModel *model)
+{
+    return MAX(model->life_ns / 1e9, model->steady.steady_s);
 }
 
 void heat_model_save(const HeatModel *model, HeatState *state)
 {
     *state = (HeatState){.swept = model->swept, .prior = model->prior, .aged = model->aged,
-                         .draws = model->draws};
+                         .draws = model->draws, .steady = model->steady};
 }
 
 bool heat_model_load(HeatModel *model, const HeatState *state, uint64_t epoch)
 {
     if (state->swept > epoch / HEAT_SLOT_EPOCHS || state->prior > 64 * LOG2_ONE ||
-        state->prior < -64 * LOG2_ONE || state->aged < 0 || state->aged >= AGED_OCTAVE) {
+        state->prior < -64 * LOG2_ONE || state->aged < 0 || state->aged >= AGED_OCTAVE ||
+        !steady_valid(&state->steady)) {
         return false;
     }
     model->epoch = epoch;
@@ -49,6 +67,8 @@ bool heat_model_load(HeatModel *model, const HeatState *state, uint64_t epoch)
     model->prior = (Log2)state->prior;
     model->aged = state->aged;
     model->draws = state->draws;
+    model->steady = state->steady;
+    set_memory(model);
     set_widths(model);
     return true;
 }
@@ -194,6 +214,8 @@ void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_
     }
     model->swept = slot;
     model->epoch = epoch;
+    steady_judge(&model->steady, epoch * (HEAT_EPOCH_NS / 1e9));
+    set_memory(model);
 }
 
 /* A time as a HeatBlock keeps it. */
@@ -260,29 +282,77 @@ static inline void lesson_end(const Lesson *lesson, Log2 rate, Log2 known)
                    MIN(octaves, HEAT_KNOWN_MAX));
 }
 
-/* log2 of the seconds of exposure that count at most: @most, and those of HEAT_MAX_ACCESSES. */
-static inline Log2 exposure_before(const Lesson *lesson, Log2 most)
+/* log2 of the seconds of exposure that count, but for what a set bit brings into doubt. */
+static inline Log2 exposure_before(const Lesson *lesson)
 {
-    return MIN(MIN(lesson->known, HEAT_MAX_ACCESSES) - lesson->rate, most);
+    return MIN(lesson->known, lesson->model->most_known) - lesson->rate;
+}
+
+/* What evidence says of how steady heat is: the sums of steady.h. */
+typedef struct Trial {
+    double share;                       /* q */
+    double set;
+    double surprise, weight;
+} Trial;
+
+/*
+ * Put what is known to the test of an observation of 2^@interval seconds. With a accesses known from b seconds the
+ * chance of none in T is (b / (b + T))^a.
+ */
+static inline void try(Trial *trial, const Lesson *lesson, Log2 interval, bool set)
+{
+    const LogTables *tables = &lesson->model->tables;
+    Log2 before = exposure_before(lesson), accesses = lesson->rate + before, grows;
+    double foretold, lean;
+
+    trial->set += set;
+    if (accesses < LOG2_ONE) {          /* too little is known to be surprised */
+        return;
+    }
+    grows = log2_add(tables, before, interval) - before;
+    foretold = 1 - log2_value_near(tables, (Log2)MAX(-log2_value_near(tables, accesses) * grows, LOG2_ZERO));
+    lean = trial->share - foretold;
+    trial->surprise += (set - foretold) * lean;
+    trial->weight += lean * lean;
 }
 
 /* The bit was clear for 2^@interval seconds: no access, but exposure. */
 static inline void miss(const Lesson *lesson, Log2 interval)
 {
-    Log2 before = exposure_before(lesson, -LOG2_ZERO);
+    Log2 before = exposure_before(lesson);
     Log2 accesses = lesson->rate + before;
 
     lesson_end(lesson, accesses - log2_add(&lesson->model->tables, before, interval), accesses);
     *lesson->again &= ~lesson->bit;
 }
 
+/*
+ * log2 of the intervals that what is known may count for against a bit that was set where 2^@expected accesses
+ * were. Either chance has it, as it does so often, and twice running as often as the square of that; or the page
+ * has changed, which is the less likely the longer heat has been steady: with the fourth power of how much more the
+ * past counts by now, as simulations of zipfian and of jumping heat had it. Where that is less likely than chance the
+ * limit is wider by the odds.
+ */
+static inline Log2 most_before(const Lesson *lesson, Log2 expected)
+{
+    Log2 chance = MIN(expected, 0);
+    Log2 change = -4 * lesson->model->reluctance;
+
+    if (lesson->known < HEAT_FEW_ACCESSES) {
+        return MIN(HEAT_MAX_INTERVALS_AGAIN + lesson->model->reluctance, HEAT_MAX_INTERVALS);
+    }
+    if (*lesson->again & lesson->bit) {
+        return HEAT_MAX_INTERVALS_AGAIN + MAX(2 * chance - change, 0);
+    }
+    return HEAT_MAX_INTERVALS + MAX(chance - change, 0);
+}
+
 /* The bit was set in 2^@interval seconds. */
 static inline void hit(const Lesson *lesson, Log2 interval)
 {
     const LogTables *tables = &lesson->model->tables;
-    bool believable = *lesson->again & lesson->bit || lesson->known < HEAT_FEW_ACCESSES;
-    Log2 before =
-        exposure_before(lesson, interval + (believable ? HEAT_MAX_INTERVALS_AGAIN : HEAT_MAX_INTERVALS));
+    Log2 expected = lesson->rate + interval;
+    Log2 before = MIN(exposure_before(lesson), interval + most_before(lesson, expected));
     Log2 accesses = log2_add(tables, lesson->rate + before, log2_hits(tables, lesson->rate + interval));
 
     lesson_end(lesson, accesses - log2_add(tables, before, interval), accesses);
@@ -302,17 +372,21 @@ void heat_add_bits(HeatModel *model, HeatMap *map, PolicySource source, size_t f
                    const uint64_t *accessed, uint64_t interval_ns)
 {
     Log2 interval = log2_of(interval_ns * 1e-9);
+    Trial trial = {.share = steady_share(&model->steady, interval)};
 
     note_source(model, map, source, first, n);
     for (size_t i = 0; i < n; i++) {
         Lesson lesson = lesson_begin(model, map, first + i);
+        bool set = accessed[i / 64] >> (i % 64) & 1;
 
-        if (accessed[i / 64] >> (i % 64) & 1) {
+        try(&trial, &lesson, interval, set);
+        if (set) {
             hit(&lesson, interval);
         } else {
             miss(&lesson, interval);
         }
     }
+    steady_count(&model->steady, interval, trial.set, n, trial.surprise, trial.weight);
 }
 
 void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
@@ -321,16 +395,20 @@ void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t f
     const LogTables *tables = &model->tables;
     Log2 exposure = log2_of(exposure_ns * 1e-9);
     Log2 counted = log2_of(per_s) + exposure;
+    Trial trial = {.share = steady_share(&model->steady, exposure)};
 
     note_source(model, map, source, first, n);
     for (size_t i = 0; i < n; i++) {
         Lesson lesson = lesson_begin(model, map, first + i);
         bool seen = heat_seen(heat_at(map, first + i));
-        Log2 before = exposure_before(&lesson, seen ? -LOG2_ZERO : exposure + HEAT_MAX_INTERVALS_AGAIN);
+        Log2 most = seen ? -LOG2_ZERO : exposure + HEAT_MAX_INTERVALS_AGAIN;
+        Log2 before = MIN(exposure_before(&lesson), most);
         Log2 accesses = log2_add(tables, lesson.rate + before, counted);
 
+        try(&trial, &lesson, exposure, counted >= 0);
         lesson_end(&lesson, accesses - log2_add(tables, before, exposure), accesses);
     }
+    steady_count(&model->steady, exposure, trial.set, n, trial.surprise, trial.weight);
 }
 
 void heat_place(HeatMap *map, size_t granule, uint8_t tier)

@@ -11,11 +11,12 @@
  *   adds the accesses that it stands for at the rate known so far (log2_hits()), since a bit saturates. A
  *   counted rate r over w seconds adds r * w to a and w to b.
  * - The past must not outweigh the present, or a page that turned hot would be believed too late. So what
- *   was known counts, at the next observation, for at most HEAT_MAX_ACCESSES accesses; against a set bit for
- *   at most HEAT_MAX_INTERVALS of its own intervals; and only for HEAT_MAX_INTERVALS_AGAIN where the bit
- *   before was set too, or fewer than HEAT_FEW_ACCESSES were known: now and then a cold page is hit by
- *   chance, hardly ever twice running. A short interval without a hit says little, and costs nothing of what
- *   was known.
+ *   was known counts, at the next observation, for at most as many accesses as the VM's steadiness allows
+ *   (steady.h); against a set bit for at most HEAT_MAX_INTERVALS of its own intervals; and only for
+ *   HEAT_MAX_INTERVALS_AGAIN where the bit before was set too, or fewer than HEAT_FEW_ACCESSES were known: now and
+ *   then a cold page is hit by chance, hardly ever twice running. Where heat has long been steady chance is
+ *   likelier than change, and the limits are the wider the less the bit was unexpected (most_before()). A short
+ *   interval without a hit says little, and costs nothing of what was known.
  * - What is known halves each half-life that passes (the rate stays: it is only less sure). Nothing is touched
  *   for that: 'aged' is what all of them have lost since it was last taken off, which is done when it is a
  *   whole octave.
@@ -38,6 +39,7 @@
 
 #include "logmath.h"
 #include "policy.h"
+#include "steady.h"
 
 #define HEAT_EPOCH_NS 250000000ull
 #define HEAT_SLOT_EPOCHS 6u                     /* 1.5 s */
@@ -55,7 +57,6 @@
 #define HEAT_KNOWN_MAX ((1 << HEAT_KNOWN_BITS) - 1)
 #define HEAT_DECAY_ONE 65536
 
-#define HEAT_MAX_ACCESSES (2 * LOG2_ONE)        /* log2: 4 accesses */
 #define HEAT_FEW_ACCESSES (-3 * LOG2_ONE / 4)   /* log2: 0.6 accesses */
 #define HEAT_MAX_INTERVALS (4 * LOG2_ONE)       /* log2: 16 intervals */
 #define HEAT_MAX_INTERVALS_AGAIN (LOG2_ONE / 2) /* log2: 1.4 intervals */
@@ -113,6 +114,7 @@ typedef struct HeatState {
     int64_t prior;                      /* HeatModel has these */
     int64_t aged;
     uint64_t draws;
+    Steady steady;
 } HeatState;
 
 /* What all maps of a VM share. */
@@ -125,10 +127,17 @@ typedef struct HeatModel {
     int64_t aged;                       /* decay not yet taken off what is known, in the same unit */
     uint64_t draws;                     /* pieces of evidence so far: what rounding draws its chance from */
     Log2 width[HEAT_KNOWN_MAX + 1];     /* by accesses known */
+    uint64_t half_life_ns, life_ns;     /* as configured */
+    Steady steady;
+    Log2 most_known;                    /* log2 of the accesses that the past counts for */
+    Log2 reluctance;                    /* log2 of how many times as many as at the start */
 } HeatModel;
 
-void heat_model_init(HeatModel *model, uint64_t half_life_ns);
-void heat_set_half_life(HeatModel *model, uint64_t half_life_ns);
+/* Both as configured: what is known halves in @half_life_ns or more, and heat lasts @life_ns until more is known. */
+void heat_model_init(HeatModel *model, uint64_t half_life_ns, uint64_t life_ns);
+void heat_model_configure(HeatModel *model, uint64_t half_life_ns, uint64_t life_ns);
+/* For how many seconds heat is expected to last now. */
+double heat_life_s(const HeatModel *model);
 void heat_model_save(const HeatModel *model, HeatState *state);
 /* False, changing nothing, when @state, as of @epoch, can't be used. */
 bool heat_model_load(HeatModel *model, const HeatState *state, uint64_t epoch);

@@ -88,4 +88,7 @@ void log2_tables_init(LogTables *tables)
 
         tables->width[i] = (uint16_t)(MIN(octaves, 2) * LOG2_ONE);
     }
+    for (size_t i = 0; i < G_N_ELEMENTS(tables->value); i++) {
+        tables->value[i] = (float)series_exp2((double)LOG2_VALUE_MIN / LOG2_ONE + (i + 0.5) * step);
+    }
 }

@@ -22,11 +22,14 @@ typedef int32_t Log2;               /* log2(x) in steps of 1/LOG2_ONE; |Log2| st
 #define LOG2_HITS_END (5 * LOG2_ONE)
 #define LOG2_WIDTH_MIN (-4 * LOG2_ONE)
 #define LOG2_WIDTH_END (12 * LOG2_ONE)
+#define LOG2_VALUE_MIN (-16 * LOG2_ONE)
+#define LOG2_VALUE_END (10 * LOG2_ONE)
 
 typedef struct LogTables {
     uint16_t add[(LOG2_ADD_END >> LOG2_TABLE_SHIFT) + 2];
     uint16_t hits[((LOG2_HITS_END - LOG2_HITS_MIN) >> LOG2_TABLE_SHIFT) + 2];
     uint16_t width[((LOG2_WIDTH_END - LOG2_WIDTH_MIN) >> LOG2_TABLE_SHIFT) + 2];
+    float value[((LOG2_VALUE_END - LOG2_VALUE_MIN) >> LOG2_TABLE_SHIFT) + 1];
 } LogTables;
 
 /* Fills the tables; the same everywhere. */
@@ -66,6 +69,14 @@ static inline Log2 log2_hits(const LogTables *tables, Log2 x)
         return 0;
     }
     return x >= LOG2_HITS_END ? x : log2_interpolate(tables->hits, x - LOG2_HITS_MIN);
+}
+
+/* 2^@x to within 1 %, between 2^-16 and 2^10; what lies beyond counts as these. */
+static inline double log2_value_near(const LogTables *tables, Log2 x)
+{
+    x = x < LOG2_VALUE_MIN ? LOG2_VALUE_MIN : x;
+    x = x > LOG2_VALUE_END ? LOG2_VALUE_END : x;
+    return tables->value[(x - LOG2_VALUE_MIN) >> LOG2_TABLE_SHIFT];
 }
 
 /*

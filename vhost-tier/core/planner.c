@@ -182,7 +182,7 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
     fast_bytes = planner->census.fast_bytes;
     if (config->n_tiers > 1) {
         job.saved_ns = ((double)costs->latency_ns[1] - costs->latency_ns[0]) * MAX(config->touch_accesses, 1);
-        job.worth = fabs(job.saved_ns) * (config->heat_life_ns / 1e9);
+        job.worth = fabs(job.saved_ns) * heat_life_s(model);
         job.price_4k = margin * costs->move_4k_ns;
         job.price_2m = margin * costs->move_2m_ns * CENSUS_PAGE / (2 << 20);
         job.room = config->budget_bytes > fast_bytes ? config->budget_bytes - fast_bytes : 0;

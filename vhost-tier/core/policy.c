@@ -50,7 +50,7 @@ Policy *policy_new(const PolicyConfig *config)
 
     g_assert(policy_config_check(config, NULL));
     policy->config = *config;
-    heat_model_init(&policy->model, config->heat_half_life_ns);
+    heat_model_init(&policy->model, config->heat_half_life_ns, config->heat_life_ns);
     planner_state_init(&policy->state.planner);
     brake_init(&policy->state.brake);
     policy->maps = g_ptr_array_new_with_free_func((GDestroyNotify)heat_map_free);
@@ -73,7 +73,7 @@ void policy_configure(Policy *policy, const PolicyConfig *config)
 {
     g_assert(policy_config_check(config, NULL));
     policy->config = *config;
-    heat_set_half_life(&policy->model, config->heat_half_life_ns);
+    heat_model_configure(&policy->model, config->heat_half_life_ns, config->heat_life_ns);
     if (policy->trace) {
         trace_write(policy->trace, TRACE_CONFIG, config, sizeof(*config), NULL, 0);
     }

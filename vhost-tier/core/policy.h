@@ -45,8 +45,9 @@ typedef struct PolicyCosts {
 typedef struct PolicyConfig {
     uint64_t budget_bytes;          /* of tier 0, over all regions of the VM */
     uint64_t max_bytes_per_s;       /* moved, both directions together; 0: no limit */
-    uint64_t heat_half_life_ns;     /* confidence in old evidence halves in this time */
-    uint64_t heat_life_ns;          /* how long heat is expected to last: what a move may pay back in */
+    uint64_t heat_half_life_ns;     /* confidence in old evidence halves in this time, and slower in steady heat */
+    uint64_t heat_life_ns;          /* how long heat is expected to last: what a move may pay back in; longer, once
+                                       it was seen to last longer (steady.h) */
     uint32_t n_tiers;               /* 1..POLICY_MAX_TIERS */
     /*
      * accesses that miss the caches behind one touch of a 4 KiB page: an access bit tells of the touch alone.

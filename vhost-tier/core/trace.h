@@ -141,7 +141,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TraceReplay, trace_replay_clear)
 /*
  * Run the trace of @len bytes at @buf on a new policy and compare the plans; goes on after a difference.
  * Returns false, with an error that names the offset, on a trace that is malformed or whose maps have more
- * than @max_granules of 4 KiB (4 bytes each; one of 2 MiB counts as TRACE_LARGE_GRANULE); @replay then tells how far it came. To be cleared in either case.
+ * than @max_granules of 4 KiB (4 bytes each; one of 2 MiB counts as TRACE_LARGE_GRANULE); @replay then tells
+ * how far it came. To be cleared in either case.
  */
 bool trace_replay(const void *buf, size_t len, uint64_t max_granules, TraceReplay *replay, GError **errp);
 
