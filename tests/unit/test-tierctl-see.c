@@ -253,6 +253,7 @@ static void watches_memory_over_time(void)
     "{\"present_bytes\": 33554432, \"seen_bytes\": 30000000, \"accesses_per_s\": 1e6, \"hit_ratio\": 0.81, " \
     "\"slowdown\": 0.042, \"sizes\": [{\"fast_size\": 16777216, \"hit_ratio\": 0.95, \"slowdown\": 0.01}, " \
     "{\"fast_size\": 8388608, \"hit_ratio\": 0.8, \"slowdown\": 0.04, \"name\": \"now\"}, " \
+    "{\"fast_size\": 8388612, \"hit_ratio\": 0.8, \"slowdown\": 0.04, \"name\": \"bud\\nget\"}, " \
     "{\"fast_size\": 33554432, \"hit_ratio\": 1.0, \"slowdown\": 0.0}], \"curve\": [" \
     "{\"fast_size\": 0, \"hit_ratio\": 0.0, \"slowdown\": 0.2}, " \
     "{\"fast_size\": 8388608, \"hit_ratio\": 0.8, \"slowdown\": 0.04}, " \
@@ -272,7 +273,7 @@ static void predicts_in_a_table_by_size(void)
                     "of 32 MiB, 29 MiB seen; now: hit ratio 81.0 %, slowdown 4.2 %\n"
                     "\n"
                     "   FAST   OF ALL      HIT  SLOWDOWN  \n"
-                    "8.0 MiB   25.0 %   80.0 %     4.0 %  now\n"
+                    "8.0 MiB   25.0 %   80.0 %     4.0 %  now, bud?get\n"
                     " 16 MiB   50.0 %   95.0 %     1.0 %  \n"
                     " 32 MiB  100.0 %  100.0 %     0.0 %  \n"
                     "\n"

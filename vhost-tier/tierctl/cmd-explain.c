@@ -281,10 +281,10 @@ static void append_heat(GString *out, const Sum *sum)
     for (guint i = sum->heat->len; i-- > 0;) {
         const uint64_t *bytes = &g_array_index(sum->heat, uint64_t, (gsize)i * MAX_TIERS);
         const uint64_t others = bytes[1] + bytes[2] + bytes[3];
-        g_autofree char *from = text_number(g_array_index(sum->from, double, i));
+        const double from = g_array_index(sum->from, double, i);
 
         if (bytes[0] + others > 0) {
-            table_take(table, g_strdup_printf("%s and more", from));
+            table_take(table, from > 0 ? g_strdup_printf("%.4g and more", from) : g_strdup("less"));
             table_take(table, text_size(bytes[0]));
             table_take(table, text_size(others));
             table_take(table, bar_text(bytes[0] + others, most));

@@ -17,7 +17,9 @@
 #define SHOWN_ROWS   24         /* of a picture in the terminal; two in a line */
 #define LABEL_WIDTH  9
 #define MAX_SECONDS  3600
-#define LEAST_SPAN   64.0       /* colours never span less than this factor, or noise would look like heat */
+/* What colours span, as a factor: with less noise would look like heat, with more heat would look alike. */
+#define LEAST_SPAN   64.0
+#define MOST_SPAN    10000.0
 
 static char *option_output;
 static int option_seconds;
@@ -85,13 +87,14 @@ static void look_on(Watch *watch)
 
 /* --- the scale --- */
 
+/* The range of heat that colours show. */
 static void heat_range(const HeatSamples *samples, double *least, double *most)
 {
     if (!heat_samples_range(samples, least, most)) {
         *least = 1;
         *most = LEAST_SPAN;
     }
-    *least = MIN(*least, *most / LEAST_SPAN);
+    *least = CLAMP(*least, *most / MOST_SPAN, *most / LEAST_SPAN);
 }
 
 /* --- a file --- */

@@ -44,6 +44,28 @@ static GPtrArray *sorted_sizes(JsonArray *sizes)
     return list;
 }
 
+/* The names of size @i and of those after it that read the same; @i becomes the last of them. */
+static char *names_of(const GPtrArray *sizes, guint *i)
+{
+    g_autofree char *text = text_size(field_uint(g_ptr_array_index(sizes, *i), "fast_size", 0));
+    GString *names = g_string_new(NULL);
+
+    for (guint first = *i; first < sizes->len; first++) {
+        JsonObject *size = g_ptr_array_index(sizes, first);
+        g_autofree char *name = text_clean(field_string(size, "name"));
+        g_autofree char *same = text_size(field_uint(size, "fast_size", 0));
+
+        if (!g_str_equal(text, same)) {
+            break;
+        }
+        if (field_string(size, "name")) {
+            g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);
+        }
+        *i = first;
+    }
+    return g_string_free(names, FALSE);
+}
+
 static void append_sizes(GString *out, JsonObject *report)
 {
     static const char *const headings[] = {">FAST", ">OF ALL", ">HIT", ">SLOWDOWN", "", NULL};
@@ -55,12 +77,13 @@ static void append_sizes(GString *out, JsonObject *report)
     for (guint i = 0; i < sizes->len; i++) {
         JsonObject *size = g_ptr_array_index(sizes, i);
         const uint64_t bytes = field_uint(size, "fast_size", 0);
+        g_autofree char *name = names_of(sizes, &i);
 
         table_take(table, text_size(bytes));
         table_take(table, text_share(present > 0 ? MIN((double)bytes / present, 1) : NAN));
         table_take(table, text_share(field_number(size, "hit_ratio")));
         table_take(table, text_share(field_number(size, "slowdown")));
-        table_take(table, field_string(size, "name") ? text_clean(field_string(size, "name")) : g_strdup(""));
+        table_take(table, g_steal_pointer(&name));
     }
     text = table_format(table);
     g_string_append(out, text);
