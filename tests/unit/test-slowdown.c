@@ -173,6 +173,33 @@ static void a_vm_without_accesses_loses_nothing(void)
     g_assert_cmpuint(slowdown_size(&curve, &model, 0.01), ==, 0);
 }
 
+static void doubt_is_taken_out_of_a_curve_and_nothing_else(void)
+{
+    const PolicyCurve faint = curve_hot(400 * MIB, 200 * MIB, 0.7, 3e6);    /* 1.2 octaves between its halves */
+    const PolicyCurve clear = curve_hot(400 * MIB, 200 * MIB, 0.99, 3e6);   /* 6.6 */
+    PolicyCurve out;
+
+    slowdown_doubted(&faint, &out);
+    g_assert_cmpfloat_with_epsilon(out.points[0].per_s, 1.5e6, 1);
+    g_assert_cmpfloat_with_epsilon(out.points[1].per_s, 3e6, 1);
+    slowdown_doubted(&clear, &out);
+    g_assert_cmpfloat(out.points[0].per_s, >, 0.98 * 3e6);
+    g_assert_cmpfloat(out.points[0].per_s, <, 0.99 * 3e6);
+    g_assert_cmpfloat_with_epsilon(out.points[1].per_s, 3e6, 1);
+    g_assert_cmpuint(out.points[0].bytes, ==, 200 * MIB);
+}
+
+static void doubt_of_memory_without_accesses_is_none(void)
+{
+    const PolicyCurve half = curve_hot(400 * MIB, 200 * MIB, 1, 3e6), none = curve_flat(400 * MIB, 0);
+    PolicyCurve out;
+
+    slowdown_doubted(&half, &out);
+    g_assert_cmpfloat_with_epsilon(out.points[0].per_s, 3e6, 1);
+    slowdown_doubted(&none, &out);
+    g_assert_cmpfloat(out.points[0].per_s, ==, 0);
+}
+
 static void predictions_are_checked_once_pages_had_time_to_move(void)
 {
     SlowdownTrack track = { 0 };
@@ -220,6 +247,8 @@ int main(int argc, char **argv)
     ADD(a_target_that_is_always_kept_needs_nothing);
     ADD(nothing_is_foretold_of_what_was_not_seen);
     ADD(a_vm_without_accesses_loses_nothing);
+    ADD(doubt_is_taken_out_of_a_curve_and_nothing_else);
+    ADD(doubt_of_memory_without_accesses_is_none);
     ADD(predictions_are_checked_once_pages_had_time_to_move);
     ADD(old_errors_fade);
     return g_test_run();

@@ -13,7 +13,7 @@
 #define WIDTH_ONE 1024u         /* how wide a busy VM of weight 1 is */
 #define LEVEL_ONE ((Sum)1 << 30) /* a level of one byte for each of width; so fine that every byte can be shared */
 #define WEIGHT_MAX 65536u       /* a capacity's level times a width fits into a Sum */
-#define ABOVE (1 + 1e-6)        /* hotter than the average by more than what rounding may make of it */
+#define ABOVE 1.1               /* hotter than the average by more than one step of a curve (census.h) */
 
 typedef unsigned __int128 Sum;
 
@@ -26,6 +26,7 @@ typedef struct Share {
     uint64_t bound;             /* what this stage may raise it to */
     uint64_t width;             /* weight in 1/WIDTH_ONE, less for the idle; at least 1 */
     uint64_t present;           /* bytes; known VMs only */
+    PolicyCurve curve;          /* less what doubt makes of it; known VMs only */
     double total;               /* accesses per second; known VMs only */
     double stake;               /* share of its time lost with all memory slow; known VMs only */
     double keep;                /* what moving a byte costs, in the same share; known VMs only */
@@ -67,8 +68,9 @@ static void share_init(Share *share, const ArbiterClaim *claim)
         .width = (uint64_t)claim_weight(claim) * WIDTH_ONE,
     };
     if (share->known) {
-        const PolicyCurve *curve = claim->curve;
+        const PolicyCurve *curve = &share->curve;
 
+        slowdown_doubted(claim->curve, &share->curve);
         share->total = slowdown_total(curve);
         share->present = MAX(curve->present_bytes, curve->points[curve->n - 1].bytes);
         share->stake = share->total > 0 ? lost / cpus : 0;
@@ -80,7 +82,7 @@ static void share_init(Share *share, const ArbiterClaim *claim)
 /* Stretch @i of a known VM's curve; false when there is none, or it is not above the VM's average. */
 static bool hot_segment(const Share *share, size_t i, Segment *segment)
 {
-    const PolicyCurve *curve = share->claim->curve;
+    const PolicyCurve *curve = &share->curve;
     const double mean = share->total / (double)share->present;
     double before = 0, slope;
 
@@ -273,8 +275,8 @@ static bool gains(const Share *share, uint64_t bytes)
     if (!share->known || (claim->has_target && claim->held_bytes < claim->target_bytes)) {
         return true;
     }
-    saved = share->stake * (slowdown_hit_ratio(claim->curve, bytes) -
-                            slowdown_hit_ratio(claim->curve, claim->held_bytes));
+    saved = share->stake * (slowdown_hit_ratio(&share->curve, bytes) -
+                            slowdown_hit_ratio(&share->curve, claim->held_bytes));
     return saved > share->keep * (double)(bytes - claim->held_bytes);
 }
 

@@ -21,7 +21,8 @@
  *
  * What this promises. No VM gets less than its floor. Nothing that a neighbour does takes from a VM, within its
  * entitlement, what is hotter than its own average: that is judged by its own curve alone, so what is lent is
- * idle or matters little to its owner, and is its own again at the next call once it matters. A VM that touches
+ * idle or matters little to its owner, and is its own again at the next call once it matters. Curves are taken
+ * less what doubt makes of them (slowdown_doubted()): else noise would look like hot memory. A VM that touches
  * all it has, however fast, has no memory above its average: it gets its floor and its part of what is left, as
  * the cooler memory of others does. One that burns time to touch some of its memory fast bids in stage 4 with
  * nothing but the share of its time that it may lose, which the ratio of latencies bounds: no rate buys more.

@@ -49,6 +49,55 @@ double slowdown_hit_ratio(const PolicyCurve *curve, uint64_t bytes)
     return 1;
 }
 
+/* Slope of stretch @i of a curve: accesses per second and byte; 0 where it has no length. */
+static double slope(const PolicyCurve *curve, size_t i, double *bytes)
+{
+    const double start = i > 0 ? (double)curve->points[i - 1].bytes : 0;
+    const double before = i > 0 ? curve->points[i - 1].per_s : 0;
+
+    *bytes = (double)curve->points[i].bytes - start;
+    return *bytes > 0 ? positive_or((curve->points[i].per_s - before) / *bytes, 0) : 0;
+}
+
+/* Mean and variance of log2 of the slopes, each byte counting alike. */
+static void spread(const PolicyCurve *curve, double *mean, double *variance)
+{
+    double sum = 0, squares = 0, all = 0, bytes;
+
+    for (size_t i = 0; i < curve->n; i++) {
+        const double here = slope(curve, i, &bytes);
+
+        if (here > 0) {
+            const double log = log2(here);
+
+            sum += bytes * log;
+            squares += bytes * log * log;
+            all += bytes;
+        }
+    }
+    *mean = all > 0 ? sum / all : 0;
+    *variance = all > 0 ? MAX(squares / all - *mean * *mean, 0) : 0;
+}
+
+void slowdown_doubted(const PolicyCurve *curve, PolicyCurve *out)
+{
+    const double total = slowdown_total(curve);
+    double mean, variance, bytes, sum = 0, kept;
+
+    spread(curve, &mean, &variance);
+    kept = variance > SLOWDOWN_DOUBT ? 1 - SLOWDOWN_DOUBT / variance : 0;
+    *out = *curve;
+    for (size_t i = 0; i < curve->n; i++) {
+        const double here = slope(curve, i, &bytes);
+
+        sum += here > 0 ? bytes * exp2(mean + kept * (log2(here) - mean)) : 0;
+        out->points[i].per_s = sum;
+    }
+    for (size_t i = 0; i < curve->n && sum > 0; i++) {
+        out->points[i].per_s *= total / sum;
+    }
+}
+
 Slowdown slowdown_model(const PolicyCurve *curve, const SlowdownLoad *load)
 {
     const double busy = positive_or(load->busy, 1);

@@ -49,6 +49,18 @@ double slowdown_total(const PolicyCurve *curve);
 double slowdown_hit_ratio(const PolicyCurve *curve, uint64_t bytes);
 
 /*
+ * @curve less the spread that doubt alone makes. Rates are estimated from a few accesses each, so that memory
+ * whose parts are all alike looks as if some were hotter: the logarithms of the estimates vary by
+ * SLOWDOWN_DOUBT, and those of the truth by what the curve's vary more. So each slope is drawn towards the mean
+ * by the share of the variance that is doubt: the best guess of a rate that was picked for its estimate (James
+ * and Stein's; Efron and Morris, "Stein's Paradox in Statistics", 1977). Total and bytes stay.
+ */
+void slowdown_doubted(const PolicyCurve *curve, PolicyCurve *out);
+
+/* Variance of log2 of an estimate from the 4 accesses that count at most (heat.h): 1 / (4 ln(2)^2). */
+#define SLOWDOWN_DOUBT 0.52
+
+/*
  * The model for @load, with the accesses of @curve where none were measured. All finite and not negative,
  * whatever @load has in it.
  */
