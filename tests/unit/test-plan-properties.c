@@ -130,6 +130,7 @@ static void draw_blocks(World *world)
 
         for (size_t block = 0; land->granule_bytes == PAGE && block < land->n / BLOCK; block++) {
             size_t first = block * BLOCK;
+            bool was = land->huge[block];
 
             if (whole) {
                 memset(&land->tier[first], below(rng, 2), BLOCK);
@@ -137,6 +138,9 @@ static void draw_blocks(World *world)
             }
             land->huge[block] = below(rng, 3) > 0;
             policy_block_set(world->policy, r, first, land->huge[block]);
+            if (was != land->huge[block]) {             /* another page than the one that was refused */
+                memset(&land->refused_ns[first], 0, BLOCK * sizeof(*land->refused_ns));
+            }
         }
         forget_gone_blocks(land);
         policy_block_set(world->policy, r, rng_next(rng), below(rng, 2));       /* hardly ever one */

@@ -4,6 +4,7 @@
  * as the rwp source does.
  */
 #include <glib.h>
+#include <string.h>
 
 #include "sim.h"
 
@@ -191,6 +192,48 @@ static void an_idle_guest_is_left_alone(void)
     g_assert_cmpuint(sim->moved_bytes, ==, 0);
 }
 
+/* Two minutes in which only a thousandth of the accesses come, and those to other pages; then it works as before. */
+static void a_burst_after_idling_finds_what_was_hot_in_place(void)
+{
+    g_autoptr(Sim) sim = sim_new(&cheap, 16384, 0.05, 85);
+    g_autofree double *busy = NULL;
+    double before;
+
+    sim_gups(sim, 1170, 0.9, 16384 * 20);
+    sim_run(sim, 60, 2, 0.5, mixed_intervals);
+    before = sim_hit_ratio(sim);
+    busy = g_memdup2(sim->rate, sim->n * sizeof(*busy));
+    for (size_t i = 0; i < sim->n; i++) {
+        sim->rate[i] = busy[(i * 7919 + 13) % sim->n] / 1000;
+    }
+    sim_reset_counts(sim);
+    sim_run(sim, 120, 2, 0.5, mixed_intervals);
+    g_test_message("%" G_GUINT64_FORMAT " pages moved while idle", sim->moved_bytes / PAGE);
+    g_assert_cmpuint(sim->moved_bytes, <, 120 * 4 * PAGE);      /* half a percent of tier 0 a second */
+    memcpy(sim->rate, busy, sim->n * sizeof(*busy));
+    g_assert_cmpfloat(sim_hit_ratio(sim), >, 0.98 * before);
+    sim_reset_counts(sim);
+    for (size_t second = 0; second < 10; second++) {
+        sim_run(sim, 1, 2, 0.5, mixed_intervals);
+        g_assert_cmpfloat(sim_hit_ratio(sim), >, 0.98 * before);
+    }
+    g_test_message("%" G_GUINT64_FORMAT " pages moved in the first 10 s of the burst", sim->moved_bytes / PAGE);
+    g_assert_cmpuint(sim->moved_bytes, <, 10 * 41 * PAGE);      /* 5 % of tier 0 a second */
+}
+
+/* Idling is not the same as doing less for good, nor as doing something else. */
+static void a_guest_that_does_less_for_good_is_learned_anew(void)
+{
+    g_autoptr(Sim) sim = sim_new(&cheap, 8192, 0.2, 86);
+
+    sim_gups(sim, 512, 0.9, 8192 * 100);
+    sim_run(sim, 60, 2, 0.5, mixed_intervals);
+    sim_gups(sim, 512, 0.9, 8192 * 5);                          /* elsewhere, and a twentieth */
+    sim_run(sim, 180, 2, 0.5, mixed_intervals);
+    g_test_message("%.3f of the oracle after three minutes", share_of_oracle(sim));
+    g_assert_cmpfloat(share_of_oracle(sim), >, 0.9);
+}
+
 static void an_even_guest_is_hardly_disturbed_where_moves_are_dear(void)
 {
     g_autoptr(Sim) sim = sim_new(&lab, 7168, 0.2, 80);
@@ -225,6 +268,10 @@ int main(int argc, char **argv)
     g_test_add_func("/workloads/a_scan_past_a_full_tier_0_does_not_churn",
                     a_scan_past_a_full_tier_0_does_not_churn);
     g_test_add_func("/workloads/an_idle_guest_is_left_alone", an_idle_guest_is_left_alone);
+    g_test_add_func("/workloads/a_burst_after_idling_finds_what_was_hot_in_place",
+                    a_burst_after_idling_finds_what_was_hot_in_place);
+    g_test_add_func("/workloads/a_guest_that_does_less_for_good_is_learned_anew",
+                    a_guest_that_does_less_for_good_is_learned_anew);
     g_test_add_func("/workloads/an_even_guest_is_hardly_disturbed_where_moves_are_dear",
                     an_even_guest_is_hardly_disturbed_where_moves_are_dear);
     return g_test_run();

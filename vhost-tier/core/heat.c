@@ -200,7 +200,9 @@ void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_
     if (epoch <= model->epoch) {
         return;
     }
-    model->aged += (int64_t)MIN((double)(epoch - model->epoch) * (double)model->decay, 64.0 * AGED_OCTAVE);
+    if (!model->quiet) {
+        model->aged += (int64_t)MIN((double)(epoch - model->epoch) * (double)model->decay, 64.0 * AGED_OCTAVE);
+    }
     octaves = (unsigned)(model->aged / AGED_OCTAVE);
     model->aged %= AGED_OCTAVE;
     set_widths(model);

@@ -126,6 +126,7 @@ typedef struct HeatModel {
     int64_t decay;                      /* of what is known, per epoch, in 1/HEAT_DECAY_ONE of a Log2 step */
     int64_t aged;                       /* decay not yet taken off what is known, in the same unit */
     uint64_t draws;                     /* pieces of evidence so far: what rounding draws its chance from */
+    bool quiet;                         /* the VM idles (activity.h): what is known of it does not age */
     Log2 width[HEAT_KNOWN_MAX + 1];     /* by accesses known */
     uint64_t half_life_ns, life_ns;     /* as configured */
     Steady steady;

@@ -5,6 +5,7 @@
 #ifndef VHOST_TIER_CORE_POLICY_INTERNAL_H
 #define VHOST_TIER_CORE_POLICY_INTERNAL_H
 
+#include "activity.h"
 #include "brake.h"
 #include "heat.h"
 #include "planner.h"
@@ -15,6 +16,7 @@ typedef struct PolicyState {
     HeatState heat;                 /* valid only in a saved state */
     PlannerState planner;
     Brake brake;
+    Activity activity;
     uint64_t evidence[POLICY_SOURCE__MAX];
     uint64_t promoted_bytes, demoted_bytes, undone_bytes;
 } PolicyState;
@@ -25,6 +27,7 @@ struct Policy {
     HeatModel model;
     GPtrArray *maps;                /* HeatMap, by id */
     Planner *planner;
+    ActivityTable activity_table;
     PolicyPlan plan;
     GHashTable *planned;            /* its granules, once asked for: policy-view.c; empty before */
     TraceWriter *trace;             /* NULL while nothing is recorded */

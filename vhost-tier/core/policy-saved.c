@@ -19,6 +19,7 @@ bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp)
     uint64_t epoch = state->now_ns / HEAT_EPOCH_NS;
 
     if (!planner_state_valid(&state->planner) || state->planner.plan_ns > state->now_ns ||
+        !activity_valid(&state->activity) || state->activity.epoch > epoch ||
         !brake_valid(&state->brake) || state->brake.epoch > epoch ||
         !heat_model_load(&policy->model, &state->heat, epoch)) {
         g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,

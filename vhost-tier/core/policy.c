@@ -53,6 +53,7 @@ Policy *policy_new(const PolicyConfig *config)
     heat_model_init(&policy->model, config->heat_half_life_ns, config->heat_life_ns);
     planner_state_init(&policy->state.planner);
     brake_init(&policy->state.brake);
+    activity_table_init(&policy->activity_table, &policy->model.tables);
     policy->maps = g_ptr_array_new_with_free_func((GDestroyNotify)heat_map_free);
     policy->planner = planner_new();
     policy->planned = g_hash_table_new(NULL, NULL);
@@ -147,6 +148,7 @@ HeatMap *policy_find_range(const Policy *policy, uint32_t region, size_t first, 
 static void advance(Policy *policy, uint64_t now_ns)
 {
     policy->state.now_ns = MAX(policy->state.now_ns, now_ns);
+    policy->model.quiet = policy->state.activity.quiet;
     heat_advance(&policy->model, policy_maps(policy), policy->maps->len, policy->state.now_ns / HEAT_EPOCH_NS);
 }
 
@@ -166,7 +168,10 @@ void policy_evidence_bits(Policy *policy, PolicySource source, uint32_t region, 
                     (n + 63) / 64 * sizeof(*accessed));
     }
     advance(policy, now_ns);
-    blocks_add_bits(&policy->model, map, source, first, n, accessed, interval_ns);
+    if (activity_bits(&policy->state.activity, &policy->activity_table, &policy->model, map, first, n, accessed,
+                      interval_ns)) {
+        blocks_add_bits(&policy->model, map, source, first, n, accessed, interval_ns);
+    }
     policy->state.evidence[source] += n;
 }
 
@@ -185,7 +190,10 @@ void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, 
         trace_write(policy->trace, TRACE_RATE, &record, sizeof(record), NULL, 0);
     }
     advance(policy, now_ns);
-    blocks_add_rate(&policy->model, map, source, first, n, per_s, exposure_ns);
+    if (activity_rate(&policy->state.activity, &policy->activity_table, &policy->model, map, first, n, per_s,
+                      exposure_ns)) {
+        blocks_add_rate(&policy->model, map, source, first, n, per_s, exposure_ns);
+    }
     policy->state.evidence[source] += n;
 }
 
