@@ -2,18 +2,19 @@
 /*
  * Baseline 'hemem': a fixed number of samples makes a page hot; counts are halved when one page has had many.
  *
- * Source: A. Raybuck et al., "HeMem: Scalable Tiered Memory Management for Big Data Applications and Real NVM",
- * SOSP 2021; its repository's src/pebs.[ch] with the paper's parameters: one load and one store in 5,000 is
- * sampled; a page of 2 MiB is hot from 8 loads or 4 stores on; when a page has had 18 of either, all counts are
- * halved (each page's when it is next looked at); every 10 ms a thread takes hot pages in slow memory from a queue,
- * oldest first, and moves them up, for each a cold page from tier 0's queue down where there is no room, until there
- * are none left or nothing in tier 0 is cold.
+ * Source: A. Raybuck et al., "HeMem: Scalable Tiered Memory Management for Big Data Applications and Real
+ * NVM", SOSP 2021; its repository's src/pebs.[ch] with the paper's parameters: one load and one store in
+ * 5,000 is sampled; a page of 2 MiB is hot from 8 loads or 4 stores on; when a page has had 18 of either, all
+ * counts are halved (each page's when it is next looked at); every 10 ms a thread takes hot pages in slow
+ * memory from a queue, oldest first, and moves them up, for each a cold page from tier 0's queue down where
+ * there is no room, until there are none left or nothing in tier 0 is cold.
  *
- * Pages may lie in both tiers at the start here, where HeMem would have filled tier 0 with whole ones: a page counts
- * as cold in tier 0 while any of it is there.
+ * Pages may lie in both tiers at the start here, where HeMem would have filled tier 0 with whole ones: a page
+ * counts as cold in tier 0 while any of it is there.
  *
- * In its favour: the paper's limit of 10 GB/s is the machine's; counts are halved before a sample is added, not after;
- * all guests share tier 0 rather than each having its own part; pages=1 makes it work on pages of 4 KiB.
+ * In its favour: the paper's limit of 10 GB/s is the machine's; counts are halved before a sample is added,
+ * not after; all guests share tier 0 rather than each having its own part; pages=1 makes it work on pages of
+ * 4 KiB.
  */
 #include "../contender.h"
 #include "../params.h"
@@ -23,13 +24,13 @@
 
 #define TICK_NS 10000000ull
 #define SAMPLES_AT_ONCE 65536u
-#define CLOCKS_MAX 31u              /* halvings after which any count is 0 */
+#define CLOCKS_MAX 31u /* halvings after which any count is 0 */
 
 /* The queues that a unit may be on. */
 typedef enum Queue {
-    QUEUE_COLD_SLOW,                /* nothing to be done */
-    QUEUE_COLD_FAST,                /* cold, with pages in tier 0: may go down */
-    QUEUE_HOT_SLOW,                 /* hot, with pages elsewhere: to go up */
+    QUEUE_COLD_SLOW, /* nothing to be done */
+    QUEUE_COLD_FAST, /* cold, with pages in tier 0: may go down */
+    QUEUE_HOT_SLOW,  /* hot, with pages elsewhere: to go up */
     QUEUE_HOT_FAST,
     QUEUE__MAX,
 } Queue;
@@ -37,7 +38,7 @@ typedef enum Queue {
 /* A page of HeMem's: of 2 MiB, or as many of the machine's pages as the parameter says. */
 typedef struct Unit {
     uint16_t loads, stores;
-    uint32_t clock;                 /* the global one, when these were last halved */
+    uint32_t clock; /* the global one, when these were last halved */
     uint8_t queue;
 } Unit;
 
@@ -45,20 +46,20 @@ typedef struct HememGuest {
     Guest *guest;
     uint32_t pages, n_units, unit_pages;
     Unit *units;
-    PageLink *links;                /* of units */
+    PageLink *links; /* of units */
     PageList queues[QUEUE__MAX];
 } HememGuest;
 
 typedef struct Hemem {
     Contender contender;
-    PerGuest guests;                /* HememGuest */
+    PerGuest guests; /* HememGuest */
     double sample_period;
     unsigned hot_loads, hot_stores, cooling_samples;
     uint32_t unit_pages;
     uint32_t clock;
-    bool cooling;                   /* hot pages are to be looked at, whether they still are */
+    bool cooling; /* hot pages are to be looked at, whether they still are */
     uint32_t *sampled;
-    guint up_turn, down_turn;       /* guests whose queues come next */
+    guint up_turn, down_turn; /* guests whose queues come next */
 } Hemem;
 
 /* --- units --- */
@@ -225,7 +226,7 @@ static HememGuest *next_guest(const Hemem *hemem, Queue queue, guint *turn)
     return NULL;
 }
 
-/* Move a queue's oldest, and put it where it belongs then; if it can't be moved it goes to the queue's young end. */
+/* Move a queue's oldest, and put it where it belongs then: at the queue's young end if it can't be moved. */
 static MoveResult move_oldest(const Hemem *hemem, HememGuest *g, Queue queue, bool up)
 {
     uint32_t u = g->queues[queue].oldest;
@@ -255,7 +256,7 @@ static void migrate(Hemem *hemem)
 
             result = victim ? move_oldest(hemem, victim, QUEUE_COLD_FAST, false) : MOVE_LIMITED;
             if (result == MOVE_NO_ROOM) {
-                return;             /* the slow tiers are full */
+                return; /* the slow tiers are full */
             }
         } else {
             left--;

@@ -6,17 +6,18 @@
  * Determination", SOSP 2023; github.com/cosmoss-jigu/memtis, linux/mm/htmm_{core,sampler,migrater}.c and the
  * settings of its memtis-userspace/scripts/run_bench.sh.
  *
- * One load that misses the caches in 199 is sampled, and one store in 100,003; each 15 s both periods go one step
- * up or down their tables when sampling takes more than 3.5 %, or less than 2.5 %, of a CPU. A sample adds 512 to
- * its page (MEMTIS counts as if pages were of 2 MiB), whose bin is log2 of that. Each 100,000 samples the hot
- * threshold is set to the lowest bin down to which all fits into tier 0; it falls by one bin at most, after
- * cooling: each 2,000,000 samples all counts are halved. Where the hot pages fill less than 75 % of tier 0, those
- * one bin below are warm: they are not demoted. Each 500 ms pages of hot bins are promoted, and others demoted to
- * make room for them, so that 3 % of tier 0 (50 MB where that is less than 100 MB) are left free.
+ * One load that misses the caches in 199 is sampled, and one store in 100,003; each 15 s both periods go one
+ * step up or down their tables when sampling takes more than 3.5 %, or less than 2.5 %, of a CPU. A sample
+ * adds 512 to its page (MEMTIS counts as if pages were of 2 MiB), whose bin is log2 of that. Each 100,000
+ * samples the hot threshold is set to the lowest bin down to which all fits into tier 0; it falls by one bin
+ * at most, after cooling: each 2,000,000 samples all counts are halved. Where the hot pages fill less than
+ * 75 % of tier 0, those one bin below are warm: they are not demoted. Each 500 ms pages of hot bins are
+ * promoted, and others demoted to make room for them, so that 3 % of tier 0 (50 MB where that is less than
+ * 100 MB) are left free.
  *
  * The machine's pages are 4 KiB: nothing is split. In its favour: the hottest are promoted first, the coldest
- * demoted first, and demotions take no more of the machine's limit of moves than promotions need; all guests are
- * one group, so that tier 0 goes to whoever is hottest.
+ * demoted first, and demotions take no more of the machine's limit of moves than promotions need; all guests
+ * are one group, so that tier 0 goes to whoever is hottest.
  */
 #include <math.h>
 #include <string.h>
@@ -30,13 +31,13 @@
 #define QUOTA_PERIOD_NS 15000000000ull
 #define QUOTA_SLACK_PERMILLE 5
 #define BINS 16
-#define SAMPLE_WORTH 512u           /* HPAGE_PMD_NR */
-#define ACCESSES_MAX (1u << 30)     /* far above the last bin; keeps sums from wrapping */
-#define SAMPLES_AT_ONCE 65536u     /* what the counters' buffers hold */
+#define SAMPLE_WORTH 512u       /* HPAGE_PMD_NR */
+#define ACCESSES_MAX (1u << 30) /* far above the last bin; keeps sums from wrapping */
+#define SAMPLES_AT_ONCE 65536u  /* what the counters' buffers hold */
 #define MB (1u << 20)
 
 static const unsigned load_periods[] = {
-    199, 293, 401, 499, 599, 701, 797, 907, 997, 1201, 1399, 1601, 1801, 1999, 2503,
+    199,  293,  401,  499,  599,  701,  797,  907,  997,  1201,  1399,  1601,  1801,  1999,  2503,
     3001, 3499, 4001, 4507, 4999, 6007, 7001, 7993, 9001, 10007, 12007, 13999, 16001, 17989, 19997,
 };
 static const unsigned store_periods[] = {100003, 300007, 600011, 1000003, 1500003};
@@ -44,7 +45,7 @@ static const unsigned store_periods[] = {100003, 300007, 600011, 1000003, 150000
 typedef struct MemtisGuest {
     Guest *guest;
     uint32_t pages;
-    uint32_t *accesses;             /* total_accesses */
+    uint32_t *accesses; /* total_accesses */
 } MemtisGuest;
 
 typedef struct PageRef {
@@ -54,20 +55,20 @@ typedef struct PageRef {
 
 typedef struct Memtis {
     Contender contender;
-    PerGuest guests;                /* MemtisGuest */
+    PerGuest guests; /* MemtisGuest */
     double cooling_samples, adaptation_samples, quota_permille, migration_ms, warm_percent;
     /* sampling */
     uint32_t *sampled;
     unsigned load_step, store_step;
     uint64_t samples, quota_from_ns, quota_from_samples;
-    double next_cooling, next_adaptation;       /* in samples */
+    double next_cooling, next_adaptation; /* in samples */
     /* classes */
-    uint64_t histogram[BINS];       /* pages */
+    uint64_t histogram[BINS]; /* pages */
     unsigned hot_bin, warm_bin;
     bool cooled;
     /* migration */
     uint64_t next_migration_ns;
-    GArray *slow[BINS], *fast[BINS];/* PageRef: what this period may promote, and demote */
+    GArray *slow[BINS], *fast[BINS]; /* PageRef: what this period may promote, and demote */
 } Memtis;
 
 static unsigned bin_of(uint32_t accesses)
@@ -109,8 +110,8 @@ static uint64_t tier0_pages(const Memtis *memtis)
 }
 
 /*
- * get_memcg_promotion_watermark(), with @percent 3, and get_memcg_demotion_watermark(), with 2: pages to be left
- * free. The limits are of a real machine's size.
+ * get_memcg_promotion_watermark(), with @percent 3, and get_memcg_demotion_watermark(), with 2: pages to be
+ * left free. The limits are of a real machine's size.
  */
 static uint64_t watermark(const Memtis *memtis, unsigned percent, double least_mb, double most_mb)
 {
@@ -212,8 +213,8 @@ static void take_samples(Memtis *memtis)
 {
     for (guint i = 0; i < memtis->guests.items->len; i++) {
         MemtisGuest *g = g_ptr_array_index(memtis->guests.items, i);
-        size_t n = guest_samples(g->guest, sample_period(memtis, g->guest), -1, memtis->sampled,
-                                 SAMPLES_AT_ONCE);
+        size_t n =
+            guest_samples(g->guest, sample_period(memtis, g->guest), -1, memtis->sampled, SAMPLES_AT_ONCE);
 
         for (size_t j = 0; j < n; j++) {
             take_sample(memtis, g, memtis->sampled[j]);
@@ -225,7 +226,8 @@ static void take_samples(Memtis *memtis)
 static void keep_quota(Memtis *memtis, uint64_t now_ns)
 {
     const MachineConfig *config = machine_config(memtis->contender.machine);
-    double spent_ns = (double)(memtis->samples - memtis->quota_from_samples) * config->costs.sample_ns / config->scale;
+    double spent_ns =
+        (double)(memtis->samples - memtis->quota_from_samples) * config->costs.sample_ns / config->scale;
     double permille;
 
     if (now_ns - memtis->quota_from_ns < QUOTA_PERIOD_NS) {
@@ -290,7 +292,7 @@ static void plan_moves(Memtis *memtis)
     up = count_pages(memtis->slow, memtis->hot_bin, BINS);
     down = count_pages(memtis->fast, 0, memtis->warm_bin);
     if (up > free_pages(memtis) && down < up) {
-        memtis->warm_bin = memtis->hot_bin;     /* not enough is cold: the warm ones have to go, too */
+        memtis->warm_bin = memtis->hot_bin; /* not enough is cold: the warm ones have to go, too */
     }
 }
 
@@ -303,7 +305,8 @@ static MoveResult move_one(Memtis *memtis, bool up)
 
         if (refs->len > 0 && (up || bin < memtis->warm_bin)) {
             PageRef ref = g_array_index(refs, PageRef, refs->len - 1);
-            MoveResult result = up ? guest_move(ref.g->guest, ref.page, 0) : demote_page(ref.g->guest, ref.page);
+            MoveResult result =
+                up ? guest_move(ref.g->guest, ref.page, 0) : demote_page(ref.g->guest, ref.page);
 
             if (result == MOVE_LIMITED || result == MOVE_NO_ROOM) {
                 return result;
@@ -316,8 +319,8 @@ static MoveResult move_one(Memtis *memtis, bool up)
 }
 
 /*
- * Carry out what was planned as far as the limit of moves allows. Tier 0 is kept free to the demotion watermark,
- * and, while there is something to promote, to the promotion watermark.
+ * Carry out what was planned as far as the limit of moves allows. Tier 0 is kept free to the demotion
+ * watermark, and, while there is something to promote, to the promotion watermark.
  */
 static void move(Memtis *memtis)
 {

@@ -2,11 +2,11 @@
 /*
  * Oracle 'oracle-paying': knows the rates of the phase and how long it lasts, but pays for its moves.
  *
- * It goes from where pages are to the best static set (oracle-set.h), the hottest first, each for the coldest that
- * has to go, within the machine's limit of moves. A page is moved if what it saves until its phase ends exceeds the
- * copies, the shootdowns, and what its victim loses until the end of that one's phase; by latencies as they are now.
- * Where tier 0 is loaded so much that it is the slower one, it takes out what does not belong there, the hottest
- * first, until it no longer is.
+ * It goes from where pages are to the best static set (oracle-set.h), the hottest first, each for the coldest
+ * that has to go, within the machine's limit of moves. A page is moved if what it saves until its phase ends
+ * exceeds the copies, the shootdowns, and what its victim loses until the end of that one's phase; by
+ * latencies as they are now. Where tier 0 is loaded so much that it is the slower one, it takes out what does
+ * not belong there, the hottest first, until it no longer is.
  */
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@
 #include "oracle-set.h"
 
 #define TICK_NS 10000000ull
-#define FOREVER_S 3600.0            /* what the end of a phase that has none is taken for */
+#define FOREVER_S 3600.0 /* what the end of a phase that has none is taken for */
 
 typedef struct Candidate {
     OracleGuest *g;
@@ -26,9 +26,9 @@ typedef struct Candidate {
 typedef struct OraclePaying {
     Contender contender;
     OracleSet set;
-    GArray *up;                     /* Candidate: belong in a faster tier, the hottest first */
+    GArray *up; /* Candidate: belong in a faster tier, the hottest first */
     guint up_at;
-    GArray *down[SIM_MAX_TIERS];    /* of each tier: belong in a slower one, the coldest first */
+    GArray *down[SIM_MAX_TIERS]; /* of each tier: belong in a slower one, the coldest first */
     guint down_at[SIM_MAX_TIERS];
     guint down_end[SIM_MAX_TIERS];
 } OraclePaying;
@@ -104,8 +104,8 @@ static bool at_floor(const Guest *guest)
 }
 
 /*
- * The coldest that has to leave @tier for @hot and is still there; NULL: none has. No guest goes below its floor for
- * another's page.
+ * The coldest that has to leave @tier for @hot and is still there; NULL: none has. No guest goes below its
+ * floor for another's page.
  */
 static const Candidate *victim_of(OraclePaying *oracle, unsigned tier, const Candidate *hot)
 {
@@ -113,14 +113,15 @@ static const Candidate *victim_of(OraclePaying *oracle, unsigned tier, const Can
         const Candidate *victim = &g_array_index(oracle->down[tier], Candidate, oracle->down_at[tier]);
         const Guest *guest = victim->g->guest;
 
-        if (guest_tier(guest, victim->page) == tier && (tier > 0 || guest == hot->g->guest || !at_floor(guest))) {
+        if (guest_tier(guest, victim->page) == tier &&
+            (tier > 0 || guest == hot->g->guest || !at_floor(guest))) {
             return victim;
         }
     }
     return NULL;
 }
 
-/* Move the hottest up if that pays, and first its victim down if there is no room. False: no more can move now. */
+/* Move the hottest up if that pays, and first its victim down if there is no room. False: enough for now. */
 static bool move_hottest(OraclePaying *oracle)
 {
     Machine *machine = oracle->contender.machine;
@@ -173,7 +174,8 @@ static bool relieve(OraclePaying *oracle)
         oracle->down_end[0]--;
         return true;
     }
-    if (saved_ns(oracle, hot, 0, to) <= move_cost_ns(oracle) || stops(guest_move(hot->g->guest, hot->page, to))) {
+    if (saved_ns(oracle, hot, 0, to) <= move_cost_ns(oracle) ||
+        stops(guest_move(hot->g->guest, hot->page, to))) {
         return false;
     }
     oracle->down_end[0]--;

@@ -7,16 +7,16 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define SIZES 24u                   /* of tier 0 that are compared, twice: over all, then around the best */
-#define LOADED 1.02                 /* a tier that is slower than idle by that factor is loaded */
+#define SIZES 24u   /* of tier 0 that are compared, twice: over all, then around the best */
+#define LOADED 1.02 /* a tier that is slower than idle by that factor is loaded */
 #define ROUNDS 4
 #define HALVINGS 20
 
 typedef struct Ranked {
     float rate;
     uint32_t guest, page;
-    uint8_t tier;                   /* where it is */
-    uint8_t first;                  /* 1: it has a place in tier 0 before others */
+    uint8_t tier;  /* where it is */
+    uint8_t first; /* 1: it has a place in tier 0 before others */
 } Ranked;
 
 static OracleGuest *guest_at(const OracleSet *set, guint i)
@@ -104,7 +104,8 @@ static Ranked *rank_pages(const OracleSet *set, uint64_t *room, size_t *n)
             if (tier != SIM_ABSENT && guest_pinned(g->guest, page)) {
                 room[tier] -= MIN(room[tier], 1);
             } else if (tier != SIM_ABSENT) {
-                ranked[(*n)++] = (Ranked){.rate = oracle_rate(g, page), .guest = i, .page = page, .tier = tier};
+                ranked[(*n)++] =
+                    (Ranked){.rate = oracle_rate(g, page), .guest = i, .page = page, .tier = tier};
             }
         }
     }
@@ -113,8 +114,8 @@ static Ranked *rank_pages(const OracleSet *set, uint64_t *room, size_t *n)
 }
 
 /*
- * Mark the pages that have a place in tier 0 before all others: each guest's hottest up to its floor. Floors that
- * exceed @room are all cut by the same factor. Returns how many.
+ * Mark the pages that have a place in tier 0 before all others: each guest's hottest up to its floor. Floors
+ * that exceed @room are all cut by the same factor. Returns how many.
  */
 static size_t mark_floors(const OracleSet *set, Ranked *ranked, size_t n, uint64_t room)
 {
@@ -158,8 +159,8 @@ static uint64_t *ceilings(const OracleSet *set)
 }
 
 /*
- * Fill tier 0 with @size pages at most, those marked among them, and then the others by their room; what finds none
- * (tiers are never too small for all) is left to the last.
+ * Fill tier 0 with @size pages at most, those marked among them, and then the others by their room; what
+ * finds none (tiers are never too small for all) is left to the last.
  */
 static void set_targets(OracleSet *set, const Ranked *ranked, size_t n, const uint64_t *room, size_t marked,
                         uint64_t size)
@@ -244,7 +245,7 @@ static void settle(OracleSet *set, const Load *loads)
     }
 }
 
-/* Mean time that the guests take for a second of work, with targets as they are. Sets latencies and speeds. */
+/* Mean time that guests take for a second of work, with targets as they are. Sets latencies and speeds. */
 static double judge(OracleSet *set)
 {
     guint n = set->guests.items->len;

@@ -2,9 +2,9 @@
 /*
  * The best place for each page of all guests, as somebody knows it who knows all rates of the phase.
  *
- * Pages fill the tiers in turn, the hottest first, within the guests' floors and ceilings of tier 0. Where tier 0 is
- * loaded less of it may be better (Colloid's regime): then the best of so many sizes is taken, by the machine's own
- * formula of latency under load.
+ * Pages fill the tiers in turn, the hottest first, within the guests' floors and ceilings of tier 0. Where
+ * tier 0 is loaded less of it may be better (Colloid's regime): then the best of so many sizes is taken, by
+ * the machine's own formula of latency under load.
  */
 #ifndef VHOST_TIER_SIM_ORACLE_SET_H
 #define VHOST_TIER_SIM_ORACLE_SET_H
@@ -14,16 +14,16 @@
 typedef struct OracleGuest {
     Guest *guest;
     uint32_t pages;
-    uint8_t *target;                /* tier of each page; SIM_ABSENT: there is none */
-    float rate_scale;               /* 0 while the guest idles, else 1 */
-    double speed;                   /* seconds of work a second, with all pages where they belong */
+    uint8_t *target;  /* tier of each page; SIM_ABSENT: there is none */
+    float rate_scale; /* 0 while the guest idles, else 1 */
+    double speed;     /* seconds of work a second, with all pages where they belong */
     uint64_t phase;
     bool idle;
 } OracleGuest;
 
 typedef struct OracleSet {
-    PerGuest guests;                /* OracleGuest */
-    double latency_ns[SIM_MAX_TIERS];       /* with all pages where they belong */
+    PerGuest guests;                  /* OracleGuest */
+    double latency_ns[SIM_MAX_TIERS]; /* with all pages where they belong */
 } OracleSet;
 
 void oracle_set_init(OracleSet *set, Machine *machine);

@@ -2,8 +2,8 @@
 /*
  * Oracle 'oracle-static': the best static set of each phase, over all guests, at no cost.
  *
- * It knows the rates of the phase and places pages at once and for free: an upper bound of what any placement that
- * is fixed over a phase can reach.
+ * It knows the rates of the phase and places pages at once and for free: an upper bound of what any placement
+ * that is fixed over a phase can reach.
  */
 #include "../contender.h"
 #include "../params.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lists of pages as the kernel's LRU lists and HeMem's queues are: a page is on one list at most, and is taken
- * out of its middle at no cost.
+ * Lists of pages as the kernel's LRU lists and HeMem's queues are: a page is on one list at most, and is
+ * taken out of its middle at no cost.
  */
 #ifndef VHOST_TIER_SIM_PAGE_LIST_H
 #define VHOST_TIER_SIM_PAGE_LIST_H
@@ -17,7 +17,7 @@ typedef struct PageLink {
 } PageLink;
 
 typedef struct PageList {
-    uint32_t newest, oldest;        /* PAGE_LIST_END: empty */
+    uint32_t newest, oldest; /* PAGE_LIST_END: empty */
     uint32_t n;
 } PageList;
 

@@ -2,25 +2,31 @@
 /*
  * Baselines 'tpp' and 'numa-balancing': hint faults promote, an approximation of LRU demotes.
  *
- * Source: H. Al Maruf et al., "TPP: Transparent Page Placement for CXL-Enabled Tiered-Memory", ASPLOS 2023, as it
- * is in Linux 6.x with kernel.numa_balancing=2 and demotion_enabled: kernel/sched/fair.c (task_numa_work,
- * should_numa_migrate_memory, numa_promotion_adjust_threshold), mm/vmscan.c (shrink_active_list,
- * folio_check_references, demotion in kswapd).
+ * Source: H. Al Maruf et al., "TPP: Transparent Page Placement for CXL-Enabled Tiered-Memory", ASPLOS 2023,
+ * as it is in Linux 6.x with kernel.numa_balancing=2 and demotion_enabled: kernel/sched/fair.c
+ * (task_numa_work, should_numa_migrate_memory, numa_promotion_adjust_threshold), mm/vmscan.c
+ * (shrink_active_list, folio_check_references, demotion in kswapd).
  *
- * Scanning: every scan period the next 256 MB of a guest's addresses are armed, of which only pages in slow tiers
- * fault; the period is 1 s divided by the guest's size in units of 256 MB, 100 ms at least (MAX_SCAN_WINDOW), and so
- * that a thread spends at most 1/33 of its time on it. Promotion: of pages whose fault came within 1 s of their being
- * armed, in two scans running (TPP's active list); while there is more free than 1 GiB and 1/16 of tier 0, of all
- * that fault. The threshold of 1 s is adapted each 60 s, by 1/8 of it, towards as many candidates as may be promoted.
- * 'numa-balancing' is what Linux does by default: one such fault is enough; the period stays 1 s, since it is set when
- * a thread begins and the guest is small yet, and mode 2 does not adapt it (task_numa_fault()), so that it sees less and
- * costs the guest less; and promotions are limited, each second anew, to kernel.numa_balancing_promote_rate_limit_MBps.
- * Demotion: when less than 2 % of tier 0 is free (TPP's demote_scale_factor) kswapd goes through the inactive list
- * from its old end; a page that was accessed goes round once more and then to the active list, others are demoted.
+ * Scanning: every scan period the next 256 MB of a guest's addresses are armed, of which only pages in slow
+ * tiers fault; the period is 1 s divided by the guest's size in units of 256 MB, 100 ms at least
+ * (MAX_SCAN_WINDOW), and so that a thread spends at most 1/33 of its time on it.
  *
- * In its favour: the rate limit, to which the threshold is adapted, is half of what the machine allows (the other half
- * is for demotions) rather than 64 GB/s; arming is paid by the host, not by the guest's threads; a promoted page is
- * active; each guest has lists of its own, as in a cgroup.
+ * Promotion: of pages whose fault came within 1 s of their being armed, in two scans running (TPP's active
+ * list); while there is more free than 1 GiB and 1/16 of tier 0, of all that fault. The threshold of 1 s is
+ * adapted each 60 s, by 1/8 of it, towards as many candidates as may be promoted.
+ *
+ * Demotion: when less than 2 % of tier 0 is free (TPP's demote_scale_factor) kswapd goes through the inactive
+ * list from its old end; a page that was accessed goes round once more and then to the active list, others
+ * are demoted.
+ *
+ * 'numa-balancing' is what Linux does by default: one such fault is enough; the period stays 1 s, since it is
+ * set when a thread begins and the guest is small yet, and mode 2 does not adapt it (task_numa_fault()), so
+ * that it sees less and costs the guest less; and promotions are limited, each second anew, to
+ * kernel.numa_balancing_promote_rate_limit_MBps.
+ *
+ * In its favour: the rate limit, to which the threshold is adapted, is half of what the machine allows (the
+ * other half is for demotions) rather than 64 GB/s; arming is paid by the host, not by the guest's threads; a
+ * promoted page is active; each guest has lists of its own, as in a cgroup.
  */
 #include <math.h>
 
@@ -32,29 +38,29 @@
 
 #define TICK_NS 10000000ull
 #define SECOND_NS 1000000000ull
-#define JIFFY_NS 4000000.0          /* a scan begins at some thread's next one: HZ=250 */
-#define SCAN_TIME_PART 32           /* a thread runs so many times as long as it scans */
-#define THRESHOLD_STEPS 16          /* NUMA_MIGRATION_ADJUST_STEPS */
-#define BATCH 32u                   /* SWAP_CLUSTER_MAX */
+#define JIFFY_NS 4000000.0 /* a scan begins at some thread's next one: HZ=250 */
+#define SCAN_TIME_PART 32  /* a thread runs so many times as long as it scans */
+#define THRESHOLD_STEPS 16 /* NUMA_MIGRATION_ADJUST_STEPS */
+#define BATCH 32u          /* SWAP_CLUSTER_MAX */
 #define FAULTS_AT_ONCE 1024u
 
 enum {
-    TPP_LISTED = 1,                 /* on one of the lists of tier 0 */
-    TPP_ACTIVE = 2,                 /* it is the active one */
-    TPP_REFERENCED = 4,             /* found accessed once at the inactive list's end */
-    TPP_HOT = 8,                    /* its last hint fault came soon */
+    TPP_LISTED = 1,     /* on one of the lists of tier 0 */
+    TPP_ACTIVE = 2,     /* it is the active one */
+    TPP_REFERENCED = 4, /* found accessed once at the inactive list's end */
+    TPP_HOT = 8,        /* its last hint fault came soon */
 };
 
 typedef struct TppGuest {
     Guest *guest;
     uint32_t pages;
     PageLink *links;
-    PageList active, inactive;      /* of tier 0 */
+    PageList active, inactive; /* of tier 0 */
     uint8_t *flags;
     uint32_t *armed_ms;
-    uint32_t scan_at;               /* the next page to be armed */
+    uint32_t scan_at; /* the next page to be armed */
     uint64_t next_scan_ns;
-    double reclaimed;               /* pages that kswapd scanned, each as a share of the lists' length */
+    double reclaimed; /* pages that kswapd scanned, each as a share of the lists' length */
 } TppGuest;
 
 typedef struct TppFault {
@@ -65,16 +71,17 @@ typedef struct TppFault {
 
 typedef struct Tpp {
     Contender contender;
-    PerGuest guests;                /* TppGuest */
-    double scan_mb, scan_period_ms, scan_mb_per_s, hot_threshold_ms, adjust_period_ms, free_percent, reclaim_page_ns;
+    PerGuest guests; /* TppGuest */
+    double scan_mb, scan_period_ms, scan_mb_per_s, hot_threshold_ms, adjust_period_ms;
+    double free_percent, reclaim_page_ns;
     unsigned faults;
     double threshold_ms;
-    uint64_t candidates;            /* pages, in this period of adjustment */
+    uint64_t candidates; /* pages, in this period of adjustment */
     uint64_t adjust_from_ns;
-    uint64_t limit_from_ns, limit_candidates;   /* in this second */
-    double scan_credit;             /* pages that kswapd has had time for */
-    bool limited;                   /* has a limit of its own: half of the machine's */
-    GArray *pending;                /* TppFault, of this tick */
+    uint64_t limit_from_ns, limit_candidates; /* in this second */
+    double scan_credit;                       /* pages that kswapd has had time for */
+    bool limited;                             /* has a limit of its own: half of the machine's */
+    GArray *pending;                          /* TppFault, of this tick */
 } Tpp;
 
 /* --- lists of tier 0 --- */
@@ -82,8 +89,8 @@ typedef struct Tpp {
 static void list_page(TppGuest *g, uint32_t page, bool active)
 {
     page_list_add(active ? &g->active : &g->inactive, g->links, page);
-    g->flags[page] = (uint8_t)((g->flags[page] & ~(TPP_ACTIVE | TPP_REFERENCED)) | TPP_LISTED |
-                               (active ? TPP_ACTIVE : 0));
+    g->flags[page] =
+        (uint8_t)((g->flags[page] & ~(TPP_ACTIVE | TPP_REFERENCED)) | TPP_LISTED | (active ? TPP_ACTIVE : 0));
 }
 
 static void unlist_page(TppGuest *g, uint32_t page)
@@ -195,7 +202,8 @@ static unsigned shrink_guest(TppGuest *g, bool *stuck)
     unsigned scanned = inactive_is_low(g) ? shrink_active(g) : 0;
     uint32_t page;
 
-    for (unsigned i = 0; i < BATCH && !*stuck && (page = take_oldest(g, &g->inactive)) != PAGE_LIST_END; i++) {
+    for (unsigned i = 0; i < BATCH && !*stuck && (page = take_oldest(g, &g->inactive)) != PAGE_LIST_END;
+         i++) {
         MoveResult result = reclaim_page(g, page);
 
         *stuck = result == MOVE_LIMITED || result == MOVE_NO_ROOM;
@@ -205,7 +213,7 @@ static unsigned shrink_guest(TppGuest *g, bool *stuck)
     return scanned;
 }
 
-/* The guest whose lists were scanned least for their length: all are scanned in proportion. NULL: all are empty. */
+/* The guest whose lists were scanned least for their length: all go in proportion. NULL: none has any. */
 static TppGuest *next_to_shrink(const Tpp *tpp)
 {
     TppGuest *next = NULL;
@@ -236,7 +244,7 @@ static void kswapd(Tpp *tpp, uint64_t passed_ns)
         tpp->scan_credit -= scanned;
         machine_charge_host(machine, scanned * tpp->reclaim_page_ns);
     }
-    tpp->scan_credit = MIN(tpp->scan_credit, 0);        /* time that was not needed is gone */
+    tpp->scan_credit = MIN(tpp->scan_credit, 0); /* time that was not needed is gone */
 }
 
 /* --- hint faults --- */
@@ -283,7 +291,7 @@ static bool should_promote(Tpp *tpp, TppGuest *g, uint32_t page, double latency_
     bool before = g->flags[page] & TPP_HOT, hot;
 
     if (free_space_enough(tpp)) {
-        tpp->threshold_ms = tpp->hot_threshold_ms;      /* the workload changed */
+        tpp->threshold_ms = tpp->hot_threshold_ms; /* the workload changed */
         return true;
     }
     adjust_threshold(tpp, now_ns);
@@ -293,7 +301,7 @@ static bool should_promote(Tpp *tpp, TppGuest *g, uint32_t page, double latency_
         return false;
     }
     tpp->candidates++;
-    if (now_ns - tpp->limit_from_ns > SECOND_NS) {      /* numa_promotion_rate_limit() */
+    if (now_ns - tpp->limit_from_ns > SECOND_NS) { /* numa_promotion_rate_limit() */
         tpp->limit_from_ns = now_ns;
         tpp->limit_candidates = 0;
     }
@@ -410,7 +418,7 @@ static uint64_t tpp_tick(Contender *contender, uint64_t now_ns)
         TppGuest *g = g_ptr_array_index(tpp->guests.items, i);
 
         if (guest_idle(g->guest)) {
-            g->next_scan_ns = now_ns;   /* threads that do not run do not scan */
+            g->next_scan_ns = now_ns; /* threads that do not run do not scan */
         } else {
             scan(tpp, g, now_ns);
         }
@@ -441,8 +449,8 @@ static void tpp_destroy(Contender *contender)
     g_free(tpp);
 }
 
-static Contender *create(const char *text, Machine *machine, double faults, double scan_mb_per_s, double limited,
-                         GError **errp)
+static Contender *create(const char *text, Machine *machine, double faults, double scan_mb_per_s,
+                         double limited, GError **errp)
 {
     double scan_mb = 256, scan_period_ms = 1000, hot_threshold_ms = 1000, adjust_period_ms = 60000;
     double free_percent = 2, reclaim_page_ns = 500;
@@ -489,9 +497,10 @@ static Contender *numa_balancing_create(const char *text, Machine *machine, GErr
     return create(text, machine, 1, 256, 1, errp);
 }
 
-#define DEFAULTS(faults, scan_mb_per_s, limited)                                                       \
-    "scan-mb=256 scan-period-ms=1000 scan-max-mb-per-s=" scan_mb_per_s " hot-threshold-ms=1000 "  \
-    "adjust-period-ms=60000 faults=" faults " rate-limited=" limited " demote-free-percent=2 reclaim-page-ns=500"
+#define DEFAULTS(faults, scan_mb_per_s, limited)                                                 \
+    "scan-mb=256 scan-period-ms=1000 scan-max-mb-per-s=" scan_mb_per_s " hot-threshold-ms=1000 " \
+    "adjust-period-ms=60000 faults=" faults " rate-limited=" limited                             \
+    " demote-free-percent=2 reclaim-page-ns=500"
 
 const ContenderClass tpp_contender = {
     .name = "tpp",

@@ -7,10 +7,10 @@
 
 #include "sim/contender.h"
 
-#define MS     1000000ull
+#define MS 1000000ull
 #define SECOND 1000000000ull
-#define PAGES  2048u
-#define SCALE  (1 / 1024.0)     /* so that what is left free of 50 MB is a dozen pages */
+#define PAGES 2048u
+#define SCALE (1 / 1024.0) /* so that what is left free of 50 MB is a dozen pages */
 
 typedef struct Bed {
     Machine *machine;
@@ -100,7 +100,7 @@ static void tpp_promotes_on_the_second_fault_that_comes_soon(void)
     Guest *guest = add_guest(&bed, PAGES, SIM_SLOW, 0, 0, 0);
 
     guest_set_rate(guest, 0, 16, 1000);
-    contend(&bed, "tpp", NULL);             /* 8 MB: one scan a second arms all */
+    contend(&bed, "tpp", NULL); /* 8 MB: one scan a second arms all */
     run_until(&bed, 900 * MS);
     g_assert_cmpuint(fast_pages(guest, 0, 16), ==, 0);
     run_until(&bed, 1500 * MS);
@@ -127,7 +127,7 @@ static void a_fault_that_comes_late_promotes_nothing(void)
     Guest *guest = add_guest(&bed, PAGES, SIM_SLOW, 0, 0, 0);
     GuestCounters counters;
 
-    guest_set_rate(guest, 0, PAGES, 2);     /* each half a second; the threshold is 10 ms */
+    guest_set_rate(guest, 0, PAGES, 2); /* each half a second; the threshold is 10 ms */
     contend(&bed, "tpp", "hot-threshold-ms=10");
     run_until(&bed, 5 * SECOND);
     guest_counters(guest, &counters);
@@ -138,7 +138,7 @@ static void a_fault_that_comes_late_promotes_nothing(void)
 
 static void with_much_of_tier_0_free_one_fault_is_enough_however_late(void)
 {
-    Bed bed = begin(512, SCALE);            /* 1 GiB is 256 pages then */
+    Bed bed = begin(512, SCALE); /* 1 GiB is 256 pages then */
     Guest *guest = add_guest(&bed, PAGES, SIM_SLOW, 0, 0, 0);
 
     guest_set_rate(guest, 0, 100, 2);
@@ -153,7 +153,7 @@ static void a_rate_limit_of_its_own_holds_each_second(void)
     const MachineConfig config = {
         .n_tiers = 2,
         .capacity_bytes = {512 * SIM_PAGE, 4 * PAGES * SIM_PAGE},
-        .move_bytes_per_s = 20 * SIM_PAGE,  /* half of it for promotions */
+        .move_bytes_per_s = 20 * SIM_PAGE, /* half of it for promotions */
         .scale = 1,
         .seed = 11,
         .costs = sim_costs_default,
@@ -162,7 +162,7 @@ static void a_rate_limit_of_its_own_holds_each_second(void)
     Guest *guest = add_guest(&bed, PAGES, SIM_SLOW, 0, 0, 0);
 
     guest_set_rate(guest, 0, 200, 1000);
-    machine_advance(bed.machine, 5 * SECOND);       /* the machine's own limit has something saved */
+    machine_advance(bed.machine, 5 * SECOND); /* the machine's own limit has something saved */
     contend(&bed, "numa-balancing", NULL);
     run_until(&bed, 5900 * MS);
     g_assert_cmpuint(fast_pages(guest, 0, PAGES), ==, 10);
@@ -174,13 +174,13 @@ static void reclaim_demotes_what_was_not_accessed_and_leaves_the_rest(void)
     Bed bed = begin(512, 1);
     Guest *guest = add_guest(&bed, PAGES, SIM_FAST_FIRST, 0, 0, 0);
 
-    guest_set_rate(guest, 0, 256, 1000);    /* half of tier 0 */
+    guest_set_rate(guest, 0, 256, 1000); /* half of tier 0 */
     machine_advance(bed.machine, SECOND);
     contend(&bed, "tpp", NULL);
     run_until(&bed, 3 * SECOND);
-    g_assert_cmpuint(machine_free_bytes(bed.machine, 0) / SIM_PAGE, >=, 10);    /* 2 % */
+    g_assert_cmpuint(machine_free_bytes(bed.machine, 0) / SIM_PAGE, >=, 10); /* 2 % */
     g_assert_cmpuint(fast_pages(guest, 0, 256), ==, 256);
-    g_assert_cmpuint(fast_pages(guest, 256, 256), >=, 200);     /* and no more than that */
+    g_assert_cmpuint(fast_pages(guest, 256, 256), >=, 200); /* and no more than that */
     end(&bed);
 }
 
@@ -198,7 +198,7 @@ static void reclaim_takes_from_guests_in_proportion(void)
     of_small = 100 - fast_pages(small, 0, 100);
     g_assert_cmpuint(of_large + of_small, >=, 500);
     g_assert_cmpuint(of_small, >=, 32);
-    g_assert_cmpuint(of_small, <=, 64);     /* to a batch of 32 */
+    g_assert_cmpuint(of_small, <=, 64); /* to a batch of 32 */
     end(&bed);
 }
 
@@ -214,7 +214,7 @@ static void memtis_fills_tier_0_with_the_hot_set(void)
     contend(&bed, "memtis", NULL);
     run_until(&bed, 5 * SECOND);
     g_assert_cmpuint(fast_pages(guest, 1000, 100), >=, 98);
-    g_assert_cmpuint(machine_free_bytes(bed.machine, 0) / SIM_PAGE, >=, 12);    /* 50 MB, to scale */
+    g_assert_cmpuint(machine_free_bytes(bed.machine, 0) / SIM_PAGE, >=, 12); /* 50 MB, to scale */
     end(&bed);
 }
 
@@ -276,7 +276,7 @@ static void hemem_promotes_what_has_eight_loads(void)
 
     guest_set_rate(guest, 7, 1, 100);
     contend(&bed, "hemem", "sample-period=1 pages=1");
-    run_until(&bed, 10 * MS);               /* one access is to be expected */
+    run_until(&bed, 10 * MS); /* one access is to be expected */
     g_assert_cmpuint(fast_pages(guest, 7, 1), ==, 0);
     run_until(&bed, SECOND);
     g_assert_cmpuint(fast_pages(guest, 7, 1), ==, 1);
@@ -292,7 +292,8 @@ static void hemem_counts_stores_apart(void)
 
         guest_set_rate(guest, 7, 1, 100);
         contend(&bed, "hemem",
-                enough ? "sample-period=1 pages=1 hot-loads=10000" : "sample-period=1 pages=1 hot-stores=10000");
+                enough ? "sample-period=1 pages=1 hot-loads=10000"
+                       : "sample-period=1 pages=1 hot-stores=10000");
         run_until(&bed, SECOND);
         g_assert_cmpuint(fast_pages(guest, 7, 1), ==, (size_t)enough);
         end(&bed);
@@ -368,8 +369,8 @@ static void baselines_stand_guests_that_come_and_go(void)
 
 static void parameters_that_there_are_not_are_refused(void)
 {
-    static const char *const names[] = {"interleave", "tpp", "numa-balancing", "memtis", "hemem", "oracle-static",
-                                        "oracle-paying"};
+    static const char *const names[] = {"interleave", "tpp",           "numa-balancing", "memtis",
+                                        "hemem",      "oracle-static", "oracle-paying"};
     Bed bed = begin(512, 1);
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -395,7 +396,7 @@ static void the_static_oracle_places_the_hottest_at_once_and_for_free(void)
     }
     contend(&bed, "oracle-static", NULL);
     run_until(&bed, 0);
-    for (size_t i = 0; i < PAGES; i++) {    /* 100 of 2048 with 997 rates: the two pages each of 50 rates */
+    for (size_t i = 0; i < PAGES; i++) { /* 100 of 2048 with 997 rates: the two pages each of 50 rates */
         g_assert_cmpuint(guest_tier(guest, i), ==, i % 997 >= 997 - 50 ? 0 : 1);
     }
     guest_set_rate(guest, 5, 1, 5000);
@@ -452,7 +453,7 @@ static void oracles_leave_a_loaded_dram_alone(void)
         guest_set_rate(guest, 0, PAGES, 1000);
         machine_set_background(bed.machine, 0, 0.99 * machine_config(bed.machine)->costs.bandwidth[0]);
         contend(&bed, names[i], NULL);
-        run_until(&bed, SECOND);            /* 100 ns grow to 625, more than CXL's 250 */
+        run_until(&bed, SECOND); /* 100 ns grow to 625, more than CXL's 250 */
         g_assert_cmpuint(fast_pages(guest, 0, PAGES), <, 50);
         end(&bed);
     }
@@ -485,14 +486,14 @@ static void the_paying_oracle_counts_the_victims_loss(void)
     Bed bed = begin(100, 1);
     Guest *guest = add_guest(&bed, PAGES, SIM_FAST_FIRST, 0, 0, 0);
 
-    guest_set_rate(guest, 0, 100, 100);     /* in tier 0 */
-    guest_set_rate(guest, 500, 50, 101);    /* hotter by one access a second, for a second */
+    guest_set_rate(guest, 0, 100, 100);  /* in tier 0 */
+    guest_set_rate(guest, 500, 50, 101); /* hotter by one access a second, for a second */
     guest_set_rate(guest, 600, 1, 1000);
     guest_set_phase(guest, NULL, SECOND);
     contend(&bed, "oracle-paying", NULL);
     run_until(&bed, 500 * MS);
     g_assert_cmpuint(fast_pages(guest, 600, 1), ==, 1);
-    g_assert_cmpuint(moved(&bed), ==, 2);   /* that one and its victim */
+    g_assert_cmpuint(moved(&bed), ==, 2); /* that one and its victim */
     end(&bed);
 }
 
