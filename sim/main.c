@@ -11,6 +11,7 @@
 static const SimCommand commands[] = {
     {"run", NULL, "Run rows of the table, and show what came of them", cli_run_options, cli_run},
     {"lab", NULL, "Simulate the lab's guest, and compare with what was measured in the lab", cli_lab_options, cli_lab},
+    {"results", "DIR", "Run the whole table and write DIR/results.md with its pictures", cli_results_options, cli_results},
     {"replay", "TRACE", "Run what 'tierctl record' wrote on this core, and say whether its plans are the same", NULL,
      cli_replay},
     {"list", NULL, "Show the rows, contenders, workloads and costs that there are", NULL, cli_list},

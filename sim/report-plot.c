@@ -4,11 +4,9 @@
  */
 #include "report.h"
 
-#include "plot/plot.h"
-
-static void draw_over_time(Plot *plot, const Experiment *experiment, size_t row, size_t contender)
+static void draw_over_time(Plot *plot, const Experiment *experiment, size_t row, size_t share, size_t contender)
 {
-    const GArray *points = experiment_result(experiment, row, 0, contender, 0)->points;
+    const GArray *points = experiment_result(experiment, row, share, contender, 0)->points;
     g_autofree double *x = g_new(double, points->len);
     g_autofree double *y = g_new(double, points->len);
     const ExperimentContender *what = experiment_contender(experiment, contender);
@@ -49,25 +47,28 @@ static void draw_over_shares(Plot *plot, Experiment *experiment, size_t row, siz
     plot_line(plot, what->label, x, y, n, what->class->oracle ? PLOT_DASHES : PLOT_LINE);
 }
 
-static Plot *draw_row(const Experiment *experiment, size_t row)
+Plot *report_plot_time(const Experiment *experiment, size_t row, size_t share)
 {
-    bool over_shares = experiment->shares->len > 1;
-    const PlotAxis shares = {.label = "tier 0, share of memory", .unit = PLOT_SHARE, .logarithmic = true};
-    const PlotAxis slower = {.label = "slowdown against all in DRAM", .unit = PLOT_SHARE};
     const PlotAxis time = {.label = "time, s"};
     const PlotAxis hits = {.label = "accesses that hit tier 0", .unit = PLOT_SHARE};
-    const Scenario *scenario = experiment_row(experiment, row);
-    g_autofree char *title =
-        over_shares ? g_strdup(scenario->name)
-                    : g_strdup_printf("%s, tier 0 %s", scenario->name, experiment_share(experiment, 0)->name);
-    Plot *plot = plot_new(title, over_shares ? &shares : &time, over_shares ? &slower : &hits);
+    g_autofree char *title = g_strdup_printf("%s, tier 0 %s", experiment_row(experiment, row)->name,
+                                             experiment_share(experiment, share)->name);
+    Plot *plot = plot_new(title, &time, &hits);
 
     for (size_t i = 0; i < experiment->contenders->len; i++) {
-        if (over_shares) {
-            draw_over_shares(plot, (Experiment *)experiment, row, i);
-        } else {
-            draw_over_time(plot, experiment, row, i);
-        }
+        draw_over_time(plot, experiment, row, share, i);
+    }
+    return plot;
+}
+
+Plot *report_plot_shares(const Experiment *experiment, size_t row)
+{
+    const PlotAxis shares = {.label = "tier 0, share of memory", .unit = PLOT_SHARE, .logarithmic = true};
+    const PlotAxis slower = {.label = "slowdown against all in DRAM", .unit = PLOT_SHARE};
+    Plot *plot = plot_new(experiment_row(experiment, row)->name, &shares, &slower);
+
+    for (size_t i = 0; i < experiment->contenders->len; i++) {
+        draw_over_shares(plot, (Experiment *)experiment, row, i);
     }
     return plot;
 }
@@ -78,7 +79,8 @@ bool report_plot(const Experiment *experiment, const char *path, GError **errp)
     g_autoptr(GPtrArray) plots = g_ptr_array_new_with_free_func((GDestroyNotify)plot_free);
 
     for (size_t row = 0; row < n; row++) {
-        g_ptr_array_add(plots, draw_row(experiment, row));
+        g_ptr_array_add(plots, experiment->shares->len > 1 ? report_plot_shares(experiment, row)
+                                                           : report_plot_time(experiment, row, 0));
     }
     if (n == 1) {
         return plot_write(g_ptr_array_index(plots, 0), path, errp);

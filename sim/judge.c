@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an experiment says of one contender.
+ */
+#include "judge.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A mean of numbers, of which some may be none. */
+typedef struct Mean {
+    double sum;
+    size_t n;
+} Mean;
+
+static void mean_add(Mean *mean, double value)
+{
+    if (!isnan(value)) {
+        mean->sum += value;
+        mean->n++;
+    }
+}
+
+static double mean_of(const Mean *mean)
+{
+    return mean->n ? mean->sum / (double)mean->n : NAN;
+}
+
+bool judge_is_ours(const Experiment *experiment, size_t contender)
+{
+    return g_str_has_prefix(experiment_contender(experiment, contender)->class->name, "vhost-tier");
+}
+
+bool judge_is_baseline(const Experiment *experiment, size_t contender)
+{
+    return !judge_is_ours(experiment, contender) && !experiment_contender(experiment, contender)->class->oracle;
+}
+
+/* --- how far behind --- */
+
+double judge_lag(const Experiment *experiment, size_t row, size_t share, size_t contender)
+{
+    size_t paying = experiment_find(experiment, "oracle-paying");
+    RunResult result = experiment_mean(experiment, row, share, contender), oracle;
+    double lag;
+
+    if (paying == experiment->contenders->len) {
+        return NAN;
+    }
+    oracle = experiment_mean(experiment, row, share, paying);
+    lag = oracle.hit_ratio - result.hit_ratio;
+    return lag < 0 && result.slowdown > oracle.slowdown ? -lag : lag;
+}
+
+double judge_row_lag(const Experiment *experiment, size_t row, size_t contender)
+{
+    Mean mean = {0};
+
+    for (size_t share = 0; share < experiment->shares->len; share++) {
+        mean_add(&mean, judge_lag(experiment, row, share, contender));
+    }
+    return mean_of(&mean);
+}
+
+double judge_mean_lag(const Experiment *experiment, size_t contender)
+{
+    Mean mean = {0};
+
+    for (size_t row = 0; row < experiment->rows->len; row++) {
+        mean_add(&mean, judge_row_lag(experiment, row, contender));
+    }
+    return mean_of(&mean);
+}
+
+JudgeWorst judge_worst_lag(const Experiment *experiment, size_t contender)
+{
+    JudgeWorst worst = {.value = -INFINITY};
+
+    for (size_t row = 0; row < experiment->rows->len; row++) {
+        for (size_t share = 0; share < experiment->shares->len; share++) {
+            double lag = judge_lag(experiment, row, share, contender);
+
+            if (lag > worst.value) {
+                worst = (JudgeWorst){lag, row, share};
+            }
+        }
+    }
+    return worst;
+}
+
+size_t judge_best_baseline(const Experiment *experiment, size_t row)
+{
+    size_t best = experiment->contenders->len;
+
+    for (size_t i = 0; i < experiment->contenders->len; i++) {
+        if (judge_is_baseline(experiment, i) &&
+            (best == experiment->contenders->len ||
+             judge_row_lag(experiment, row, i) < judge_row_lag(experiment, row, best))) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+JudgeWorst judge_worst_behind(const Experiment *experiment, size_t contender)
+{
+    JudgeWorst worst = {.value = -INFINITY};
+
+    for (size_t row = 0; row < experiment->rows->len; row++) {
+        size_t best = judge_best_baseline(experiment, row);
+        double behind = best < experiment->contenders->len ? judge_row_lag(experiment, row, contender) -
+                                                                 judge_row_lag(experiment, row, best)
+                                                           : NAN;
+
+        if (behind > worst.value) {
+            worst = (JudgeWorst){.value = behind, .row = row};
+        }
+    }
+    return worst;
+}
+
+/* --- after a change --- */
+
+double judge_time_to_90(const Experiment *experiment, size_t row, size_t contender)
+{
+    Mean mean = {0};
+
+    for (size_t share = 0; share < experiment->shares->len; share++) {
+        if (!judge_is_baseline(experiment, contender) ||
+            judge_lag(experiment, row, share, contender) <= JUDGE_NEAR) {
+            mean_add(&mean, experiment_mean(experiment, row, share, contender).time_to_90_s);
+        }
+    }
+    return mean_of(&mean);
+}
+
+size_t judge_quickest_baseline(const Experiment *experiment, size_t row)
+{
+    size_t best = experiment->contenders->len;
+    double least = INFINITY;
+
+    for (size_t i = 0; i < experiment->contenders->len; i++) {
+        double seconds = judge_is_baseline(experiment, i) ? judge_time_to_90(experiment, row, i) : NAN;
+
+        if (seconds < least) {
+            least = seconds;
+            best = i;
+        }
+    }
+    return best;
+}
+
+double judge_undone(const Experiment *experiment, size_t row, size_t contender)
+{
+    Mean mean = {0};
+
+    for (size_t share = 0; share < experiment->shares->len; share++) {
+        mean_add(&mean, experiment_mean(experiment, row, share, contender).undone_share);
+    }
+    return mean_of(&mean);
+}
+
+/* --- several guests --- */
+
+double judge_below_floor(const Experiment *experiment, size_t row, size_t contender)
+{
+    const Scenario *scenario = experiment_row(experiment, row);
+    double most = 0;
+
+    for (size_t share = 0; share < experiment->shares->len; share++) {
+        for (size_t seed = 0; seed < experiment->n_seeds; seed++) {
+            const GArray *guests = experiment_result(experiment, row, share, contender, seed)->guests;
+
+            for (guint i = 0; i < guests->len; i++) {
+                if (!scenario->guests[i].hostile) {
+                    most = MAX(most, g_array_index(guests, RunGuest, i).below_floor_share);
+                }
+            }
+        }
+    }
+    return most;
+}
+
+double judge_slowdown(const Experiment *experiment, size_t row, size_t contender)
+{
+    Mean mean = {0};
+
+    for (size_t share = 0; share < experiment->shares->len; share++) {
+        mean_add(&mean, experiment_mean(experiment, row, share, contender).slowdown);
+    }
+    return mean_of(&mean);
+}
+
+static const RunGuest *guest_of_name(const GArray *guests, const char *name)
+{
+    for (guint i = 0; i < guests->len; i++) {
+        if (g_str_equal(g_array_index(guests, RunGuest, i).name, name)) {
+            return &g_array_index(guests, RunGuest, i);
+        }
+    }
+    return NULL;
+}
+
+void judge_difference(const Experiment *experiment, size_t row, size_t other, size_t contender, double *most,
+                      double *mean)
+{
+    Mean all = {0};
+
+    *most = 0;
+    for (size_t share = 0; share < experiment->shares->len; share++) {
+        const GArray *guests = experiment_result(experiment, row, share, contender, 0)->guests;
+        const GArray *others = experiment_result(experiment, other, share, contender, 0)->guests;
+
+        for (guint i = 0; i < guests->len; i++) {
+            const RunGuest *one = &g_array_index(guests, RunGuest, i), *two = guest_of_name(others, one->name);
+
+            if (two && !experiment_row(experiment, row)->guests[i].hostile) {
+                double difference = fabs(one->slowdown - two->slowdown);
+
+                *most = MAX(*most, difference);
+                mean_add(&all, difference);
+            }
+        }
+    }
+    *mean = mean_of(&all);
+}
+
+/* --- predictions --- */
+
+void judge_predictions(const Experiment *experiment, size_t row, size_t contender, double *slowdown,
+                       double *hit_ratio)
+{
+    Mean slowdowns = {0}, hit_ratios = {0};
+
+    for (size_t from = 0; from < experiment->shares->len; from++) {
+        const GArray *predictions = experiment_result(experiment, row, from, contender, 0)->predictions;
+
+        for (size_t to = 0; to < predictions->len; to++) {      /* in the order of the shares */
+            const RunPrediction *prediction = &g_array_index(predictions, RunPrediction, to);
+            const RunResult *there = experiment_result(experiment, row, to, contender, 0);
+
+            if (to != from) {
+                mean_add(&slowdowns, fabs(prediction->slowdown - there->slowdown));
+                mean_add(&hit_ratios, fabs(prediction->hit_ratio - there->hit_ratio));
+            }
+        }
+    }
+    *slowdown = mean_of(&slowdowns);
+    *hit_ratio = mean_of(&hit_ratios);
+}
