@@ -109,9 +109,7 @@ typedef struct TierMsgConfig {
     uint32_t mode;                  /* TierMode */
     uint32_t hugepages;             /* TierHugepages */
     uint32_t n_tiers;               /* 1..TIER_MAX_TIERS */
-    /*
-     * the slowdown against all memory in tier 0 that is to be kept, in millionths of the time; 0: none is asked for
-     */
+    /* the slowdown against all memory in tier 0 that is to be kept, in millionths of the time; 0: none */
     uint32_t slowdown_ppm;
     uint32_t reserved;
     uint64_t tier_nodes[TIER_MAX_TIERS][TIER_NODE_WORDS]; /* NUMA nodes by tier, fastest first; disjoint */

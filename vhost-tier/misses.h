@@ -12,9 +12,9 @@
 typedef struct Misses Misses;
 
 typedef struct MissesRates {
-    double accesses_per_s;      /* that missed the last cache, guest mode included; NaN: not counted, or not yet */
+    double accesses_per_s;      /* that missed the last cache, in guest mode, too; NaN: not counted, or not yet */
     double busy;                /* CPU seconds used a second, over all threads; NaN: not known, or not yet */
-    const char *problem;        /* why they are not counted, and the remedy; NULL: they are. Valid until the next read */
+    const char *problem;        /* why they are not counted; NULL: they are. Valid until the next read */
 } MissesRates;
 
 /*

@@ -169,7 +169,7 @@ static void a_vm_not_known_yet_has_its_entitlement(void)
 /* Of its hot 300 MiB a VM is entitled to 200: it has them, whatever the neighbour's curve and rate. */
 static void no_neighbour_takes_what_is_a_vms_own(void)
 {
-    const PolicyCurve victim = curve_hot(GIB, 300 * MIB, 0.6, 1e6);
+    const PolicyCurve victim = curve_hot(GIB, 300 * MIB, 0.8, 1e6);
     const SlowdownLoad slight = {1e6, 1, 1, 100, 250};
     Rng rng = { .state = 3 };
 
@@ -288,8 +288,8 @@ static void what_is_held_stays_where_the_gain_is_below_the_cost(void)
     uint64_t budgets[2], first[2];
 
     g_assert_true(arbiter_split(600 * MIB, claims, 2, first));
-    claims[0].held_bytes = first[0] - 10 * MIB;
-    claims[1].held_bytes = first[1] + 10 * MIB;
+    claims[0].held_bytes = first[0] - 40 * MIB;
+    claims[1].held_bytes = first[1] + 40 * MIB;
     claims[0].move_ns_per_byte = claims[1].move_ns_per_byte = 1e6;
     claims[0].curve = &hotter;
     g_assert_true(arbiter_split(600 * MIB, claims, 2, budgets));
@@ -299,6 +299,24 @@ static void what_is_held_stays_where_the_gain_is_below_the_cost(void)
     claims[0].move_ns_per_byte = claims[1].move_ns_per_byte = MOVE_NS_PER_BYTE;
     g_assert_true(arbiter_split(600 * MIB, claims, 2, budgets));
     g_assert_cmpuint(budgets[0], >=, first[0]);
+}
+
+/* On both sides of the margin memory is nearly alike: what one gains the other loses, and moves cost. */
+static void what_wavers_stays(void)
+{
+    const PolicyCurve zipf = curve_zipf(GIB, 3e6);
+    ArbiterClaim claims[] = { claim_of(&zipf, &busy), claim_of(&zipf, &busy) };
+    uint64_t first[2], budgets[2];
+
+    g_assert_true(arbiter_split(400 * MIB, claims, 2, first));
+    claims[0].held_bytes = first[0] - 10 * MIB;
+    claims[1].held_bytes = first[1] + 10 * MIB;
+    g_assert_true(arbiter_split(400 * MIB, claims, 2, budgets));
+    g_assert_cmpuint(budgets[0], ==, claims[0].held_bytes);
+    claims[0].held_bytes = first[0] - 40 * MIB;     /* that much is a lack */
+    claims[1].held_bytes = first[1] + 40 * MIB;
+    g_assert_true(arbiter_split(400 * MIB, claims, 2, budgets));
+    g_assert_cmpuint(budgets[0], ==, first[0]);
 }
 
 static void what_is_held_does_not_stay_above_a_new_ceiling_or_below_a_new_floor(void)
@@ -620,6 +638,7 @@ int main(int argc, char **argv)
     ADD(a_target_above_the_entitlement_takes_only_what_matters_little_to_others);
     ADD(a_target_that_cannot_be_judged_yet_is_as_none);
     ADD(what_is_held_stays_where_the_gain_is_below_the_cost);
+    ADD(what_wavers_stays);
     ADD(what_is_held_does_not_stay_above_a_new_ceiling_or_below_a_new_floor);
     ADD(tenants_lose_less_than_with_equal_shares);
     ADD(a_vm_that_touches_all_it_has_does_not_change_its_neighbours);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The real daemon splits tier 0: VMs that come and go, floors, targets, a VM that is frozen. As in test-daemon.c,
- * this process plays QEMU and the operator.
+ * The real daemon splits tier 0: VMs that come and go, floors, targets, a VM that is frozen. As in
+ * test-daemon.c, this process plays QEMU and the operator.
  */
 #include <math.h>
 #include <string.h>

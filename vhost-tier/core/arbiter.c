@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The arbiter's stages. All that decides is either a whole number or computed from one claim alone, so that the
- * order of claims can't matter.
+ * The arbiter's stages. All that decides on budgets is either a whole number or computed from one claim alone, so
+ * that the order of claims can't matter.
  */
 #include "arbiter.h"
 
@@ -13,6 +13,7 @@
 #define WIDTH_ONE 1024u         /* how wide a busy VM of weight 1 is */
 #define LEVEL_ONE ((Sum)1 << 30) /* a level of one byte for each of width; so fine that every byte can be shared */
 #define WEIGHT_MAX 65536u       /* a capacity's level times a width fits into a Sum */
+#define NEARLY 16               /* budgets that are off by less than this part of them are as good */
 #define ABOVE 1.1               /* hotter than the average by more than one step of a curve (census.h) */
 
 typedef unsigned __int128 Sum;
@@ -263,39 +264,53 @@ static void raise_by_bids(Share *shares, size_t n, uint64_t capacity)
 
 /* --- whether a change is worth it --- */
 
-/* Whether a VM gains by having @bytes instead of what it holds, more than the moves cost. */
-static bool gains(const Share *share, uint64_t bytes)
+/* What a known VM saves, as a share of its time, by having @bytes instead of what it holds. */
+static double saves(const Share *share, uint64_t bytes)
+{
+    return share->stake * (slowdown_hit_ratio(&share->curve, bytes) -
+                           slowdown_hit_ratio(&share->curve, share->claim->held_bytes));
+}
+
+/* Whether a VM lacks so much of @bytes that it must have it: more than estimates waver by, and worth the moves. */
+static bool lacks(const Share *share, uint64_t bytes)
 {
     const ArbiterClaim *claim = share->claim;
-    double saved;
+    const uint64_t lacking = bytes - MIN(bytes, claim->held_bytes);
 
-    if (bytes <= claim->held_bytes) {
+    if (lacking <= bytes / NEARLY) {
         return false;
     }
     if (!share->known || (claim->has_target && claim->held_bytes < claim->target_bytes)) {
         return true;
     }
-    saved = share->stake * (slowdown_hit_ratio(&share->curve, bytes) -
-                            slowdown_hit_ratio(&share->curve, claim->held_bytes));
-    return saved > share->keep * (double)(bytes - claim->held_bytes);
+    return saves(share, bytes) > share->keep * (double)lacking;
 }
 
-/* Whether what VMs hold can stay: it is allowed, uses as much as @budgets do, and nobody gains by those. */
+/*
+ * Whether what VMs hold can stay: it is allowed, uses as much as @budgets do, nobody lacks much, and what some
+ * would gain others would lose, or the moves would cost.
+ */
 static bool can_stay(const Share *shares, size_t n, const uint64_t *budgets, uint64_t capacity)
 {
     Sum held = 0, total = 0;
+    double gain = 0;
 
     for (size_t i = 0; i < n; i++) {
         const ArbiterClaim *claim = shares[i].claim;
 
         if (claim->held_bytes % PAGE != 0 || claim->held_bytes > claim->ceiling_bytes ||
-            claim->held_bytes < shares[i].floor / PAGE * PAGE || gains(&shares[i], budgets[i])) {
+            claim->held_bytes < shares[i].floor / PAGE * PAGE || lacks(&shares[i], budgets[i])) {
             return false;
+        }
+        if (shares[i].known) {
+            const uint64_t more = budgets[i] - MIN(budgets[i], claim->held_bytes);
+
+            gain += weigh(&shares[i], saves(&shares[i], budgets[i]) - shares[i].keep * (double)more);
         }
         held += claim->held_bytes;
         total += budgets[i];
     }
-    return held <= capacity && held + (Sum)n * PAGE >= total;
+    return gain <= 0 && held <= capacity && held + (Sum)n * PAGE >= total;
 }
 
 /* --- the split --- */

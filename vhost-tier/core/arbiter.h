@@ -30,11 +30,13 @@
  * An idle VM lends all but its floor: weights count in full only for those who could lose ARBITER_IDLE of a CPU
  * by having all memory slow, and by less in proportion for others.
  *
- * Hysteresis comes from costs. Memory that a VM holds is valued in stage 4 at what moving it to another costs, over
- * the time that heat is expected to last, on top of what it saves. And everything stays as it is, where that is
- * allowed and uses all, unless somebody gains by the change more than the moves cost.
+ * Hysteresis comes from costs. Memory that a VM holds is valued in stage 4 at what moving it to another costs,
+ * over the time that heat is expected to last, on top of what it saves. And everything stays as it is, where that
+ * is allowed and uses all, unless all VMs together gain by the change more than the moves cost, or one lacks so
+ * much that estimates do not waver by it, and gains more than the moves cost: what is its own comes back whatever
+ * others lose.
  *
- * Order of the claims does not matter, and the result for budgets that are what it gave before is the same.
+ * The order of the claims does not matter, and for what it gave before it gives the same again.
  * O(n log n) for n VMs, a constant number of points each.
  */
 #ifndef VHOST_TIER_CORE_ARBITER_H

@@ -57,8 +57,11 @@ double slowdown_hit_ratio(const PolicyCurve *curve, uint64_t bytes);
  */
 void slowdown_doubted(const PolicyCurve *curve, PolicyCurve *out);
 
-/* Variance of log2 of an estimate from the 4 accesses that count at most (heat.h): 1 / (4 ln(2)^2). */
-#define SLOWDOWN_DOUBT 0.52
+/*
+ * Variance of log2 of an estimate from a accesses: 1 / (a ln(2)^2). Four count at most (heat.h), of which half a
+ * half-life's decay leaves two: the careful end.
+ */
+#define SLOWDOWN_DOUBT 1.04
 
 /*
  * The model for @load, with the accesses of @curve where none were measured. All finite and not negative,
