@@ -45,6 +45,7 @@ static const Key keys[] = {
     {"costs", "latency-ns", KEY_LIST, AT(latency_ns), NULL, 0, 0, "one number per tier: 100;250"},
     {"costs", "move-4k-ns", KEY_NUMBER, AT(move_4k_ns), "0", 0, 1e9, "0 (measure) to 1000000000"},
     {"costs", "move-2m-ns", KEY_NUMBER, AT(move_2m_ns), "0", 0, 4e9, "0 (measure) to 4000000000"},
+    {"costs", "huge-walk-ns", KEY_NUMBER, AT(huge_walk_ns), "0", 0, 1e6, "0 to 1000000"},
     {"sources", "enable", KEY_LIST, AT(sources), NULL, 0, 0, "names of sources: damon;rwp;wp"},
     {"sources", "overhead-share", KEY_REAL, AT(overhead_share), "0.01", 0.0001, 0.5, "0.0001 to 0.5"},
     {"sources", "fault-ns", KEY_NUMBER, AT(fault_ns), "0", 0, 1e8, "0 (measure) to 100000000"},

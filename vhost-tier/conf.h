@@ -34,6 +34,7 @@ typedef struct Config {
     char **latency_ns;              /* per tier; NULL: measure */
     uint64_t move_4k_ns;            /* 0: measure */
     uint64_t move_2m_ns;            /* 0: measure */
+    uint64_t huge_walk_ns;
     /* [sources] */
     char **sources;                 /* names of those that may be used; NULL: all */
     double overhead_share;

@@ -34,6 +34,7 @@ static const PolicyCosts defaults = {
     .latency_ns = {100, 250, 400, 600},
     .move_4k_ns = 5000,
     .move_2m_ns = 250000,
+    .look_ns = 30, /* of a page table entry by KVM's lockless aging, Linux 6.15 and up */
 };
 
 /* @pages of memory on one node of a tier, touched; NULL when none can be had there. */

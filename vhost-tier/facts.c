@@ -113,6 +113,7 @@ static void find_costs(Facts *facts)
     }
     facts->costs.move_4k_ns = config->move_4k_ns ? (uint32_t)config->move_4k_ns : facts->costs.move_4k_ns;
     facts->costs.move_2m_ns = config->move_2m_ns ? (uint32_t)config->move_2m_ns : facts->costs.move_2m_ns;
+    facts->costs.huge_walk_ns = (uint32_t)config->huge_walk_ns;
     g_message("costs: latencies %s, moves %s: %u ns a page of 4 KiB, %u ns a page of 2 MiB",
               config->latency_ns ? "configured" : costs_origin_name(found.latency_from),
               config->move_4k_ns || config->move_2m_ns ? "configured" : costs_origin_name(found.moves_from),
