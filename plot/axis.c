@@ -90,7 +90,10 @@ static void linear_ticks(Axis *axis, bool round)
     }
 }
 
-/* Whole powers of ten (of bytes, of two), or of a power of those where they are many; and 2 and 5 where few. */
+/*
+ * Whole powers of ten (of bytes, of two), or of a power of those where they are many; and 2 and 5 where
+ * few.
+ */
 static void log_ticks(Axis *axis, bool round)
 {
     const double base = axis->unit == PLOT_BYTES ? 2 : 10;
@@ -165,7 +168,8 @@ char *axis_text(const Axis *axis, double value)
         return value == 0 ? g_strdup("0") : scaled(value, step, 1024, bytes, G_N_ELEMENTS(bytes));
     case PLOT_NUMBER:
     default:
-        return fabs(value) < 1000 && step > 0 && step < 1 ? short_number(value, step, "")
-                                                        : scaled(value, step, 1000, numbers, G_N_ELEMENTS(numbers));
+        return fabs(value) < 1000 && step > 0 && step < 1
+                   ? short_number(value, step, "")
+                   : scaled(value, step, 1000, numbers, G_N_ELEMENTS(numbers));
     }
 }

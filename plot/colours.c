@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Colours. Series: those that Okabe and Ito chose for the colour-blind, without yellow, which is lost on white.
- * Scales rise evenly in brightness, so that they can be read in grey, too.
+ * Colours. Series: those that Okabe and Ito chose for the colour-blind, without yellow, which is lost on
+ * white. Scales rise evenly in brightness, so that they can be read in grey, too.
  */
 #include "plot-internal.h"
 
@@ -14,7 +14,7 @@ static Rgb rgb(uint32_t hex)
 
 Rgb colour_of_series(size_t index)
 {
-    static const uint32_t colours[] = { 0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0x56b4e9, 0xe69f00, 0x555555 };
+    static const uint32_t colours[] = {0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0x56b4e9, 0xe69f00, 0x555555};
 
     return rgb(colours[index % G_N_ELEMENTS(colours)]);
 }

@@ -296,7 +296,10 @@ static void draw_legend(cairo_t *cr, const Panel *panel)
     }
 }
 
-/* The names of all marks that lie so near to mark @index that theirs would lie on each other; none but at the first. */
+/*
+ * The names of all marks that lie so near to mark @index that theirs would lie on each other; none but at
+ * the first.
+ */
 static char *marks_label(const Panel *panel, guint index)
 {
     const GArray *marks = panel->plot->marks;
@@ -306,7 +309,8 @@ static char *marks_label(const Panel *panel, guint index)
     for (guint i = 0; i < marks->len; i++) {
         const Mark *mark = &g_array_index(marks, Mark, i);
 
-        if (!mark->label || !axis_shows(&panel->x, mark->x) || fabs(place_x(panel, mark->x) - x) > TEXT_SIZE) {
+        if (!mark->label || !axis_shows(&panel->x, mark->x) ||
+            fabs(place_x(panel, mark->x) - x) > TEXT_SIZE) {
             continue;
         }
         if (i < index) {
@@ -360,7 +364,8 @@ static Rgb cell_colour(const Panel *panel, double value)
 static void draw_heat(cairo_t *cr, const Panel *panel)
 {
     const PlotHeat *heat = &panel->plot->heat;
-    const int width = (int)lround(panel->aw * PLOT_PNG_SCALE), height = (int)lround(panel->ah * PLOT_PNG_SCALE);
+    const int width = (int)lround(panel->aw * PLOT_PNG_SCALE),
+              height = (int)lround(panel->ah * PLOT_PNG_SCALE);
     cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
     const int stride = cairo_image_surface_get_stride(image);
     unsigned char *data = cairo_image_surface_get_data(image);

@@ -2,9 +2,9 @@
 /*
  * Plots as PNG and SVG files: lines over two axes, and matrices as colours.
  *
- * A plot is filled in, drawn and freed. Texts and data are copied. Values that are no number, beyond 1e100, or
- * not above 0 on a logarithmic axis are left out: a line is broken there, a cell of a matrix is grey. Colours
- * are told apart by the colour-blind, too.
+ * A plot is filled in, drawn and freed. Texts and data are copied. Values that are no number, beyond
+ * 1e100, or not above 0 on a logarithmic axis are left out: a line is broken there, a cell of a matrix is
+ * grey. Colours are told apart by the colour-blind, too.
  */
 #ifndef PLOT_PLOT_H
 #define PLOT_PLOT_H

@@ -97,7 +97,8 @@ JsonObject *prediction_report(const Snapshot *snapshot, uint64_t now_ns)
     JsonObject *report = json_object_new();
     const uint64_t seen = curve->n ? curve->points[curve->n - 1].bytes : 0;
 
-    json_object_set_int_member(report, "present_bytes", (gint64)MIN(curve->present_bytes, (uint64_t)G_MAXINT64));
+    json_object_set_int_member(report, "present_bytes",
+                               (gint64)MIN(curve->present_bytes, (uint64_t)G_MAXINT64));
     json_object_set_int_member(report, "seen_bytes", (gint64)MIN(seen, (uint64_t)G_MAXINT64));
     set_number(report, "accesses_per_s", curve->n ? slowdown_total(curve) : NAN);
     set_number(report, "hit_ratio", snapshot->planned ? snapshot->stats.hit_ratio : NAN);

@@ -214,7 +214,10 @@ static void set_age(JsonObject *object, const char *key, uint64_t then_ns, uint6
     }
 }
 
-/* By what factor the rate may well be off, up or down: as the planner doubts it (core/logmath.h, log2_width()). */
+/*
+ * By what factor the rate may well be off, up or down: as the planner doubts it (core/logmath.h,
+ * log2_width()).
+ */
 static double doubt_factor(const PolicyGranule *granule)
 {
     return exp2(MIN(1.25 / sqrt(granule->rate_per_s * granule->confidence_s + 0.25), 2));
@@ -263,7 +266,8 @@ static bool range_look(Survey *survey, Vm *vm, uint64_t now_ns)
     const VmSurvey *asked = &survey->asked;
     PolicyGranule granule;
 
-    if (!policy_granule(vm->policy, asked->region, (size_t)(survey->at / survey->granule_bytes), now_ns, &granule)) {
+    if (!policy_granule(vm->policy, asked->region, (size_t)(survey->at / survey->granule_bytes), now_ns,
+                        &granule)) {
         return false;
     }
     tally_add(&survey->total, &granule, survey->granule_bytes, 1);

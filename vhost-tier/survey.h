@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Surveys: what the policy knows of many granules, gathered for those who want to see it. Done by the VM's own
- * thread, a slice at a time, so that neither its epochs nor its moves wait for a survey of any size.
+ * Surveys: what the policy knows of many granules, gathered for those who want to see it. Done by the
+ * VM's own thread, a slice at a time, so that neither its epochs nor its moves wait for a survey of any
+ * size.
  */
 #ifndef VHOST_TIER_SURVEY_H
 #define VHOST_TIER_SURVEY_H

@@ -106,15 +106,19 @@ static void refuses_what_there_is_not(Daemon *f, gconstpointer data)
     daemon_assert_error(f, ASK("query-heat", ""), "GenericError", "VM 'a' is not connected");
     daemon_assert_error(f, ASK("query-heatmap", ""), "GenericError", "VM 'a' is not connected");
     sock = connect_qemu(f, &ram);
-    daemon_assert_error(f, ASK("query-heat", ",\"offset\":8388608"), "InvalidArgument", "reach beyond region");
+    daemon_assert_error(f, ASK("query-heat", ",\"offset\":8388608"), "InvalidArgument",
+                        "reach beyond region");
     daemon_assert_error(f, ASK("query-heat", ",\"length\":9223372036854775807"), "InvalidArgument",
                         "reach beyond region");
     daemon_assert_error(f, ASK("query-heat", ",\"region\":77"), "InvalidArgument", "has no region 77");
-    daemon_assert_error(f, ASK("query-heat", ",\"region\":4294967297"), "InvalidArgument", "region 4294967297");
-    daemon_assert_error(f, ASK("query-heat", ",\"detail\":1025"), "InvalidArgument", "detail 1025 is not in 0 to 1024");
+    daemon_assert_error(f, ASK("query-heat", ",\"region\":4294967297"), "InvalidArgument",
+                        "region 4294967297");
+    daemon_assert_error(f, ASK("query-heat", ",\"detail\":1025"), "InvalidArgument",
+                        "detail 1025 is not in 0 to 1024");
     daemon_assert_error(f, ASK("query-heatmap", ",\"buckets\":0"), "InvalidArgument", "buckets 0");
     daemon_assert_error(f, ASK("query-heatmap", ",\"buckets\":4097"), "InvalidArgument", "buckets 4097");
-    daemon_assert_error(f, "{\"execute\":\"query-prediction\",\"arguments\":{\"name\":\"none\"}}", "NotFound", "none");
+    daemon_assert_error(f, "{\"execute\":\"query-prediction\",\"arguments\":{\"name\":\"none\"}}", "NotFound",
+                        "none");
     close(sock);
     fake_ram_free(&ram);
 }

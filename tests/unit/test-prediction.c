@@ -71,7 +71,8 @@ static void only_the_last_are_kept(void)
     PredictionLog log = {0};
 
     for (unsigned i = 0; i <= 3 * PREDICTION_KEPT; i++) {
-        prediction_note(&log, SECOND + i * SLOWDOWN_SETTLE_NS, true, MIB, i < 2 * PREDICTION_KEPT ? 0.5 : 0.9, 0.9);
+        prediction_note(&log, SECOND + i * SLOWDOWN_SETTLE_NS, true, MIB, i < 2 * PREDICTION_KEPT ? 0.5 : 0.9,
+                        0.9);
     }
     g_assert_cmpuint(log.n, ==, 3 * PREDICTION_KEPT);
     g_assert_cmpfloat(prediction_error(&log), ==, 0);

@@ -52,7 +52,8 @@ static void says_what_a_page_waits_for(void)
         FakeReply replies[3];
         const char *says;
     } cases[] = {
-        {{ONE("on", "0", "belongs")}, "it stays in tier 0: it is hot enough, a place there takes 450 accesses/s"},
+        {{ONE("on", "0", "belongs")},
+         "it stays in tier 0: it is hot enough, a place there takes 450 accesses/s"},
         {{ONE("on", "1", "planned")}, "it is about to be moved to tier 0"},
         {{ONE("on", "0", "planned")}, "moved out of tier 0, to make room"},
         {{ONE("observe", "1", "planned")}, "would be moved to tier 0, but in mode 'observe' nothing is"},

@@ -63,7 +63,8 @@ static char *region_list(JsonArray *regions)
         g_autofree char *name = text_clean(field_string(region, "name"));
 
         g_string_append_printf(list, "%s%" G_GUINT64_FORMAT " '%s' (0x%" G_GINT64_MODIFIER "x bytes)",
-                               i ? ", " : "", field_uint(region, "id", 0), name, field_uint(region, "size", 0));
+                               i ? ", " : "", field_uint(region, "id", 0), name,
+                               field_uint(region, "size", 0));
     }
     return g_string_free(list, FALSE);
 }

@@ -25,8 +25,8 @@ void address_clear(Address *address);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Address, address_clear)
 
 /*
- * Find @address in a VM as 'query-vm' tells it: returns the region (the VM's), and makes 'offset' one in it and
- * 'length' at least 1. NULL, with an error that says what there is, when it lies in none.
+ * Find @address in a VM as 'query-vm' tells it: returns the region (the VM's), and makes 'offset' one in
+ * it and 'length' at least 1. NULL, with an error that says what there is, when it lies in none.
  */
 JsonObject *address_resolve(Address *address, JsonObject *vm, GError **errp);
 

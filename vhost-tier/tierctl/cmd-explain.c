@@ -30,7 +30,7 @@ static const GOptionEntry options[] = {
 typedef struct Explained {
     JsonObject *vm, *region;    /* of 'query-vm' */
     uint64_t granule;           /* bytes */
-    double threshold;           /* accesses per second and 4 KiB that a place in tier 0 takes; NaN: not known */
+    double threshold; /* accesses per second and 4 KiB that a place in tier 0 takes; NaN: not known */
 } Explained;
 
 /* What the reasons of docs/control.md mean, for one granule and for many. */
@@ -43,18 +43,21 @@ typedef struct Reason {
 static const Reason reasons[] = {
     {"belongs", NULL, "lie where they should"},
     {"planned", NULL, "are to move: the last plan has them"},
-    {"unseen", "it waits for evidence: no source has told of it yet ('tierctl show VM' tells which ones work)",
+    {"unseen",
+     "it waits for evidence: no source has told of it yet ('tierctl show VM' tells which ones work)",
      "wait for evidence: no source has told of them yet"},
     {"unsure", "it waits for more evidence: its estimate asks for a move, what is certain of it does not yet",
      "wait for more evidence: estimates ask for a move, what is certain does not yet"},
     {"not-worth", "it stays: moving it would cost more than it is expected to save",
      "stay: moving them would cost more than it is expected to save"},
-    {"limited", "it waits its turn: a plan holds only so much, or max-bytes-per-s lets no more move at a time",
+    {"limited",
+     "it waits its turn: a plan holds only so much, or max-bytes-per-s lets no more move at a time",
      "wait their turn: a plan holds only so much, or max-bytes-per-s holds them back"},
     {"refused", "it waits: the kernel refused a move not long ago; it is tried again after some seconds",
      "wait: the kernel refused a move not long ago"},
-    {"unmovable", "it stays: the kernel refused to move it again and again (pinned, perhaps); it is left alone "
-                  "for ten minutes or so ('tierctl show VM' counts the kernel's reasons)",
+    {"unmovable",
+     "it stays: the kernel refused to move it again and again (pinned, perhaps); it is left alone "
+     "for ten minutes or so ('tierctl show VM' counts the kernel's reasons)",
      "stay: the kernel refused to move them again and again"},
     {"absent", "there is no page: the guest has not touched it yet, or gave it back", "have no pages"},
     {"unknown", "it has not been looked yet where it lies", "have not been looked for yet"},
@@ -79,8 +82,10 @@ static char *belongs_text(const Explained *about, bool fast)
         return g_strdup(fast ? "it stays in tier 0, which has room for all that is used"
                              : "it stays: nothing asks for a move");
     }
-    return g_strdup_printf(fast ? "it stays in tier 0: it is hot enough, a place there takes %s accesses/s now"
-                                : "it stays: for a place in tier 0 it would take %s accesses/s now", threshold);
+    return g_strdup_printf(fast
+                               ? "it stays in tier 0: it is hot enough, a place there takes %s accesses/s now"
+                               : "it stays: for a place in tier 0 it would take %s accesses/s now",
+                           threshold);
 }
 
 static char *planned_text(const Explained *about, bool fast)
@@ -114,7 +119,8 @@ static char *heat_text(JsonObject *granule)
 {
     const double rate = field_number(granule, "rate_per_s"), factor = field_number(granule, "doubt_factor");
     g_autofree char *mid = text_number(rate), *low = text_number(rate / factor),
-                    *high = text_number(rate * factor), *time = text_number(field_number(granule, "observed_s"));
+                    *high = text_number(rate * factor),
+                    *time = text_number(field_number(granule, "observed_s"));
 
     if (isnan(rate)) {
         return g_strdup("not known: nothing was seen of it yet");
@@ -149,10 +155,12 @@ static void append_place(GString *out, const Explained *about, uint64_t offset, 
     g_autofree char *vm = view_string(about->vm, "name"), *region = view_string(about->region, "name"),
                     *size = text_size(length), *granule = text_size(about->granule);
 
-    g_string_append_printf(out, "%s, region %" G_GUINT64_FORMAT " '%s', offset 0x%" G_GINT64_MODIFIER "x: %s%s%s "
+    g_string_append_printf(out,
+                           "%s, region %" G_GUINT64_FORMAT " '%s', offset 0x%" G_GINT64_MODIFIER "x: %s%s%s "
                            "at 0x%" G_GINT64_MODIFIER "x of QEMU's\n",
                            vm, field_uint(about->region, "id", 0), region, offset, size,
-                           length > about->granule ? " in pages of " : "", length > about->granule ? granule : "",
+                           length > about->granule ? " in pages of " : "",
+                           length > about->granule ? granule : "",
                            field_uint(about->region, "hva", 0) + offset);
 }
 
@@ -232,7 +240,8 @@ static void sum_add(Sum *sum, JsonObject *part)
             g_array_set_size(sum->from, i + 1);
         }
         g_array_index(sum->from, double, i) = field_number(class, "from_per_s");
-        sum_tiers(&g_array_index(sum->heat, uint64_t, (gsize)i * MAX_TIERS), field_array(class, "tier_bytes"));
+        sum_tiers(&g_array_index(sum->heat, uint64_t, (gsize)i * MAX_TIERS),
+                  field_array(class, "tier_bytes"));
     }
     for (guint i = 0; i < elements(granules); i++) {
         JsonObject *granule = element_object(granules, i);
@@ -301,8 +310,8 @@ static void append_heat(GString *out, const Sum *sum)
 
 static void append_granules(GString *out, const Explained *about, const Sum *sum)
 {
-    static const char *const headings[] = {">OFFSET", ">TIER", ">ACCESSES/S", ">WITHIN", "SEEN", "MOVED", "WHY",
-                                           NULL};
+    static const char *const headings[] = {">OFFSET", ">TIER", ">ACCESSES/S", ">WITHIN",
+                                           "SEEN",    "MOVED", "WHY",         NULL};
     g_autoptr(Table) table = table_new(headings);
 
     for (guint i = 0; i < sum->granules->len; i++) {
@@ -352,11 +361,11 @@ static void append_range(GString *out, const Explained *about, const Sum *sum)
 /* --- asking --- */
 
 /*
- * Ask about @address, part by part, and add the answers up (in JSON: print each on a line). False, with an exit
- * code, when that failed.
+ * Ask about @address, part by part, and add the answers up (in JSON: print each on a line). False, with
+ * an exit code, when that failed.
  */
-static bool ask(const Tierctl *ctl, const char *vm, JsonObject *region, const Address *address, unsigned detail,
-                Sum *sum, int *rc)
+static bool ask(const Tierctl *ctl, const char *vm, JsonObject *region, const Address *address,
+                unsigned detail, Sum *sum, int *rc)
 {
     uint64_t offset = address->offset, length = address->length;
     g_autoptr(Client) client = NULL;

@@ -25,7 +25,8 @@ static char *option_output;
 static int option_seconds;
 
 static const GOptionEntry options[] = {
-    {"output", 'o', 0, G_OPTION_ARG_FILENAME, &option_output, "Write a picture (*.png or *.svg) in place of a rough one", "FILE"},
+    {"output", 'o', 0, G_OPTION_ARG_FILENAME, &option_output,
+     "Write a picture (*.png or *.svg) in place of a rough one", "FILE"},
     {"seconds", 0, 0, G_OPTION_ARG_INT, &option_seconds, "Watch for so long, looking once a second", "N"},
     G_OPTION_ENTRY_NULL,
 };
@@ -105,22 +106,28 @@ static bool write_over_time(const HeatSamples *samples, const char *vm, GError *
     const PlotAxis x = { .label = "seconds", .max = (double)samples->columns };
     const PlotAxis y = { .label = "address", .unit = PLOT_BYTES,
                          .max = (double)samples->bucket_bytes * (double)samples->rows };
-    g_autofree char *heat_title = g_strdup_printf("%s: heat", vm), *tier_title = g_strdup_printf("%s: tier", vm);
+    g_autofree char *heat_title = g_strdup_printf("%s: heat", vm),
+                    *tier_title = g_strdup_printf("%s: tier", vm);
     g_autoptr(Plot) heat = plot_new(heat_title, &x, &y);
     g_autoptr(Plot) tier = plot_new(tier_title, &x, &y);
     const Plot *const plots[] = { heat, tier };
 
     heat_range(samples, &least, &most);
-    plot_heat(heat, &(PlotHeat) {
-        .columns = samples->columns, .rows = samples->rows, .values = (const double *)(void *)samples->per_s->data,
-        .colours = PLOT_COLOURS_HEAT,
-        .scale = { .label = "accesses/s a page", .logarithmic = true, .min = least, .max = most },
-    });
-    plot_heat(tier, &(PlotHeat) {
-        .columns = samples->columns, .rows = samples->rows, .values = (const double *)(void *)samples->fast->data,
-        .colours = PLOT_COLOURS_TWO,
-        .scale = { .label = "share in tier 0", .unit = PLOT_SHARE, .max = 1 },
-    });
+    plot_heat(heat,
+              &(PlotHeat){
+                  .columns = samples->columns,
+                  .rows = samples->rows,
+                  .values = (const double *)(void *)samples->per_s->data,
+                  .colours = PLOT_COLOURS_HEAT,
+                  .scale = {.label = "accesses/s a page", .logarithmic = true, .min = least, .max = most},
+              });
+    plot_heat(tier, &(PlotHeat){
+                        .columns = samples->columns,
+                        .rows = samples->rows,
+                        .values = (const double *)(void *)samples->fast->data,
+                        .colours = PLOT_COLOURS_TWO,
+                        .scale = {.label = "share in tier 0", .unit = PLOT_SHARE, .max = 1},
+                    });
     return plot_write_panels(plots, 2, option_output, errp);
 }
 
@@ -129,7 +136,8 @@ static bool write_snapshot(const HeatSamples *samples, const char *vm, GError **
     const PlotAxis x = { .label = "address", .unit = PLOT_BYTES, .max = (double)samples->bytes };
     const PlotAxis heat_y = { .label = "accesses/s a page", .logarithmic = true };
     const PlotAxis tier_y = { .label = "share in tier 0", .unit = PLOT_SHARE, .max = 1 };
-    g_autofree char *heat_title = g_strdup_printf("%s: heat", vm), *tier_title = g_strdup_printf("%s: tier", vm);
+    g_autofree char *heat_title = g_strdup_printf("%s: heat", vm),
+                    *tier_title = g_strdup_printf("%s: tier", vm);
     g_autoptr(Plot) heat = plot_new(heat_title, &x, &heat_y);
     g_autoptr(Plot) tier = plot_new(tier_title, &x, &tier_y);
     const Plot *const plots[] = { heat, tier };
@@ -159,8 +167,8 @@ static int write_file(const HeatSamples *samples, const char *vm)
 /* --- the terminal --- */
 
 /*
- * Where in the samples a cell of the picture lies. Over time: address upwards, time to the right. At one time:
- * address as one reads, from left to right and top to bottom.
+ * Where in the samples a cell of the picture lies. Over time: address upwards, time to the right. At one
+ * time: address as one reads, from left to right and top to bottom.
  */
 static size_t cell_of(const HeatSamples *samples, size_t rows, size_t columns, size_t row, size_t column)
 {
@@ -219,7 +227,8 @@ static int show(const HeatSamples *samples, size_t columns)
     g_string_append_printf(out, "accesses/s a page, by address%s; a piece is %s",
                            option_seconds > 0 ? " (upwards) over time" : "", piece);
     if (samples->stride > 1) {
-        g_string_append_printf(out, ", of which one page in %" G_GUINT64_FORMAT " was looked at", samples->stride);
+        g_string_append_printf(out, ", of which one page in %" G_GUINT64_FORMAT " was looked at",
+                               samples->stride);
     }
     g_string_append_c(out, '\n');
     append_picture(out, samples, PICTURE_HEAT, SHOWN_ROWS, columns);

@@ -16,8 +16,10 @@ static char *option_output;
 static gboolean option_verbose;
 
 static const GOptionEntry options[] = {
-    {"output", 'o', 0, G_OPTION_ARG_FILENAME, &option_output, "Draw the curve as well (*.png or *.svg)", "FILE"},
-    {"verbose", 'v', 0, G_OPTION_ARG_NONE, &option_verbose, "List the last predictions and what came of them", NULL},
+    {"output", 'o', 0, G_OPTION_ARG_FILENAME, &option_output, "Draw the curve as well (*.png or *.svg)",
+     "FILE"},
+    {"verbose", 'v', 0, G_OPTION_ARG_NONE, &option_verbose, "List the last predictions and what came of them",
+     NULL},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -133,7 +135,8 @@ static char *format(JsonObject *report)
                              "'tierctl show VM' tells which sources of evidence work\n");
         return g_string_free(out, FALSE);
     }
-    g_string_append_printf(out, "of %s, %s seen; now: hit ratio %s, slowdown %s\n\n", present, seen, hit, slowdown);
+    g_string_append_printf(out, "of %s, %s seen; now: hit ratio %s, slowdown %s\n\n", present, seen, hit,
+                           slowdown);
     append_sizes(out, report);
     g_string_append_printf(out, "\nmean error lately: hit ratio %s, slowdown %s\n", error, slowdown_error);
     if (option_verbose) {
@@ -155,7 +158,8 @@ static void add_marks(Plot *plot, JsonArray *sizes)
     }
 }
 
-static Plot *draw(JsonObject *report, const char *title, const char *key, const char *label, const char *checked)
+static Plot *draw(JsonObject *report, const char *title, const char *key, const char *label,
+                  const char *checked)
 {
     JsonArray *curve = field_array(report, "curve"), *past = field_array(report, checked);
     const PlotAxis x = { .label = "fast memory", .unit = PLOT_BYTES,

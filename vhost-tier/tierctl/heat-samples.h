@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What 'query-heatmap' told, once or once a second: a matrix of addresses over time for heat and one for tier.
+ * What 'query-heatmap' told, once or once a second: a matrix of addresses over time for heat and one for
+ * tier.
  */
 #ifndef VHOST_TIER_TIERCTL_HEAT_SAMPLES_H
 #define VHOST_TIER_TIERCTL_HEAT_SAMPLES_H
@@ -23,8 +24,8 @@ void heat_samples_clear(HeatSamples *samples);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HeatSamples, heat_samples_clear)
 
 /*
- * Add one answer. False, with an error, when it makes no sense, or is of other memory than those before (a region
- * came or went).
+ * Add one answer. False, with an error, when it makes no sense, or is of other memory than those before
+ * (a region came or went).
  */
 bool heat_samples_add(HeatSamples *samples, JsonObject *answer, GError **errp);
 /* The least and most heat above 0 of all samples; false where there is none. */

@@ -92,7 +92,8 @@ static void append_row(GString *out, const Picture *picture, size_t row)
 void picture_append(GString *out, const Picture *picture)
 {
     for (size_t row = 0; row + 1 < picture->rows; row += 2) {
-        g_string_append_printf(out, "%*s%*s", (int)picture->label_width, picture->labels[row / 2], LABEL_GAP, "");
+        g_string_append_printf(out, "%*s%*s", (int)picture->label_width, picture->labels[row / 2], LABEL_GAP,
+                               "");
         append_row(out, picture, row);
     }
 }

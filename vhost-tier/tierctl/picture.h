@@ -16,7 +16,7 @@ typedef enum PictureColours {
 
 typedef struct Picture {
     size_t rows, columns;       /* rows: even */
-    const double *values;       /* values[row * columns + column], row 0 on top; from 0 to 1, NaN: not known */
+    const double *values; /* values[row * columns + column], row 0 on top; from 0 to 1, NaN: not known */
     PictureColours colours;
     char *const *labels;        /* one for every second row: to its left */
     size_t label_width;         /* columns that labels have */
