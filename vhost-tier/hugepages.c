@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Huge pages of hot memory: with hugepages=collapse, blocks of 2 MiB that lie in tier 0 in whole are made into
- * huge pages where the policy finds them to be used evenly enough (core/block-advice.h), a bounded number an epoch.
+ * Huge pages of hot memory: with hugepages=collapse, blocks of 2 MiB that lie in tier 0 in whole are made
+ * into huge pages where the policy finds them to be used evenly enough (core/block-advice.h), a bounded
+ * number an epoch.
  *
- * A block that was collapsed is planned, and moves, as one from then on. The way back is not ours to go: the kernel
- * has no call that splits a huge page of shared memory in another process, and moves such a page in whole whatever
- * part of it is asked for, so POLICY_BLOCK_SPLIT is not acted upon. It may split one by itself; that is seen by its
- * pages being on several tiers, and then they are small ones again.
+ * A block that was collapsed is planned, and moves, as one from then on. The way back is not ours to go: the
+ * kernel has no call that splits a huge page of shared memory in another process, and moves such a page in
+ * whole whatever part of it is asked for, so POLICY_BLOCK_SPLIT is not acted upon. It may split one by
+ * itself; that is seen by its pages being on several tiers, and then they are small ones again.
  */
 #include "vm-impl.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tiers under load: the limit on tier 0's share of the accesses, and the policy with it on a host in miniature
- * whose tier 0 gets slower the more of its bandwidth is used.
+ * Tiers under load: the limit on tier 0's share of the accesses, and the policy with it on a host in
+ * miniature whose tier 0 gets slower the more of its bandwidth is used.
  */
 #include <glib.h>
 #include <math.h>
@@ -104,8 +104,9 @@ static const PolicyConfig native = {
 };
 
 /*
- * A host whose tier 0 takes 100 ns idle and as much again for each eighth of its bandwidth in use; its neighbours
- * use @background of it, and this guest, with all its accesses in tier 0, half of it. Tier 1 takes 250 to 300.
+ * A host whose tier 0 takes 100 ns idle and as much again for each eighth of its bandwidth in use; its
+ * neighbours use @background of it, and this guest, with all its accesses in tier 0, half of it. Tier 1 takes
+ * 250 to 300.
  */
 static void measure(Sim *sim, double background, uint32_t *latency_ns)
 {

@@ -15,7 +15,10 @@
 #define BLOCK 512u
 #define NOW (1000 * SECOND)
 
-/* An access saves 100 ns and heat lasts 10 s: 1 access/s is worth 1 us. A page costs 10 us to move, a block 512. */
+/*
+ * An access saves 100 ns and heat lasts 10 s: 1 access/s is worth 1 us. A page costs 10 us to move, a block
+ * 512.
+ */
 static const PolicyConfig config = {
     .heat_half_life_ns = 3600 * SECOND,
     .heat_life_ns = 10 * SECOND,
@@ -226,8 +229,8 @@ static void fill(BlockRates *rates, unsigned n, double hot, double cold)
 }
 
 /*
- * All at 50, threshold 10: 512 * 40 us either way; but 512 copies of 10 us against one of 512 us: 4608 us saved,
- * more than 1024.
+ * All at 50, threshold 10: 512 * 40 us either way; but 512 copies of 10 us against one of 512 us: 4608 us
+ * saved, more than 1024.
  */
 static void hot_all_over_is_collapsed(void)
 {
@@ -240,8 +243,8 @@ static void hot_all_over_is_collapsed(void)
 }
 
 /*
- * One page at 5000, the others at 0, threshold 10: one page is worth 4990 us; the block 5000 - 5120 < 0, nothing.
- * The huge page saves nothing but -10 us less one copy: 4990 - 10 > 1024.
+ * One page at 5000, the others at 0, threshold 10: one page is worth 4990 us; the block 5000 - 5120 < 0,
+ * nothing. The huge page saves nothing but -10 us less one copy: 4990 - 10 > 1024.
  */
 static void one_hot_page_among_cold_is_split_off(void)
 {
@@ -265,7 +268,10 @@ static void a_gain_below_the_price_changes_nothing(void)
     g_assert_cmpint(block_advise(&at_ten, &rates, true), ==, POLICY_BLOCK_SPLIT);
 }
 
-/* Looks: 511 * 30 ns * 10 s = 153 us; walks: 1100 touches/s * 10 s * 30 ns = 330 us. Together more than 1090 - 1024. */
+/*
+ * Looks: 511 * 30 ns * 10 s = 153 us; walks: 1100 touches/s * 10 s * 30 ns = 330 us. Together more than 1090
+ * - 1024.
+ */
 static void what_a_huge_page_saves_speaks_for_it(void)
 {
     PolicyCosts costs = config.costs;
@@ -302,7 +308,10 @@ static void doubt_leaves_a_huge_page_whole(void)
     g_assert_cmpint(block_advise(&at_ten, &rates, true), ==, POLICY_BLOCK_KEEP);
 }
 
-/* Whatever the rates: what has just been collapsed is not split, nor the other way, while they stay as they are. */
+/*
+ * Whatever the rates: what has just been collapsed is not split, nor the other way, while they stay as they
+ * are.
+ */
 static void advice_does_not_flap(void)
 {
     for (unsigned n = 0; n <= BLOCK; n += 16) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What must hold of every plan, whatever the evidence, the regions, the budget and the outcomes are: thousands
- * of small worlds drawn from a seed, each planned and carried out several times.
+ * What must hold of every plan, whatever the evidence, the regions, the budget and the outcomes are:
+ * thousands of small worlds drawn from a seed, each planned and carried out several times.
  */
 #include <glib.h>
 #include <math.h>

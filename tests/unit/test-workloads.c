@@ -192,7 +192,10 @@ static void an_idle_guest_is_left_alone(void)
     g_assert_cmpuint(sim->moved_bytes, ==, 0);
 }
 
-/* Two minutes in which only a thousandth of the accesses come, and those to other pages; then it works as before. */
+/*
+ * Two minutes in which only a thousandth of the accesses come, and those to other pages; then it works as
+ * before.
+ */
 static void a_burst_after_idling_finds_what_was_hot_in_place(void)
 {
     g_autoptr(Sim) sim = sim_new(&cheap, 16384, 0.05, 85);

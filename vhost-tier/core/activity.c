@@ -22,12 +22,13 @@ void activity_table_init(ActivityTable *table, const LogTables *logs)
 
 static inline double chance(const ActivityTable *table, Log2 expected)
 {
-    return expected < TABLE_MIN
-               ? 0 : table->touched[MIN((expected - TABLE_MIN) >> TABLE_SHIFT, (Log2)G_N_ELEMENTS(table->touched) - 1)];
+    const Log2 last = G_N_ELEMENTS(table->touched) - 1;
+
+    return expected < TABLE_MIN ? 0 : table->touched[MIN((expected - TABLE_MIN) >> TABLE_SHIFT, last)];
 }
 
-static double expected_of(const ActivityTable *table, const HeatModel *model, HeatMap *map, size_t first, size_t n,
-                          Log2 interval)
+static double expected_of(const ActivityTable *table, const HeatModel *model, HeatMap *map, size_t first,
+                          size_t n, Log2 interval)
 {
     double expected = 0;
 

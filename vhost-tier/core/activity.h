@@ -4,12 +4,13 @@
  *
  * Theory of operation
  *
- * A VM that has next to nothing to do touches next to nothing, and then all its pages look cold alike. To learn
- * that would be to forget which of them are hot when it works, and its next burst would find planner and heat
- * empty-handed. So what evidence finds is held against what the heat known so far makes likely, over all pages that
- * it is about. A hot set that moves elsewhere is touched as often as before; only where far fewer touches are found
- * than expected, in all, is the VM quiet. Then evidence counts for as much less: of so many reports one is taken
- * in. What was hot stays so for long, but not for ever, should the VM have come to do less for good.
+ * A VM that has next to nothing to do touches next to nothing, and then all its pages look cold alike. To
+ * learn that would be to forget which of them are hot when it works, and its next burst would find planner
+ * and heat empty-handed. So what evidence finds is held against what the heat known so far makes likely, over
+ * all pages that it is about. A hot set that moves elsewhere is touched as often as before; only where far
+ * fewer touches are found than expected, in all, is the VM quiet. Then evidence counts for as much less: of
+ * so many reports one is taken in. What was hot stays so for long, but not for ever, should the VM have come
+ * to do less for good.
  */
 #ifndef VHOST_TIER_CORE_ACTIVITY_H
 #define VHOST_TIER_CORE_ACTIVITY_H
@@ -33,8 +34,8 @@ typedef struct ActivityTable {
 void activity_table_init(ActivityTable *table, const LogTables *logs);
 
 /*
- * Hold the evidence of access bits, or of a rate, as heat_add_bits() and heat_add_rate() take it, against what is
- * known. Returns whether it is to be taken in.
+ * Hold the evidence of access bits, or of a rate, as heat_add_bits() and heat_add_rate() take it, against
+ * what is known. Returns whether it is to be taken in.
  */
 bool activity_bits(Activity *activity, const ActivityTable *table, const HeatModel *model, HeatMap *map,
                    size_t first, size_t n, const uint64_t *accessed, uint64_t interval_ns);

@@ -52,6 +52,6 @@ void balance_update(Balance *balance, double fast_ns, double slow_ns, double sha
 
 bool balance_valid(const Balance *balance)
 {
-    return balance->limit >= 0 && balance->limit <= 1 && balance->step >= STEP_MIN && balance->step <= STEP_MAX &&
-           balance->direction >= -1 && balance->direction <= 1;
+    return balance->limit >= 0 && balance->limit <= 1 && balance->step >= STEP_MIN &&
+           balance->step <= STEP_MAX && balance->direction >= -1 && balance->direction <= 1;
 }

@@ -29,7 +29,9 @@ static double sum(const double *rates)
     return all;
 }
 
-/* What a huge page saves over the heat's life, in nanoseconds, where @per_s touches come to it in a second. */
+/*
+ * What a huge page saves over the heat's life, in nanoseconds, where @per_s touches come to it in a second.
+ */
 static double saved_by_huge(const BlockTerms *terms, double per_s, bool moves_as_one, unsigned n_deserving)
 {
     const PolicyCosts *costs = terms->costs;

@@ -141,8 +141,8 @@ static bool sees_inside(PolicySource source)
     return source == POLICY_SOURCE_CHMU || source == POLICY_SOURCE_HINT;
 }
 
-void blocks_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
-                     uint64_t exposure_ns)
+void blocks_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n,
+                     double per_s, uint64_t exposure_ns)
 {
     if (!map->coarse) {
         heat_add_rate(model, map, source, first, n, per_s, exposure_ns);

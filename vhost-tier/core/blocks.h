@@ -4,16 +4,16 @@
  *
  * Theory of operation
  *
- * A huge page moves as one, and has one access bit. So what is known of it is kept as for one granule of 2 MiB,
- * in a second, coarse map of the same region, which is there as soon as one of its blocks is huge. A granule of
- * the coarse map is present exactly while its block is huge; then the block's granules of the fine map do not
- * stand for themselves: they still tell where they are, and keep what was known of each, for the day when it is
- * split again, but census and planner pass over them and see the coarse one, whose heat is compared per page as
- * that of any granule of 2 MiB.
+ * A huge page moves as one, and has one access bit. So what is known of it is kept as for one granule of 2
+ * MiB, in a second, coarse map of the same region, which is there as soon as one of its blocks is huge. A
+ * granule of the coarse map is present exactly while its block is huge; then the block's granules of the fine
+ * map do not stand for themselves: they still tell where they are, and keep what was known of each, for the
+ * day when it is split again, but census and planner pass over them and see the coarse one, whose heat is
+ * compared per page as that of any granule of 2 MiB.
  *
  * A source that works by page tables sees a touch of the block, not of which page. One that sees physical
- * addresses (CHMU), and a guest (hints), see inside: what they say is learned on both levels, and so it is known
- * of a huge page how unevenly it is used.
+ * addresses (CHMU), and a guest (hints), see inside: what they say is learned on both levels, and so it is
+ * known of a huge page how unevenly it is used.
  */
 #ifndef VHOST_TIER_CORE_BLOCKS_H
 #define VHOST_TIER_CORE_BLOCKS_H
@@ -23,7 +23,9 @@
 #define BLOCK_GRANULES 512u
 #define BLOCK_SHIFT 9
 
-/* A coarse map for the region of @fine, tied to it, with no huge block; NULL with an error as heat_map_new(). */
+/*
+ * A coarse map for the region of @fine, tied to it, with no huge block; NULL with an error as heat_map_new().
+ */
 HeatMap *blocks_new(HeatMap *fine, GError **errp);
 
 /* The block that begins with @granule of @map is one huge page from now on, or none any more. */
@@ -32,12 +34,12 @@ void blocks_set(HeatModel *model, HeatMap *map, size_t granule, bool huge);
 /* heat_add_bits() and heat_add_rate(), each granule on the level that it counts on. */
 void blocks_add_bits(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n,
                      const uint64_t *accessed, uint64_t interval_ns);
-void blocks_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
-                     uint64_t exposure_ns);
+void blocks_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n,
+                     double per_s, uint64_t exposure_ns);
 
 /*
- * Granules in [@first, @first + @n) were placed: so are the huge blocks that they are part of. One whose granules
- * are not all said to be on the same tier is on an unknown one.
+ * Granules in [@first, @first + @n) were placed: so are the huge blocks that they are part of. One whose
+ * granules are not all said to be on the same tier is on an unknown one.
  */
 void blocks_placed(HeatMap *map, size_t first, size_t n);
 
@@ -58,8 +60,8 @@ static inline HeatMap *block_unit(HeatMap *map, size_t *granule)
 }
 
 /*
- * Go on to the next granules of @map, [*first, *end), that stand for themselves; both are 0 at first. False when
- * there are no more.
+ * Go on to the next granules of @map, [*first, *end), that stand for themselves; both are 0 at first. False
+ * when there are no more.
  */
 static inline bool blocks_next_run(const HeatMap *map, size_t *first, size_t *end)
 {

@@ -147,12 +147,13 @@ static bool out_of_reach(const Rules *rules, Heat heat, const Reach *hot, const 
 }
 
 /*
- * How many times the doubt counts where @chosen_bytes are chosen from @bytes, in 1/WARINESS_ONE; at least once.
+ * How many times the doubt counts where @chosen_bytes are chosen from @bytes, in 1/WARINESS_ONE; at least
+ * once.
  *
- * Who picks the best of N by figures that chance has touched picks the luckiest: the highest of N normal errors
- * is expected at about sqrt(2 ln N) standard deviations (extreme value theory; the winner's curse). N is how many
- * there are to choose from for each that is chosen. So one page that stands out must do so by far, and a whole
- * hot set that appears at once is believed at once.
+ * Who picks the best of N by figures that chance has touched picks the luckiest: the highest of N normal
+ * errors is expected at about sqrt(2 ln N) standard deviations (extreme value theory; the winner's curse). N
+ * is how many there are to choose from for each that is chosen. So one page that stands out must do so by
+ * far, and a whole hot set that appears at once is believed at once.
  */
 static Log2 wariness_of(uint64_t bytes, uint64_t chosen_bytes)
 {
@@ -221,8 +222,8 @@ void plan_gather(Job *job, const PolicyConfig *config, const HeatModel *model)
 }
 
 /*
- * The coolest bucket of those that serve, together with all hotter ones, the accesses that are to be moved out,
- * or as many as may be.
+ * The coolest bucket of those that serve, together with all hotter ones, the accesses that are to be moved
+ * out, or as many as may be.
  */
 static unsigned lay_out_load(const Job *job)
 {
@@ -240,7 +241,8 @@ static unsigned lay_out_load(const Job *job)
     return bucket;
 }
 
-static void gather_load_run(Job *job, const Rules *rules, uint32_t m, unsigned coolest, size_t first, size_t end)
+static void gather_load_run(Job *job, const Rules *rules, uint32_t m, unsigned coolest, size_t first,
+                            size_t end)
 {
     for (size_t i = first; i < end; i++) {
         Heat heat = heat_at(job->maps[m], i);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the planner share: planner.c (limits, results), plan-gather.c (who can be part of a plan),
- * plan-pair.c (who is).
+ * What the parts of the planner share: planner.c (limits, results), plan-gather.c (who can be part of a
+ * plan), plan-pair.c (who is).
  */
 #ifndef VHOST_TIER_CORE_PLANNER_INTERNAL_H
 #define VHOST_TIER_CORE_PLANNER_INTERNAL_H
@@ -74,8 +74,8 @@ double job_least_price(const Job *job);
 /* Fill the planner's candidates and victims, unsorted, with those that the plan may reach. */
 void plan_gather(Job *job, const PolicyConfig *config, const HeatModel *model);
 /*
- * Fill the planner's victims, unsorted, with the hottest of tier 0, as many as serve the accesses that it is to
- * be relieved of; judged by the lower end of their heat.
+ * Fill the planner's victims, unsorted, with the hottest of tier 0, as many as serve the accesses that it is
+ * to be relieved of; judged by the lower end of their heat.
  */
 void plan_gather_load(Job *job, const PolicyConfig *config, const HeatModel *model);
 

@@ -103,8 +103,8 @@ static void set_allowance(Job *job, PlannerState *state, const PolicyConfig *con
 }
 
 /*
- * How many more accesses a second tier 0 may serve, by what is known of its latency under load; below 0: fewer
- * than it does.
+ * How many more accesses a second tier 0 may serve, by what is known of its latency under load; below 0:
+ * fewer than it does.
  */
 static void set_load_room(Job *job, PlannerState *state, const PolicyCosts *costs)
 {

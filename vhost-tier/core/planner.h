@@ -11,17 +11,17 @@
  * times a margin, 1 in calm (brake.h). Hysteresis needs no rule of its own: swapping equals never pays.
  *
  * Rates are uncertain (heat.h). A candidate is judged by the lower end of what its rate may be, a victim by
- * the upper end: a shred of evidence evicts nothing that is known to be hot. The fewer
- * of many look hot, the more they are doubted (wariness_of()). A granule that was moved less than ten seconds ago is moved
- * back only if the case is twice as strong.
+ * the upper end: a shred of evidence evicts nothing that is known to be hot. The fewer of many look hot, the
+ * more they are doubted (wariness_of()). A granule that was moved less than ten seconds ago is moved back
+ * only if the case is twice as strong.
  *
  * One pass over the map counts bytes by heat (a census); the census says down to which heat candidates, and
  * up to which heat victims, can be part of this plan; a second pass gathers just those, and they are sorted
  * and paired. Granules of several sizes are compared by heat per 4 KiB, and room is sold by the byte.
  *
- * Latencies may be those of the moment, under load. Where tier 0 is no faster than tier 1 nothing is promoted;
- * where it is slower, the hottest granules are moved out until it serves no more of the accesses than balance.h
- * says, as far as that pays for the copies.
+ * Latencies may be those of the moment, under load. Where tier 0 is no faster than tier 1 nothing is
+ * promoted; where it is slower, the hottest granules are moved out until it serves no more of the accesses
+ * than balance.h says, as far as that pays for the copies.
  *
  * Of more than two tiers, tier 0 is filled from all others, and victims go to tier 1; what lies further
  * down stays there until it is hot enough for tier 0.
@@ -67,8 +67,8 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
                  HeatMap *const *maps, size_t n_maps, double margin, uint64_t now_ns, PolicyPlan *plan);
 
 /*
- * What the last plan saw; down to which bucket of that the hottest fill the budget; and whether what a plan may
- * hold cut it short.
+ * What the last plan saw; down to which bucket of that the hottest fill the budget; and whether what a plan
+ * may hold cut it short.
  */
 const Census *planner_census(const Planner *planner);
 unsigned planner_edge(const Planner *planner);

@@ -52,7 +52,10 @@ void policy_block_set(Policy *policy, uint32_t region, size_t first_granule, boo
     }
 }
 
-/* Fill @rates of the small pages that begin with @granule; false where one was not seen, or not all are on a tier. */
+/*
+ * Fill @rates of the small pages that begin with @granule; false where one was not seen, or not all are on a
+ * tier.
+ */
 static bool rates_of_pages(const HeatModel *model, const HeatMap *map, size_t granule, BlockRates *rates)
 {
     const uint8_t tier = heat_tier(heat_at(map, granule));
@@ -72,7 +75,10 @@ static bool rates_of_pages(const HeatModel *model, const HeatMap *map, size_t gr
     return tier < POLICY_MAX_TIERS;
 }
 
-/* The pages of a huge one: how they compare is known from them, how often they are touched together from the whole. */
+/*
+ * The pages of a huge one: how they compare is known from them, how often they are touched together from the
+ * whole.
+ */
 static bool rates_of_huge(const HeatModel *model, const HeatMap *map, size_t granule, BlockRates *rates)
 {
     Heat whole = heat_at(map->coarse, granule >> BLOCK_SHIFT);
