@@ -315,7 +315,8 @@ static void doubt_leaves_a_huge_page_whole(void)
 static void advice_does_not_flap(void)
 {
     for (unsigned n = 0; n <= BLOCK; n += 16) {
-        for (double hot = 1; hot < 1e6; hot *= 1.3) {
+        for (int step = 0; step < 54; step++) {
+            double hot = pow(1.3, step);
             BlockTerms at_ten = terms(10);
             BlockRates rates;
 

@@ -233,8 +233,10 @@ static unsigned lay_out_load(const Job *job)
     unsigned bucket = CENSUS_BUCKETS;
 
     while (bucket > 0 && left > 0 && bytes > 0) {
-        uint64_t here = MIN(census->fast[--bucket], bytes);
+        uint64_t here;
 
+        bucket--;
+        here = MIN(census->fast[bucket], bytes);
         left -= log2_value(census_heat(bucket)) * ((double)here / CENSUS_PAGE);
         bytes -= here;
     }
