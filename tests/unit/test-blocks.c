@@ -41,7 +41,8 @@ static Policy *draw(uint64_t budget_pages, const char *tiers, const double *rate
 
         memset(places, tiers[i] - '0', sizeof(places));
         policy_place(policy, REGION, i * BLOCK, BLOCK, places);
-        policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, i * BLOCK, BLOCK, rates[i], 1000 * SECOND, NOW);
+        policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, i * BLOCK, BLOCK, rates[i], 1000 * SECOND,
+                             NOW);
     }
     return policy;
 }
@@ -132,7 +133,7 @@ static void a_touch_of_any_page_is_one_of_the_block(void)
     }
     g_assert_cmpfloat(rate_of(policy, 0), >, before);
     g_assert_cmpfloat(rate_of(policy, 0), ==, rate_of(policy, 511));        /* all alike */
-    g_assert_cmpfloat(rate_of(policy, 3 * 64 + 17) * BLOCK, >, 5);          /* a block that is touched each time */
+    g_assert_cmpfloat(rate_of(policy, 3 * 64 + 17) * BLOCK, >, 5);      /* touched each time */
     g_assert_cmpfloat(rate_of(policy, BLOCK), <, rate_of(policy, BLOCK + 3 * 64 + 17));
 }
 
@@ -215,7 +216,8 @@ static void a_trace_replays_with_huge_pages_from_before_and_after_it_began(void)
 /* A touch a second in tier 0 is worth 100 ns * 10 s = 1 us; two copies of a block cost 1024 us. */
 static BlockTerms terms(double threshold_per_s)
 {
-    return (BlockTerms){.threshold_per_s = threshold_per_s, .worth_ns = 1000, .life_s = 10, .costs = &config.costs};
+    return (BlockTerms){.threshold_per_s = threshold_per_s, .worth_ns = 1000, .life_s = 10,
+                        .costs = &config.costs};
 }
 
 /* @n pages at @hot, the others at @cold, all known exactly. */

@@ -431,7 +431,8 @@ static void every_impossible_setting_is_refused_by_name(void)
         size_t offset, size;
         uint64_t value;
     } cases[] = {
-#define FIELD(member, value) {#member, offsetof(PolicyConfig, member), sizeof(((PolicyConfig *)0)->member), value}
+#define FIELD(member, value) \
+    {#member, offsetof(PolicyConfig, member), sizeof(((PolicyConfig *)0)->member), value}
         FIELD(n_tiers, 0), FIELD(n_tiers, POLICY_MAX_TIERS + 1), FIELD(n_tiers, (uint32_t)-1),
         FIELD(heat_half_life_ns, 0), FIELD(heat_half_life_ns, UINT64_MAX),
         FIELD(heat_life_ns, 0), FIELD(heat_life_ns, UINT64_MAX),

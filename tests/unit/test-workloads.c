@@ -44,7 +44,7 @@ typedef struct Run {
     const PolicyConfig *config;
     const uint64_t *intervals_ns;
     double sampled;             /* share of the pages watched in each of two rounds a second */
-    double zipf;                /* of the oracle, after a minute: where a page must save 1.5 ms, some are left */
+    double zipf;                /* of the oracle, after a minute: of pages that must save 1.5 ms some are left */
 } Run;
 
 static const Run runs[] = {
