@@ -4,13 +4,14 @@
  *
  * Theory of operation
  *
- * Access bits are drawn when somebody looks: whether there was an access since the bit was cleared follows from
- * how many were to be expected. A translation that is in a TLB when its bit is cleared (there is no flush) does not
- * set it before it was lost: by then unused for the TLB's characteristic time (tlb.c), or by a flush of everything.
+ * Access bits are drawn when somebody looks: whether there was an access since the bit was cleared follows
+ * from how many were to be expected. A translation that is in a TLB when its bit is cleared (there is no
+ * flush) does not set it before it was lost: by then unused for the TLB's characteristic time (tlb.c), or by
+ * a flush of everything.
  *
- * The touch of an armed page is drawn ahead, when it is armed, since it costs the guest time when it happens: work
- * passes, and those that come due are taken from a heap. A change of the page's rate draws again; that is right,
- * for such a process has no memory. What was in the heap for it is out of date then, and ignored.
+ * The touch of an armed page is drawn ahead, when it is armed, since it costs the guest time when it happens:
+ * work passes, and those that come due are taken from a heap. A change of the page's rate draws again; that
+ * is right, for such a process has no memory. What was in the heap for it is out of date then, and ignored.
  */
 #include "machine-impl.h"
 
@@ -25,7 +26,10 @@ static void need_cleared(Guest *guest)
     }
 }
 
-/* Whether the bit is set of what is accessed @rate times a second, @expected of these since it was cleared. */
+/*
+ * Whether the bit is set of what is accessed @rate times a second, @expected of these since it was
+ * cleared.
+ */
 static bool draw_bit(Guest *guest, double rate, double expected)
 {
     const SimCosts *costs = &guest->machine->config.costs;
@@ -34,7 +38,7 @@ static bool draw_bit(Guest *guest, double rate, double expected)
     if (!(expected > 0)) {
         return false;
     }
-    lost = rate > 0 ? exp(-rate * stay_s) : 1;          /* not in the TLB */
+    lost = rate > 0 ? exp(-rate * stay_s) : 1; /* not in the TLB */
     clear = lost * exp(-expected);
     if (lost < 1) {
         double flushes = costs->tlb_flush_ns ? expected / rate / (costs->tlb_flush_ns / 1e9) : 0;
@@ -51,7 +55,8 @@ bool guest_young(Guest *guest, size_t page)
 
     need_cleared(guest);
     machine_charge_host(guest->machine, guest->machine->config.costs.abit_ns);
-    young = guest->tier[page] != SIM_ABSENT && draw_bit(guest, guest->rate[page], expected - guest->cleared[page]);
+    young = guest->tier[page] != SIM_ABSENT &&
+            draw_bit(guest, guest->rate[page], expected - guest->cleared[page]);
     guest->cleared[page] = expected;
     return young;
 }

@@ -7,7 +7,7 @@
 #include "cli.h"
 #include "core/trace.h"
 
-#define MAX_GRANULES (1ull << 30)   /* 4 TiB of 4 KiB granules */
+#define MAX_GRANULES (1ull << 30) /* 4 TiB of 4 KiB granules */
 
 int cli_replay(char **args)
 {
@@ -24,9 +24,10 @@ int cli_replay(char **args)
         g_prefix_error(&error, "%s: ", args[0]);
         return cli_usage(error);
     }
-    g_print("%s: %" G_GUINT64_FORMAT " records over %.1f s, %" G_GUINT64_FORMAT " plans with %" G_GUINT64_FORMAT
-            " moves: %s%s\n",
-            args[0], replay.records, (double)(replay.end_ns - replay.start_ns) / 1e9, replay.plans, replay.moves,
-            replay.difference ? "NOT as recorded: " : "as recorded", replay.difference ? replay.difference : "");
+    g_print("%s: %" G_GUINT64_FORMAT " records over %.1f s, %" G_GUINT64_FORMAT
+            " plans with %" G_GUINT64_FORMAT " moves: %s%s\n",
+            args[0], replay.records, (double)(replay.end_ns - replay.start_ns) / 1e9, replay.plans,
+            replay.moves, replay.difference ? "NOT as recorded: " : "as recorded",
+            replay.difference ? replay.difference : "");
     return replay.difference ? EXIT_FAILED : EXIT_OK;
 }

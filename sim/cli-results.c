@@ -29,12 +29,9 @@ const GOptionEntry cli_results_options[] = {
 static const struct {
     const char *file, *row, *share;
 } pictures[] = {
-    {"gups-hot.svg", "gups-hot-14", NULL},
-    {"ycsb.svg", "ycsb-b", NULL},
-    {"scan-hot.svg", "scan-hot", NULL},
-    {"tenants.svg", "tenants-5", NULL},
-    {"gups-move.svg", "gups-move-60s", "20%"},
-    {"phases.svg", "phases", "20%"},
+    {"gups-hot.svg", "gups-hot-14", NULL},     {"ycsb.svg", "ycsb-b", NULL},
+    {"scan-hot.svg", "scan-hot", NULL},        {"tenants.svg", "tenants-5", NULL},
+    {"gups-move.svg", "gups-move-60s", "20%"}, {"phases.svg", "phases", "20%"},
 };
 
 static size_t find_row(const Experiment *experiment, const char *name)
@@ -71,7 +68,8 @@ static GPtrArray *draw(const Experiment *experiment, const char *folder, GError 
         if (row == experiment->rows->len || share == experiment->shares->len) {
             continue;
         }
-        plot = pictures[i].share ? report_plot_time(experiment, row, share) : report_plot_shares(experiment, row);
+        plot = pictures[i].share ? report_plot_time(experiment, row, share)
+                                 : report_plot_shares(experiment, row);
         if (!plot_write(plot, path, errp)) {
             return NULL;
         }
@@ -117,8 +115,8 @@ static bool check_options(Experiment *experiment, GError **errp)
 {
     if (option_seeds < 1 || option_seeds > 1000 || option_scale < 1 || option_scale > 10000) {
         g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "--seeds %d, --scale %d: seeds must be from 1 to 1000, the scale from 1 to 10000", option_seeds,
-                    option_scale);
+                    "--seeds %d, --scale %d: seeds must be from 1 to 1000, the scale from 1 to 10000",
+                    option_seeds, option_scale);
         return false;
     }
     for (char **row = option_rows; row && *row; row++) {
@@ -128,7 +126,8 @@ static bool check_options(Experiment *experiment, GError **errp)
     }
     for (char **path = option_append; path && *path; path++) {
         if (g_access(*path, R_OK) != 0) {
-            g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--append: '%s' can't be read", *path);
+            g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--append: '%s' can't be read",
+                        *path);
             return false;
         }
     }
@@ -147,8 +146,8 @@ int cli_results(char **args)
         return cli_usage(error);
     }
     if (g_mkdir_with_parents(inner, 0777) != 0 || g_access(inner, W_OK) != 0) {
-        return cli_usage(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "'%s' can't be made or written to",
-                                     inner));
+        return cli_usage(
+            g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "'%s' can't be made or written to", inner));
     }
     experiment_add_rest(experiment);
     if (!experiment_run(experiment, 0, true, &error) || !write_all(experiment, args[0], &error)) {

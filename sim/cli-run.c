@@ -21,9 +21,11 @@ static int option_seeds = 1, option_threads, option_tiers = 2;
 static gboolean option_series, option_timing, option_quiet;
 
 const GOptionEntry cli_run_options[] = {
-    {"row", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_rows, "Row to run; may be repeated (default: all)", "ROW"},
+    {"row", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_rows, "Row to run; may be repeated (default: all)",
+     "ROW"},
     {"trace", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &option_traces,
-     "Instead of rows: an access trace, or what 'tierctl record' wrote, at full scale; may be repeated", "FILE"},
+     "Instead of rows: an access trace, or what 'tierctl record' wrote, at full scale; may be repeated",
+     "FILE"},
     {"share", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_shares,
      "Tier 0 as FAST:SLOW or percentage; may be repeated (default: 1:1 to 1:16, and 20%)", "SHARE"},
     {"contender", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_contenders,
@@ -40,7 +42,8 @@ const GOptionEntry cli_run_options[] = {
     {"csv", 0, 0, G_OPTION_ARG_FILENAME, &option_csv, "Write a line for each run as CSV", "FILE"},
     {"plot", 0, 0, G_OPTION_ARG_FILENAME, &option_plot, "Draw a picture", "FILE.png|FILE.svg"},
     {"series", 0, 0, G_OPTION_ARG_NONE, &option_series, "Put the points over time into the JSON", NULL},
-    {"timing", 0, 0, G_OPTION_ARG_NONE, &option_timing, "Show what contenders take of this computer's CPU", NULL},
+    {"timing", 0, 0, G_OPTION_ARG_NONE, &option_timing, "Show what contenders take of this computer's CPU",
+     NULL},
     {"threads", 0, 0, G_OPTION_ARG_INT, &option_threads, "Threads (default: one for each core)", "N"},
     {"quiet", 0, 0, G_OPTION_ARG_NONE, &option_quiet, "Do not tell of progress", NULL},
     G_OPTION_ENTRY_NULL,
@@ -48,12 +51,13 @@ const GOptionEntry cli_run_options[] = {
 
 static bool wrong(GError **errp, const char *option, const char *value, const char *allowed)
 {
-    g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s: '%s' is not allowed; it must be %s", option,
-                value, allowed);
+    g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s: '%s' is not allowed; it must be %s",
+                option, value, allowed);
     return false;
 }
 
-static bool read_integer(const char *option, gint64 value, gint64 min, gint64 max, const char *allowed, GError **errp)
+static bool read_integer(const char *option, gint64 value, gint64 min, gint64 max, const char *allowed,
+                         GError **errp)
 {
     g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, value);
 
@@ -93,7 +97,8 @@ static bool read_rate(const char *text, uint64_t *bytes_per_s, GError **errp)
         }
     }
     if (end == text || *end || !(value >= 0 && value * unit <= 1e15)) {
-        return wrong(errp, "move-rate", text, "bytes, with K, M, G or T for powers of 1024, up to 10^15; 0: no limit");
+        return wrong(errp, "move-rate", text,
+                     "bytes, with K, M, G or T for powers of 1024, up to 10^15; 0: no limit");
     }
     *bytes_per_s = (uint64_t)(value * unit);
     return true;
@@ -210,7 +215,8 @@ static int print(char *text)
 
     g_free(text);
     return good ? EXIT_OK
-                : cli_fail(g_error_new_literal(G_FILE_ERROR, G_FILE_ERROR_IO, "standard output can't be written"));
+                : cli_fail(
+                      g_error_new_literal(G_FILE_ERROR, G_FILE_ERROR_IO, "standard output can't be written"));
 }
 
 int cli_run(char **args)
@@ -224,7 +230,7 @@ int cli_run(char **args)
     }
     experiment_add_rest(experiment);
     if (!experiment_run(experiment, (unsigned)option_threads, !option_quiet, &error)) {
-        return cli_usage(error);        /* what runs depend on is what the user gave */
+        return cli_usage(error); /* what runs depend on is what the user gave */
     }
     if (!write_reports(experiment, &error)) {
         return cli_fail(error);

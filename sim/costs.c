@@ -12,33 +12,32 @@
 typedef struct Cost {
     const char *key;
     size_t offset;
-    bool real;                      /* a double; else a uint32_t */
+    bool real; /* a double; else a uint32_t */
     double min, max;
 } Cost;
 
-#define NS(key, field) {key, offsetof(SimCosts, field), false, 0, 1e9}
-#define BYTES(key, field) {key, offsetof(SimCosts, field), true, 0, 1e15}
+#define AT(field) offsetof(SimCosts, field)
 
 static const Cost cost_table[] = {
-    {"dram_ns", offsetof(SimCosts, latency_ns[0]), false, 1, 1e6},
-    {"cxl_ns", offsetof(SimCosts, latency_ns[1]), false, 1, 1e6},
-    {"tier2_ns", offsetof(SimCosts, latency_ns[2]), false, 1, 1e6},
-    {"tier3_ns", offsetof(SimCosts, latency_ns[3]), false, 1, 1e6},
-    {"loaded_max", offsetof(SimCosts, loaded_max), true, 1, 1000},
-    BYTES("dram_bytes_per_s", bandwidth[0]),
-    BYTES("cxl_bytes_per_s", bandwidth[1]),
-    BYTES("tier2_bytes_per_s", bandwidth[2]),
-    BYTES("tier3_bytes_per_s", bandwidth[3]),
-    NS("move_4k_ns", move_4k_ns),
-    NS("shootdown_ns", shootdown_ns),
-    NS("move_2m_ns", move_2m_ns),
-    NS("abit_ns", abit_ns),
-    NS("arm_ns", arm_ns),
-    NS("look_ns", look_ns),
-    NS("fault_ns", fault_ns),
-    NS("sample_ns", sample_ns),
-    {"tlb_entries", offsetof(SimCosts, tlb_entries), false, 0, 1e9},
-    NS("tlb_flush_ns", tlb_flush_ns),
+    {"dram_ns", AT(latency_ns[0]), false, 1, 1e6},
+    {"cxl_ns", AT(latency_ns[1]), false, 1, 1e6},
+    {"tier2_ns", AT(latency_ns[2]), false, 1, 1e6},
+    {"tier3_ns", AT(latency_ns[3]), false, 1, 1e6},
+    {"loaded_max", AT(loaded_max), true, 1, 1000},
+    {"dram_bytes_per_s", AT(bandwidth[0]), true, 0, 1e15},
+    {"cxl_bytes_per_s", AT(bandwidth[1]), true, 0, 1e15},
+    {"tier2_bytes_per_s", AT(bandwidth[2]), true, 0, 1e15},
+    {"tier3_bytes_per_s", AT(bandwidth[3]), true, 0, 1e15},
+    {"move_4k_ns", AT(move_4k_ns), false, 0, 1e9},
+    {"shootdown_ns", AT(shootdown_ns), false, 0, 1e9},
+    {"move_2m_ns", AT(move_2m_ns), false, 0, 1e9},
+    {"abit_ns", AT(abit_ns), false, 0, 1e9},
+    {"arm_ns", AT(arm_ns), false, 0, 1e9},
+    {"look_ns", AT(look_ns), false, 0, 1e9},
+    {"fault_ns", AT(fault_ns), false, 0, 1e9},
+    {"sample_ns", AT(sample_ns), false, 0, 1e9},
+    {"tlb_entries", AT(tlb_entries), false, 0, 1e9},
+    {"tlb_flush_ns", AT(tlb_flush_ns), false, 0, 1e9},
 };
 
 static double get(const SimCosts *costs, const Cost *cost)

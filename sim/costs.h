@@ -7,7 +7,10 @@
 
 #include "machine.h"
 
-/* Change @costs by 'key=value' pairs; on false, with an error that names the key and what is allowed, nothing was. */
+/*
+ * Change @costs by 'key=value' pairs; on false, with an error that names the key and what is allowed,
+ * nothing was.
+ */
 bool sim_costs_parse(SimCosts *costs, const char *text, GError **errp);
 /* All keys with their values, a line each; to be freed with g_free(). */
 char *sim_costs_list(const SimCosts *costs);

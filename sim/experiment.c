@@ -17,10 +17,10 @@ typedef struct Cell {
 
 typedef struct Pool {
     Experiment *experiment;
-    double *shares;                 /* each run is asked what it expects of the others */
+    double *shares; /* each run is asked what it expects of the others */
     size_t n_cells;
     bool progress;
-    GMutex lock;                    /* of 'done' and what is told */
+    GMutex lock; /* of 'done' and what is told */
     size_t done;
 } Pool;
 
@@ -110,10 +110,11 @@ bool experiment_add_share(Experiment *experiment, const char *text, GError **err
     ExperimentShare share = {.share = read_share(text)};
 
     if (!(share.share > 0 && share.share <= 1)) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                    "'%s' is no share of tier 0; write FAST:SLOW, as 1:4, or a percentage above 0 and up to 100, as "
-                    "20%%",
-                    text);
+        g_set_error(
+            errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+            "'%s' is no share of tier 0; write FAST:SLOW, as 1:4, or a percentage above 0 and up to 100, as "
+            "20%%",
+            text);
         return false;
     }
     share.name = g_strdup(text);
@@ -168,7 +169,8 @@ size_t experiment_find(const Experiment *experiment, const char *class_name)
 
 /* --- running --- */
 
-static RunResult *result_at(const Experiment *experiment, size_t row, size_t share, size_t contender, size_t seed)
+static RunResult *result_at(const Experiment *experiment, size_t row, size_t share, size_t contender,
+                            size_t seed)
 {
     size_t at = (row * experiment->shares->len + share) * experiment->contenders->len + contender;
 
@@ -200,10 +202,10 @@ static void run_cell(void *data, void *opaque)
     options.seed += cell->seed;
     options.predict_shares = pool->shares;
     options.n_predict = experiment->shares->len;
-    if (!run_scenario(experiment_row(experiment, cell->row), contender->class->name, contender->params, &options,
-                      cell->result, &cell->error)) {
-        g_prefix_error(&cell->error, "row '%s', share %s, contender '%s': ",
-                       experiment_row(experiment, cell->row)->name,
+    if (!run_scenario(experiment_row(experiment, cell->row), contender->class->name, contender->params,
+                      &options, cell->result, &cell->error)) {
+        g_prefix_error(&cell->error,
+                       "row '%s', share %s, contender '%s': ", experiment_row(experiment, cell->row)->name,
                        experiment_share(experiment, cell->share)->name, contender->label);
     }
     tell(pool, cell);
@@ -217,8 +219,9 @@ static Cell *make_cells(const Experiment *experiment)
         for (size_t share = 0; share < experiment->shares->len; share++) {
             for (size_t contender = 0; contender < experiment->contenders->len; contender++) {
                 for (size_t seed = 0; seed < experiment->n_seeds; seed++) {
-                    *cell++ = (Cell){row, share, contender, seed,
-                                     result_at(experiment, row, share, contender, seed), NULL};
+                    *cell++ = (Cell){
+                        row, share, contender, seed, result_at(experiment, row, share, contender, seed),
+                        NULL};
                 }
             }
         }
@@ -241,7 +244,8 @@ bool experiment_run(Experiment *experiment, unsigned threads, bool progress, GEr
     }
     cells = make_cells(experiment);
     g_mutex_init(&pool.lock);
-    workers = g_thread_pool_new(run_cell, &pool, threads ? (gint)threads : (gint)g_get_num_processors(), true, errp);
+    workers = g_thread_pool_new(run_cell, &pool, threads ? (gint)threads : (gint)g_get_num_processors(), true,
+                                errp);
     if (!workers) {
         return false;
     }
@@ -270,10 +274,14 @@ const RunResult *experiment_result(const Experiment *experiment, size_t row, siz
 
 /* Where the numbers lie in a RunResult. */
 static const size_t numbers[] = {
-    offsetof(RunResult, hit_ratio),           offsetof(RunResult, slowdown),
-    offsetof(RunResult, moved_bytes_per_s),   offsetof(RunResult, overhead_share),
-    offsetof(RunResult, host_cpu_share),      offsetof(RunResult, undone_share),
-    offsetof(RunResult, time_to_90_s),        offsetof(RunResult, metadata_per_granule),
+    offsetof(RunResult, hit_ratio),
+    offsetof(RunResult, slowdown),
+    offsetof(RunResult, moved_bytes_per_s),
+    offsetof(RunResult, overhead_share),
+    offsetof(RunResult, host_cpu_share),
+    offsetof(RunResult, undone_share),
+    offsetof(RunResult, time_to_90_s),
+    offsetof(RunResult, metadata_per_granule),
     offsetof(RunResult, planner_ns_per_granule),
 };
 

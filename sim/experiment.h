@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An experiment: rows x shares of tier 0 x contenders x seeds, each cell a run of its own, in as many threads as
- * there are cores. What comes of it does not depend on how many these are.
+ * An experiment: rows x shares of tier 0 x contenders x seeds, each cell a run of its own, in as many threads
+ * as there are cores. What comes of it does not depend on how many these are.
  */
 #ifndef VHOST_TIER_SIM_EXPERIMENT_H
 #define VHOST_TIER_SIM_EXPERIMENT_H
@@ -50,7 +50,10 @@ bool experiment_run(Experiment *experiment, unsigned threads, bool progress, GEr
 /* The result of one run. */
 const RunResult *experiment_result(const Experiment *experiment, size_t row, size_t share, size_t contender,
                                    size_t seed);
-/* The same with each number the mean over the seeds that have one; 'points' and 'guests' are those of the first. */
+/*
+ * The same with each number the mean over the seeds that have one; 'points' and 'guests' are those of
+ * the first.
+ */
 RunResult experiment_mean(const Experiment *experiment, size_t row, size_t share, size_t contender);
 
 static inline const Scenario *experiment_row(const Experiment *experiment, size_t i)

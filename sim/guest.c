@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STRIPE_PAGES 64u            /* of SIM_INTERLEAVE */
-#define CHANGES_MAX (1u << 20)      /* then sums are made anew, lest rounding adds up */
+#define STRIPE_PAGES 64u       /* of SIM_INTERLEAVE */
+#define CHANGES_MAX (1u << 20) /* then sums are made anew, lest rounding adds up */
 
 const GuestConfig *guest_config(const Guest *guest)
 {
@@ -226,7 +226,7 @@ static void before_change(Guest *guest)
 {
     sampling_before_change(guest);
     if (guest->machine->now_ns >= guest->phase_until_ns) {
-        guest_set_phase(guest, NULL, UINT64_MAX);       /* a declared one is over */
+        guest_set_phase(guest, NULL, UINT64_MAX); /* a declared one is over */
     } else if (!guest->phase_mean) {
         guest->phase++;
     }

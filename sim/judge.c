@@ -33,7 +33,8 @@ bool judge_is_ours(const Experiment *experiment, size_t contender)
 
 bool judge_is_baseline(const Experiment *experiment, size_t contender)
 {
-    return !judge_is_ours(experiment, contender) && !experiment_contender(experiment, contender)->class->oracle;
+    return !judge_is_ours(experiment, contender) &&
+           !experiment_contender(experiment, contender)->class->oracle;
 }
 
 /* --- how far behind --- */
@@ -108,9 +109,9 @@ JudgeWorst judge_worst_behind(const Experiment *experiment, size_t contender)
 
     for (size_t row = 0; row < experiment->rows->len; row++) {
         size_t best = judge_best_baseline(experiment, row);
-        double behind = best < experiment->contenders->len ? judge_row_lag(experiment, row, contender) -
-                                                                 judge_row_lag(experiment, row, best)
-                                                           : NAN;
+        double behind = best < experiment->contenders->len
+                            ? judge_row_lag(experiment, row, contender) - judge_row_lag(experiment, row, best)
+                            : NAN;
 
         if (behind > worst.value) {
             worst = (JudgeWorst){.value = behind, .row = row};
@@ -212,7 +213,8 @@ void judge_difference(const Experiment *experiment, size_t row, size_t other, si
         const GArray *others = experiment_result(experiment, other, share, contender, 0)->guests;
 
         for (guint i = 0; i < guests->len; i++) {
-            const RunGuest *one = &g_array_index(guests, RunGuest, i), *two = guest_of_name(others, one->name);
+            const RunGuest *one = &g_array_index(guests, RunGuest, i),
+                           *two = guest_of_name(others, one->name);
 
             if (two && !experiment_row(experiment, row)->guests[i].hostile) {
                 double difference = fabs(one->slowdown - two->slowdown);
@@ -235,7 +237,7 @@ void judge_predictions(const Experiment *experiment, size_t row, size_t contende
     for (size_t from = 0; from < experiment->shares->len; from++) {
         const GArray *predictions = experiment_result(experiment, row, from, contender, 0)->predictions;
 
-        for (size_t to = 0; to < predictions->len; to++) {      /* in the order of the shares */
+        for (size_t to = 0; to < predictions->len; to++) { /* in the order of the shares */
             const RunPrediction *prediction = &g_array_index(predictions, RunPrediction, to);
             const RunResult *there = experiment_result(experiment, row, to, contender, 0);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What an experiment says of one contender, against the oracle that pays for its moves and against the baselines.
- * A baseline is what is neither an oracle nor this project ("vhost-tier...").
+ * What an experiment says of one contender, against the oracle that pays for its moves and against the
+ * baselines. A baseline is what is neither an oracle nor this project ("vhost-tier...").
  */
 #ifndef VHOST_TIER_SIM_JUDGE_H
 #define VHOST_TIER_SIM_JUDGE_H
@@ -12,8 +12,9 @@ bool judge_is_ours(const Experiment *experiment, size_t contender);
 bool judge_is_baseline(const Experiment *experiment, size_t contender);
 
 /*
- * How far a cell lies behind the oracle that pays, as a share of accesses: the hits it lacks; below 0, those it has
- * more. More hits that make the guests slower than under the oracle (tier 0 is overloaded) count as distance, too.
+ * How far a cell lies behind the oracle that pays, as a share of accesses: the hits it lacks; below 0, those
+ * it has more. More hits that make the guests slower than under the oracle (tier 0 is overloaded) count as
+ * distance, too.
  */
 double judge_lag(const Experiment *experiment, size_t row, size_t share, size_t contender);
 /* The same, mean over all shares of a row; and over all rows. */
@@ -33,8 +34,9 @@ size_t judge_best_baseline(const Experiment *experiment, size_t row);
 JudgeWorst judge_worst_behind(const Experiment *experiment, size_t contender);
 
 /*
- * Time to 90 % after changes in a row, mean over the shares; NaN where there was none. For baselines only where
- * what it then comes to lies within JUDGE_NEAR of the oracle: to stay away from a good placement is no quick way.
+ * Time to 90 % after changes in a row, mean over the shares; NaN where there was none. For baselines only
+ * where what it then comes to lies within JUDGE_NEAR of the oracle: to stay away from a good placement is no
+ * quick way.
  */
 double judge_time_to_90(const Experiment *experiment, size_t row, size_t contender);
 /* The quickest such baseline; the number of contenders: there is none. */
@@ -50,8 +52,8 @@ double judge_below_floor(const Experiment *experiment, size_t row, size_t conten
 /* Mean over the shares of the slowdown of all guests together. */
 double judge_slowdown(const Experiment *experiment, size_t row, size_t contender);
 /*
- * By how much slowdowns of guests of the same name differ between two rows: the largest and the mean, over guests
- * that are not hostile and all shares.
+ * By how much slowdowns of guests of the same name differ between two rows: the largest and the mean, over
+ * guests that are not hostile and all shares.
  */
 void judge_difference(const Experiment *experiment, size_t row, size_t other, size_t contender, double *most,
                       double *mean);

@@ -3,9 +3,9 @@
  * What the rooms of the machine share: machine.c (time, latency), guest.c (guests and their rates), moves.c,
  * bits.c (access bits, armed pages), tlb.c, samples.c. Nobody else includes this.
  *
- * The one quantity that all evidence comes from is the number of accesses to a page that are to be expected since
- * its guest's start: guest_expected(). Whoever asks 'since I last looked' remembers what it was then, and draws
- * from the difference. Rates may change in between as they like.
+ * The one quantity that all evidence comes from is the number of accesses to a page that are to be expected
+ * since its guest's start: guest_expected(). Whoever asks 'since I last looked' remembers what it was then,
+ * and draws from the difference. Rates may change in between as they like.
  */
 #ifndef VHOST_TIER_SIM_MACHINE_IMPL_H
 #define VHOST_TIER_SIM_MACHINE_IMPL_H
@@ -20,7 +20,10 @@ enum {
     PAGE_TOUCHED = 8,               /* was touched since it was armed */
 };
 
-/* A touch of an armed page that is to come. Out of date where the page has another 'touch_s', or is not armed. */
+/*
+ * A touch of an armed page that is to come. Out of date where the page has another 'touch_s', or is not
+ * armed.
+ */
 typedef struct Touch {
     double work_s;
     uint32_t page;

@@ -6,20 +6,21 @@
 
 #include <math.h>
 
-#define STEP_NS 10000000u           /* time passes in steps of at most that */
-#define MOVING_NS 50e6              /* over which the load by moves is smoothed */
-#define LOAD_ROUNDS 2               /* tiers share guests: each round settles one after the other */
+#define STEP_NS 10000000u /* time passes in steps of at most that */
+#define MOVING_NS 50e6    /* over which the load by moves is smoothed */
+#define LOAD_ROUNDS 2     /* tiers share guests: each round settles one after the other */
 #define LOAD_HALVINGS 16
 
 /*
- * DRAM, CXL and the price of moves: issue 'workloads'; bandwidth: eight channels of DDR4-3200, and the 75 GB/s of
- * the remote socket that stands for CXL in Colloid (SOSP'24); moves, arming and looks: measured with move_pages(2),
- * UFFDIO_RWPROTECT and PAGEMAP_SCAN, a page each of many; a PEBS record with its interrupt's share: HeMem's and
- * MEMTIS' 'some per cent of a CPU' at their rates; the second-level TLB: Intel's since Skylake.
+ * DRAM, CXL and the price of moves: issue 'workloads'; bandwidth: eight channels of DDR4-3200, and the 75
+ * GB/s of the remote socket that stands for CXL in Colloid (SOSP'24); moves, arming and looks: measured with
+ * move_pages(2), UFFDIO_RWPROTECT and PAGEMAP_SCAN, a page each of many; a PEBS record with its interrupt's
+ * share: HeMem's and MEMTIS' 'some per cent of a CPU' at their rates; the second-level TLB: Intel's since
+ * Skylake.
  */
 const SimCosts sim_costs_default = {
     .latency_ns = {100, 250, 400, 1000},
-    .loaded_max = 6.25,             /* DRAM at most 2.5 times as slow as idle CXL */
+    .loaded_max = 6.25, /* DRAM at most 2.5 times as slow as idle CXL */
     .bandwidth = {205e9, 75e9, 75e9, 30e9},
     .move_4k_ns = 3000,
     .shootdown_ns = 2000,
@@ -86,7 +87,8 @@ static double speed_at(const Guest *guest, const double *latency_ns)
     if (!(rate > 0)) {
         return 1;
     }
-    return (guest->config.compute_ns + config->costs.latency_ns[0]) / (guest->config.compute_ns + time / rate);
+    return (guest->config.compute_ns + config->costs.latency_ns[0]) /
+           (guest->config.compute_ns + time / rate);
 }
 
 /* Bytes/s asked of a tier if tiers were as slow as that. */

@@ -5,10 +5,11 @@
  * Theory of operation
  *
  * Accesses are not simulated one by one. Each page of a guest has a rate (accesses per second that miss the
- * caches, at full speed: all in DRAM, nothing else going on), which its workload sets and changes. Between two
- * changes accesses come at random (Poisson). So whether a page was touched since it was last looked at, when
- * its first touch came, how many samples or counts fell on it are random numbers of known distributions, drawn
- * when somebody asks. That makes a run of minutes over millions of pages cheap, and exact for such accesses.
+ * caches, at full speed: all in DRAM, nothing else going on), which its workload sets and changes. Between
+ * two changes accesses come at random (Poisson). So whether a page was touched since it was last looked at,
+ * when its first touch came, how many samples or counts fell on it are random numbers of known distributions,
+ * drawn when somebody asks. That makes a run of minutes over millions of pages cheap, and exact for such
+ * accesses.
  *
  * Work and time. What a guest gets done in a second depends on where its pages are and on what is done to it:
  *   time per access = compute + latency of its tier (loaded, see below)
@@ -16,12 +17,12 @@
  * Stolen are faults on armed pages, shootdowns and so on, by guest_charge(). 'Work' is time at full speed: it
  * passes by 'speed' seconds a second. All rates are per second of work; workloads change by the clock.
  *
- * Latency under load: each tier has a bandwidth. At utilisation u (guests' accesses of 64 bytes, moves and the
- * background load) latency grows by the factor 1 + u^2 / (1 - min(u, 0.98)) / 4, up to COSTS' limit.
+ * Latency under load: each tier has a bandwidth. At utilisation u (guests' accesses of 64 bytes, moves and
+ * the background load) latency grows by the factor 1 + u^2 / (1 - min(u, 0.98)) / 4, up to COSTS' limit.
  *
- * Scale. A machine may be scaled down: a scale of 1/64 has 1/64 of the pages, of the vCPUs, of the accesses, of
- * TLB entries, and of everything that is allowed per second (bytes moved, host CPU). All that is said per page,
- * access, second or as a share stays. Users of this file see scaled values and need not know.
+ * Scale. A machine may be scaled down: a scale of 1/64 has 1/64 of the pages, of the vCPUs, of the accesses,
+ * of TLB entries, and of everything that is allowed per second (bytes moved, host CPU). All that is said per
+ * page, access, second or as a share stays. Users of this file see scaled values and need not know.
  *
  * Deterministic by seed. Not thread-safe: one machine, one thread; machines do not share anything.
  */
@@ -50,7 +51,7 @@ typedef struct SimCosts {
     uint32_t arm_ns;                /* host CPU to arm (write-protect, unmap) one page, */
     uint32_t look_ns;               /* and to see whether it was touched */
     uint32_t fault_ns;              /* taken from the guest by the first touch of an armed page */
-    uint32_t sample_ns;             /* taken from the guest, and host CPU, for one hardware sample of an access */
+    uint32_t sample_ns;             /* taken from the guest, and of the host, for one hardware sample */
     uint32_t tlb_entries;           /* of the real machine, per vCPU */
     uint32_t tlb_flush_ns;          /* on average every so long a translation is lost anyhow (see tlb.c) */
 } SimCosts;
@@ -69,7 +70,7 @@ typedef struct MachineConfig {
 } MachineConfig;
 
 typedef enum SimPlacement {         /* where pages are when the run begins */
-    SIM_INTERLEAVE,                 /* by the share of tier 0, in stripes of 64 pages, what our backend does */
+    SIM_INTERLEAVE,                 /* by the share of tier 0, in stripes of 64 pages, as our backend does */
     SIM_FAST_FIRST,                 /* by address: first touch of a guest that fills its memory once */
     SIM_SLOW,                       /* all in the last tier */
     SIM_HOTTEST_FAST,               /* the hottest fill tier 0 */
@@ -102,7 +103,10 @@ void machine_advance(Machine *machine, uint64_t now_ns);
 /* Other traffic on a tier, bytes/s, scaled. */
 void machine_set_background(Machine *machine, unsigned tier, double bytes_per_s);
 double machine_background(const Machine *machine, unsigned tier);
-/* By which factor latency grows at a utilisation (0: idle; above 1: more is asked for than there is); see above. */
+/*
+ * By which factor latency grows at a utilisation (0: idle; above 1: more is asked for than there is);
+ * see above.
+ */
 double sim_load_factor(const SimCosts *costs, double utilisation);
 /* Mean latency of a tier as somebody who measures it would find it now, load included. */
 double machine_latency_ns(const Machine *machine, unsigned tier);
@@ -116,10 +120,10 @@ double machine_random(Machine *machine);
 /* --- guests; owned by the machine --- */
 
 /*
- * Add a guest; all its pages are present and placed by config->placement, as far as tiers have room (what has no
- * room goes to the next slower tier that has, else to the next faster; all tiers together must hold it).
- * SIM_HOTTEST_FAST begins as SIM_FAST_FIRST and is sorted by the rates at the next machine_advance(), be it by 0.
- * The name is copied.
+ * Add a guest; all its pages are present and placed by config->placement, as far as tiers have room (what has
+ * no room goes to the next slower tier that has, else to the next faster; all tiers together must hold it).
+ * SIM_HOTTEST_FAST begins as SIM_FAST_FIRST and is sorted by the rates at the next machine_advance(), be it
+ * by 0. The name is copied.
  */
 Guest *machine_add_guest(Machine *machine, const GuestConfig *config);
 /* It ends: its pages are free again. The pointer is dead then. */
@@ -137,16 +141,17 @@ size_t guest_pages(const Guest *guest);
 /* --- the workload's side --- */
 
 /*
- * The pages first..first+n-1 are accessed @per_s times a second each, from now on. Within a phase that was given
- * means (below) these stay; otherwise the phase's rates are the new ones; and unless a phase was declared that
- * still lasts, a new one begins. Pages that are not present have no rate: nothing is set for them.
+ * The pages first..first+n-1 are accessed @per_s times a second each, from now on. Within a phase that was
+ * given means (below) these stay; otherwise the phase's rates are the new ones; and unless a phase was
+ * declared that still lasts, a new one begins. Pages that are not present have no rate: nothing is set for
+ * them.
  */
 void guest_set_rate(Guest *guest, size_t first, size_t n, float per_s);
 /* The same, page by page: @per_s has one for each. */
 void guest_set_rates(Guest *guest, size_t first, size_t n, const float *per_s);
 /*
- * The pages are no more used (ballooned away, freed), or are again: placed in the tier that has room, fast first.
- * Either way their rates are 0 then.
+ * The pages are no more used (ballooned away, freed), or are again: placed in the tier that has room, fast
+ * first. Either way their rates are 0 then.
  */
 void guest_set_present(Guest *guest, size_t first, size_t n, bool present);
 /* Pages that can't be moved: pinned for a device. */
@@ -167,7 +172,10 @@ const float *guest_phase_rates(const Guest *guest);     /* one for each page */
 uint64_t guest_phase_until_ns(const Guest *guest);
 uint64_t guest_phase(const Guest *guest);               /* number of the phase, rising */
 bool guest_pinned(const Guest *guest, size_t page);
-/* Put a page on a tier at no cost, within no limit but the tier's room. False: absent, pinned, or no room there. */
+/*
+ * Put a page on a tier at no cost, within no limit but the tier's room. False: absent, pinned, or no
+ * room there.
+ */
 bool guest_place_free(Guest *guest, size_t page, unsigned tier);
 
 /* --- what a contender can see and do. Who uses what must be able to have it on a real host. --- */
@@ -191,8 +199,8 @@ bool guest_young_block(Guest *guest, size_t block);
 void guest_arm(Guest *guest, size_t page);
 bool guest_armed(const Guest *guest, size_t page);
 /*
- * Whether a page was touched since it was last armed (false for one that never was), and when (@touched_ns may be
- * NULL). It stays armed if not; the answer stays the same until it is armed again. Costs look_ns.
+ * Whether a page was touched since it was last armed (false for one that never was), and when (@touched_ns
+ * may be NULL). It stays armed if not; the answer stays the same until it is armed again. Costs look_ns.
  */
 bool guest_touched(Guest *guest, size_t page, uint64_t *touched_ns);
 /* The same as guest_touched(), as the handler of the fault itself sees it: without look_ns. */
@@ -200,16 +208,17 @@ bool guest_faulted(Guest *guest, size_t page, uint64_t *touched_ns);
 /* Only writes fault: write tracking. The same otherwise; a page is armed in one way or the other. */
 void guest_arm_writes(Guest *guest, size_t page);
 /*
- * What a handler of these faults is told, without a look: the pages whose armed state a touch ended since the last
- * call, in order, and when; at most @max, the rest the next time. The first call begins the record, and gives none.
+ * What a handler of these faults is told, without a look: the pages whose armed state a touch ended since the
+ * last call, in order, and when; at most @max, the rest the next time. The first call begins the record, and
+ * gives none.
  */
 size_t guest_faults(Guest *guest, uint32_t *pages, uint64_t *touched_ns, size_t max);
 
 /*
- * Hardware samples of accesses (as PEBS, IBS): one access in @period since the last call, in random order;
- * at most @max are kept. Returns how many. Samples hit tier 'only_tier' alone, or all if it is < 0. Costs
- * sample_ns each, for all, kept or not. The first call programs the counter as if it had been so from the guest's
- * start. A page may come several times. @period: at least 1.
+ * Hardware samples of accesses (as PEBS, IBS): one access in @period since the last call, in random order; at
+ * most @max are kept. Returns how many. Samples hit tier 'only_tier' alone, or all if it is < 0. Costs
+ * sample_ns each, for all, kept or not. The first call programs the counter as if it had been so from the
+ * guest's start. A page may come several times. @period: at least 1.
  */
 size_t guest_samples(Guest *guest, double period, int only_tier, uint32_t *pages, size_t max);
 
@@ -219,7 +228,10 @@ size_t guest_samples(Guest *guest, double period, int only_tier, uint32_t *pages
  */
 uint64_t guest_device_count(Guest *guest, size_t page);
 
-/* What hardware counters of its vCPUs tell: accesses that missed the caches, and vCPU time used, since the start. */
+/*
+ * What hardware counters of its vCPUs tell: accesses that missed the caches, and vCPU time used, since
+ * the start.
+ */
 double guest_accesses(const Guest *guest);
 double guest_busy_ns(const Guest *guest);
 
@@ -237,11 +249,14 @@ typedef enum MoveResult {
 
 /* Move a page, at the cost of move_4k_ns and shootdown_ns. */
 MoveResult guest_move(Guest *guest, size_t page, unsigned tier);
-/* Move a whole aligned block of 512 pages as one huge page, at the cost of move_2m_ns. Pages absent: refused. */
+/*
+ * Move a whole aligned block of 512 pages as one huge page, at the cost of move_2m_ns. Pages absent:
+ * refused.
+ */
 MoveResult guest_move_block(Guest *guest, size_t block, unsigned tier);
 /*
- * Bytes that may be moved now; UINT64_MAX: no limit. What is not used is kept for a second, or until it is enough
- * for two blocks of 2 MiB where that is more.
+ * Bytes that may be moved now; UINT64_MAX: no limit. What is not used is kept for a second, or until it is
+ * enough for two blocks of 2 MiB where that is more.
  */
 uint64_t machine_move_allowance(const Machine *machine);
 

@@ -10,9 +10,12 @@
 
 static const SimCommand commands[] = {
     {"run", NULL, "Run rows of the table, and show what came of them", cli_run_options, cli_run},
-    {"lab", NULL, "Simulate the lab's guest, and compare with what was measured in the lab", cli_lab_options, cli_lab},
-    {"results", "DIR", "Run the whole table and write DIR/results.md with its pictures", cli_results_options, cli_results},
-    {"replay", "TRACE", "Run what 'tierctl record' wrote on this core, and say whether its plans are the same", NULL,
+    {"lab", NULL, "Simulate the lab's guest, and compare with what was measured in the lab", cli_lab_options,
+     cli_lab},
+    {"results", "DIR", "Run the whole table and write DIR/results.md with its pictures", cli_results_options,
+     cli_results},
+    {"replay", "TRACE",
+     "Run what 'tierctl record' wrote on this core, and say whether its plans are the same", NULL,
      cli_replay},
     {"list", NULL, "Show the rows, contenders, workloads and costs that there are", NULL, cli_list},
     {NULL},
@@ -59,8 +62,8 @@ static int run(const SimCommand *command, int argc, char **argv)
         return cli_usage(error);
     }
     if ((guint)argc - 1 != g_strv_length(wanted)) {
-        return cli_usage(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "the form is 'tier-sim %s'; see --help",
-                                     form));
+        return cli_usage(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                                     "the form is 'tier-sim %s'; see --help", form));
     }
     return command->run(argv + 1);
 }
@@ -84,7 +87,8 @@ int main(int argc, char **argv)
 
         g_string_append_printf(list, "  %-18s %s\n", form, command->summary);
     }
-    g_string_append(list, "\n'tier-sim COMMAND --help' tells more. Exit codes: 0 done, 1 it failed, 2 usage.");
+    g_string_append(list,
+                    "\n'tier-sim COMMAND --help' tells more. Exit codes: 0 done, 1 it failed, 2 usage.");
     g_option_context_set_summary(context, "Measure how memory is placed in tiers, by simulation.");
     g_option_context_set_description(context, list->str);
     g_option_context_set_strict_posix(context, TRUE);
@@ -99,7 +103,8 @@ int main(int argc, char **argv)
     command = argc > 1 ? find(argv[1]) : NULL;
     if (!command) {
         return cli_usage(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-                                     argc > 1 ? "there is no command '%s'; see --help" : "no command was given%s; see --help",
+                                     argc > 1 ? "there is no command '%s'; see --help"
+                                              : "no command was given%s; see --help",
                                      argc > 1 ? argv[1] : ""));
     }
     return run(command, argc - 1, argv + 1);

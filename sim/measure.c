@@ -32,7 +32,7 @@ static bool stays(const RunPoint *points, size_t n, size_t at, uint64_t changed_
         uint64_t from_ns = points[i].now_ns - MIN(points[i].now_ns, SMOOTH_NS);
         double now = mean(points, i + 1, MAX(from_ns, changed_ns), points[i].now_ns);
 
-        if (now < line || (i == at && isnan(now))) {        /* an idle time later on says nothing */
+        if (now < line || (i == at && isnan(now))) { /* an idle time later on says nothing */
             return false;
         }
     }

@@ -76,8 +76,8 @@ static void count(Guest *guest, size_t page, unsigned from, unsigned to)
 }
 
 /*
- * What a move of memory that is accessed @rate times a second takes: the copying, of the host; the shootdown and
- * what is left of the copying when the first access comes and has to wait, of the guest.
+ * What a move of memory that is accessed @rate times a second takes: the copying, of the host; the shootdown
+ * and what is left of the copying when the first access comes and has to wait, of the guest.
  */
 static void pay(Guest *guest, unsigned from, unsigned to, uint64_t bytes, double copy_ns, double rate)
 {

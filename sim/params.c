@@ -40,13 +40,13 @@ static bool take_pair(const char *pair, const Param *params, bool store, GError 
     if (!param) {
         g_autofree char *keys = list_keys(params);
 
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "there is no parameter '%s'; there are: %s", key,
-                    keys);
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "there is no parameter '%s'; there are: %s", key, keys);
         return false;
     }
     if (!equals || !equals[1]) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "parameter '%s' has no value; write '%s=VALUE'",
-                    key, key);
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "parameter '%s' has no value; write '%s=VALUE'", key, key);
         return false;
     }
     if (param->text) {
@@ -59,7 +59,8 @@ static bool take_pair(const char *pair, const Param *params, bool store, GError 
     value = g_ascii_strtod(equals + 1, &end);
     if (*end || !isfinite(value) || value < param->min || value > param->max) {
         g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                    "parameter '%s': '%s' is not a number from %g to %g", key, equals + 1, param->min, param->max);
+                    "parameter '%s': '%s' is not a number from %g to %g", key, equals + 1, param->min,
+                    param->max);
         return false;
     }
     if (store) {

@@ -31,8 +31,8 @@ static void append_number(GString *text, double value)
     }
 }
 
-static void append_run(GString *text, const Experiment *experiment, size_t row, size_t share, size_t contender,
-                       size_t seed, bool timing)
+static void append_run(GString *text, const Experiment *experiment, size_t row, size_t share,
+                       size_t contender, size_t seed, bool timing)
 {
     const RunResult *result = experiment_result(experiment, row, share, contender, seed);
 
@@ -59,8 +59,9 @@ static void append_run(GString *text, const Experiment *experiment, size_t row, 
 
 char *report_csv(const Experiment *experiment, bool timing)
 {
-    GString *text = g_string_new("row,share,fast_share,contender,seed,hit_ratio,slowdown,time_to_90_s,undone_share,"
-                                 "moved_bytes_per_s,overhead_share,host_cpu_share,metadata_bytes_per_page");
+    GString *text =
+        g_string_new("row,share,fast_share,contender,seed,hit_ratio,slowdown,time_to_90_s,undone_share,"
+                     "moved_bytes_per_s,overhead_share,host_cpu_share,metadata_bytes_per_page");
 
     g_string_append(text, timing ? ",planner_ns_per_page_s\r\n" : "\r\n");
     for (size_t row = 0; row < experiment->rows->len; row++) {

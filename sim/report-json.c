@@ -81,8 +81,8 @@ static void add_points(JsonBuilder *json, const GArray *points)
     json_builder_end_array(json);
 }
 
-static void add_run(JsonBuilder *json, const Experiment *experiment, size_t row, size_t share, size_t contender,
-                    size_t seed, bool series, bool timing)
+static void add_run(JsonBuilder *json, const Experiment *experiment, size_t row, size_t share,
+                    size_t contender, size_t seed, bool series, bool timing)
 {
     const RunResult *result = experiment_result(experiment, row, share, contender, seed);
 

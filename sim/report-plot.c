@@ -4,7 +4,8 @@
  */
 #include "report.h"
 
-static void draw_over_time(Plot *plot, const Experiment *experiment, size_t row, size_t share, size_t contender)
+static void draw_over_time(Plot *plot, const Experiment *experiment, size_t row, size_t share,
+                           size_t contender)
 {
     const GArray *points = experiment_result(experiment, row, share, contender, 0)->points;
     g_autofree double *x = g_new(double, points->len);

@@ -64,8 +64,8 @@ char *report_table(const Experiment *experiment, bool timing)
 
             g_string_append_printf(text, "%s, tier 0 %s: %s\n", scenario->name,
                                    experiment_share(experiment, share)->name, scenario->what);
-            g_string_append_printf(text, "  %-22s%9s%9s%9s%9s%9s%9s%9s%9s%9s%s\n", "", "hit %", "off by", "90 % s",
-                                   "undone %", "slower %", "MB/s", "guest %", "host %", "B/page",
+            g_string_append_printf(text, "  %-22s%9s%9s%9s%9s%9s%9s%9s%9s%9s%s\n", "", "hit %", "off by",
+                                   "90 % s", "undone %", "slower %", "MB/s", "guest %", "host %", "B/page",
                                    timing ? "  ns/page" : "");
             for (size_t i = 0; i < experiment->contenders->len; i++) {
                 RunResult mean = experiment_mean(experiment, row, share, i);

@@ -23,8 +23,8 @@ char *report_csv(const Experiment *experiment, bool timing);
 Plot *report_plot_time(const Experiment *experiment, size_t row, size_t share);
 Plot *report_plot_shares(const Experiment *experiment, size_t row);
 /*
- * A panel for each row (at most PLOT_MAX_PANELS): over the shares where there are several, else over time; written
- * whole or not at all.
+ * A panel for each row (at most PLOT_MAX_PANELS): over the shares where there are several, else over time;
+ * written whole or not at all.
  */
 bool report_plot(const Experiment *experiment, const char *path, GError **errp);
 

@@ -105,7 +105,8 @@ static void hit_ratio_aims(Page *page)
     size_t best = best_on_average(page);
 
     aims_begin(page, "Hit ratio in the steady state, all rows and shares");
-    aim(page, "within 3 points of the oracle that pays, on average", mean <= 0.03, "%.2f points behind", 100 * mean);
+    aim(page, "within 3 points of the oracle that pays, on average", mean <= 0.03, "%.2f points behind",
+        100 * mean);
     aim(page, "never more than 8 points behind it", worst.value <= 0.08, "at most %.2f points (%s at %s)",
         100 * worst.value, row_name(page, worst.row), experiment_share(experiment, worst.share)->name);
     if (best < experiment->contenders->len) {
@@ -116,7 +117,8 @@ static void hit_ratio_aims(Page *page)
             behind.value <= 0.01, "at most %.2f points (%s, behind %s)", 100 * behind.value,
             row_name(page, behind.row), contender_label(page, judge_best_baseline(experiment, behind.row)));
     }
-    g_string_append(page->text, "\nPoints behind the oracle that pays, mean over the shares; negative: ahead of it.\n");
+    g_string_append(page->text,
+                    "\nPoints behind the oracle that pays, mean over the shares; negative: ahead of it.\n");
     head_of_contenders(page, "row");
     for (size_t row = 0; row < experiment->rows->len; row++) {
         g_string_append_printf(page->text, "| %s |", row_name(page, row));
@@ -137,8 +139,10 @@ static void shares_table(Page *page)
     const Experiment *experiment = page->experiment;
     size_t paying = experiment_find(experiment, "oracle-paying");
 
-    g_string_append_printf(page->text, "\n### %s at each share\n\nHit ratio in per cent (that of the oracle that pays)."
-                                       "\n\n| row |", contender_label(page, page->ours));
+    g_string_append_printf(page->text,
+                           "\n### %s at each share\n\nHit ratio in per cent (that of the oracle that pays)."
+                           "\n\n| row |",
+                           contender_label(page, page->ours));
     for (size_t share = 0; share < experiment->shares->len; share++) {
         g_string_append_printf(page->text, " %s |", experiment_share(experiment, share)->name);
     }
@@ -164,7 +168,8 @@ static void change_section(Page *page)
     aims_begin(page, "After a change");
     for (size_t row = 0; row < experiment->rows->len; row++) {
         size_t quickest = judge_quickest_baseline(experiment, row);
-        double seconds = judge_time_to_90(experiment, row, page->ours), undone = judge_undone(experiment, row, page->ours);
+        double seconds = judge_time_to_90(experiment, row, page->ours),
+               undone = judge_undone(experiment, row, page->ours);
         g_autofree char *what = NULL;
 
         if (!experiment_row(experiment, row)->changes) {
@@ -175,7 +180,8 @@ static void change_section(Page *page)
         if (quickest < experiment->contenders->len) {
             double other = judge_time_to_90(experiment, row, quickest);
 
-            aim(page, what, seconds <= other / 2, "%.1f s; %s %.1f s", seconds, contender_label(page, quickest), other);
+            aim(page, what, seconds <= other / 2, "%.1f s; %s %.1f s", seconds,
+                contender_label(page, quickest), other);
         } else {
             aim(page, what, !isnan(seconds), "%.1f s; no baseline came near the oracle", seconds);
         }
@@ -183,10 +189,11 @@ static void change_section(Page *page)
         what = g_strdup_printf("%s: less than 3 %% of moves undone within 10 s", row_name(page, row));
         aim(page, what, undone < 0.03, "%.2f %%", 100 * undone);
     }
-    g_string_append_printf(page->text,
-                           "\nSeconds, mean over changes and shares; of baselines where they come within %.0f points of "
-                           "the oracle.\n",
-                           100 * JUDGE_NEAR);
+    g_string_append_printf(
+        page->text,
+        "\nSeconds, mean over changes and shares; of baselines where they come within %.0f points of "
+        "the oracle.\n",
+        100 * JUDGE_NEAR);
     head_of_contenders(page, "row");
     for (size_t row = 0; row < experiment->rows->len; row++) {
         if (experiment_row(experiment, row)->changes) {
@@ -229,12 +236,13 @@ static void tenants_section(Page *page)
         what = g_strdup_printf("%s: no VM below its floor", row_name(page, row));
         aim(page, what, below == 0, "%.1f %% of the time at most", 100 * below);
         g_free(what);
-        what = g_strdup_printf("%s: slowdown of all at least 20 %% lower than with equal shares", row_name(page, row));
+        what = g_strdup_printf("%s: slowdown of all at least 20 %% lower than with equal shares",
+                               row_name(page, row));
         if (equal < experiment->contenders->len) {
             double other = judge_slowdown(experiment, row, equal);
 
-            aim(page, what, ours <= 0.8 * other, "%.1f %% against %.1f %%: %.0f %% lower", 100 * ours, 100 * other,
-                100 * (1 - ours / other));
+            aim(page, what, ours <= 0.8 * other, "%.1f %% against %.1f %%: %.0f %% lower", 100 * ours,
+                100 * other, 100 * (1 - ours / other));
         }
     }
     hostile_aim(page);
@@ -245,7 +253,8 @@ static void prediction_section(Page *page)
     const Experiment *experiment = page->experiment;
     double sum = 0, hits = 0;
     size_t n = 0;
-    g_autoptr(GString) lines = g_string_new("\n| row | slowdown, points | hit ratio, points |\n|---|---:|---:|\n");
+    g_autoptr(GString) lines =
+        g_string_new("\n| row | slowdown, points | hit ratio, points |\n|---|---:|---:|\n");
 
     for (size_t row = 0; row < experiment->rows->len; row++) {
         double slowdown, hit_ratio;
@@ -261,8 +270,9 @@ static void prediction_section(Page *page)
     }
     if (n > 0) {
         aims_begin(page, "Prediction");
-        aim(page, "slowdown at other shares, foretold at each: mean error below 1 point", sum / (double)n < 0.01,
-            "%.2f points; of the hit ratio %.2f", 100 * sum / (double)n, 100 * hits / (double)n);
+        aim(page, "slowdown at other shares, foretold at each: mean error below 1 point",
+            sum / (double)n < 0.01, "%.2f points; of the hit ratio %.2f", 100 * sum / (double)n,
+            100 * hits / (double)n);
         g_string_append(page->text, lines->str);
     }
 }
@@ -270,8 +280,9 @@ static void prediction_section(Page *page)
 static void cost_section(Page *page)
 {
     const Experiment *experiment = page->experiment;
-    static const char *const columns[] = {"slowdown, %", "of it by tracking and moves, %", "host CPU, % of a core",
-                                          "moved, MB/s",  "undone, %",                     "data, B/page"};
+    static const char *const columns[] = {
+        "slowdown, %", "of it by tracking and moves, %", "host CPU, % of a core", "moved, MB/s", "undone, %",
+        "data, B/page"};
 
     g_string_append(page->text, "\n## What it costs\n\nMeans over all rows and shares.\n\n| contender |");
     for (size_t i = 0; i < G_N_ELEMENTS(columns); i++) {
@@ -308,7 +319,8 @@ static void lists_section(Page *page)
 
     g_string_append(page->text, "\n## Rows\n\n| row | what |\n|---|---|\n");
     for (size_t row = 0; row < experiment->rows->len; row++) {
-        g_string_append_printf(page->text, "| %s | %s |\n", row_name(page, row), experiment_row(experiment, row)->what);
+        g_string_append_printf(page->text, "| %s | %s |\n", row_name(page, row),
+                               experiment_row(experiment, row)->what);
     }
     g_string_append(page->text, "\n## Contenders\n\n| contender | what | defaults |\n|---|---|---|\n");
     for (size_t i = 0; i < experiment->contenders->len; i++) {
@@ -317,25 +329,27 @@ static void lists_section(Page *page)
         g_string_append_printf(page->text, "| %s | %s | %s |\n", contender_label(page, i), class->what,
                                class->defaults ?: "");
     }
-    g_string_append_printf(page->text,
-                           "\n## The cost model\n\nWhere each comes from: [simulator.md](simulator.md).\n\n```\n%s```\n",
-                           costs);
+    g_string_append_printf(
+        page->text,
+        "\n## The cost model\n\nWhere each comes from: [simulator.md](simulator.md).\n\n```\n%s```\n", costs);
 }
 
 char *results_text(const Experiment *experiment, const char *ours, const char *const *pictures)
 {
-    Page page = {.experiment = experiment, .ours = experiment_find(experiment, ours), .text = g_string_new(NULL)};
+    Page page = {
+        .experiment = experiment, .ours = experiment_find(experiment, ours), .text = g_string_new(NULL)};
     const RunOptions *options = &experiment->options;
 
     g_assert(page.ours < experiment->contenders->len);
-    g_string_append_printf(page.text,
-                           "# What the simulator says\n\n"
-                           "Made by `scripts/results` (`tier-sim results`); [simulator.md](simulator.md) says what is "
-                           "simulated and how to read it. Scale 1/%.0f, seeds %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
-                           ", at most %.0f MiB/s moved, the same for all. `%s` is judged, with its defaults on every "
-                           "row. Each run: [results/table.csv](results/table.csv).\n",
-                           1 / options->scale, options->seed, options->seed + experiment->n_seeds - 1,
-                           (double)options->move_bytes_per_s / (1 << 20), ours);
+    g_string_append_printf(
+        page.text,
+        "# What the simulator says\n\n"
+        "Made by `scripts/results` (`tier-sim results`); [simulator.md](simulator.md) says what is "
+        "simulated and how to read it. Scale 1/%.0f, seeds %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+        ", at most %.0f MiB/s moved, the same for all. `%s` is judged, with its defaults on every "
+        "row. Each run: [results/table.csv](results/table.csv).\n",
+        1 / options->scale, options->seed, options->seed + experiment->n_seeds - 1,
+        (double)options->move_bytes_per_s / (1 << 20), ours);
     hit_ratio_aims(&page);
     shares_table(&page);
     change_section(&page);

@@ -8,8 +8,9 @@
 #include "experiment.h"
 
 /*
- * The page as Markdown, to be freed with g_free(). @experiment has run, with oracle-paying, interleave and 'ours'
- * (the name of the contender that is judged) in it. @pictures: names of picture files that it shows, NULL-terminated.
+ * The page as Markdown, to be freed with g_free(). @experiment has run, with oracle-paying, interleave and
+ * 'ours' (the name of the contender that is judged) in it. @pictures: names of picture files that it shows,
+ * NULL-terminated.
  */
 char *results_text(const Experiment *experiment, const char *ours, const char *const *pictures);
 

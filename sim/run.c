@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One run: time goes from event to event. At each, in this order: what passed is measured, guests go and come,
- * workloads change, the contender acts.
+ * One run: time goes from event to event. At each, in this order: what passed is measured, guests go and
+ * come, workloads change, the contender acts.
  */
 #include "run.h"
 
@@ -13,19 +13,19 @@
 #include "random.h"
 
 #define SAMPLE_NS 250000000ull
-#define LEAST_TICK_NS 1000u         /* time goes on, whatever a contender or a workload says */
+#define LEAST_TICK_NS 1000u /* time goes on, whatever a contender or a workload says */
 
 /* One of the scenario's guests. */
 typedef struct RunningGuest {
     const ScenarioGuest *what;
-    Guest *guest;                   /* NULL: not there, yet or any more */
+    Guest *guest; /* NULL: not there, yet or any more */
     bool gone;
     Workload *workload;
-    uint64_t tick_ns;               /* of the workload */
-    uint64_t changed_ns;            /* its last change that was noted */
-    GuestCounters counters;         /* as of the last point, or when it went */
-    GuestCounters steady;           /* when the steady state began, or when it came after that */
-    double fast_bytes;              /* sum over the points in the steady state at which it was there */
+    uint64_t tick_ns;       /* of the workload */
+    uint64_t changed_ns;    /* its last change that was noted */
+    GuestCounters counters; /* as of the last point, or when it went */
+    GuestCounters steady;   /* when the steady state began, or when it came after that */
+    double fast_bytes;      /* sum over the points in the steady state at which it was there */
     size_t points, points_below;
 } RunningGuest;
 
@@ -35,13 +35,13 @@ typedef struct Run {
     Machine *machine;
     RunningGuest *guests;
     Contender *contender;
-    uint64_t contender_ns;          /* its next tick */
-    uint64_t cpu_ns;                /* that it took of this computer */
+    uint64_t contender_ns; /* its next tick */
+    uint64_t cpu_ns;       /* that it took of this computer */
     bool steady;
     MachineCounters steady_counters, point_counters;
     GuestCounters point_sum;
-    GArray *points;                 /* RunPoint */
-    GArray *changes;                /* uint64_t: times of lasting changes */
+    GArray *points;  /* RunPoint */
+    GArray *changes; /* uint64_t: times of lasting changes */
 } Run;
 
 void run_options_default(RunOptions *options)
@@ -72,7 +72,7 @@ static uint64_t footprint(const Scenario *scenario, double scale)
 {
     uint64_t most = 0;
 
-    for (size_t i = 0; i < scenario->n_guests; i++) {       /* the most begins when some guest comes */
+    for (size_t i = 0; i < scenario->n_guests; i++) { /* the most begins when some guest comes */
         uint64_t pages = 0;
 
         for (size_t k = 0; k < scenario->n_guests; k++) {
@@ -177,7 +177,7 @@ static bool guests_go_and_come(Run *run, uint64_t now_ns, GError **errp)
             return false;
         }
     }
-    machine_advance(run->machine, now_ns);      /* places those that are new */
+    machine_advance(run->machine, now_ns); /* places those that are new */
     return true;
 }
 
@@ -269,7 +269,8 @@ static void look_at_guests(Run *run)
         fast = guest_resident_bytes(guest->guest, 0);
         guest->fast_bytes += (double)fast / run->options->scale;
         guest->points++;
-        guest->points_below += (double)fast < 0.99 * (double)MIN(guest_config(guest->guest)->floor_bytes, size);
+        guest->points_below +=
+            (double)fast < 0.99 * (double)MIN(guest_config(guest->guest)->floor_bytes, size);
     }
 }
 
@@ -378,8 +379,8 @@ static double mean_time_to_90(const Run *run)
         uint64_t from_ns = g_array_index(run->changes, uint64_t, i);
         uint64_t to_ns = i + 1 < run->changes->len ? g_array_index(run->changes, uint64_t, i + 1)
                                                    : run->scenario->duration_ns;
-        double seconds = measure_time_to_90((const RunPoint *)(void *)run->points->data, run->points->len,
-                                            from_ns, to_ns);
+        double seconds =
+            measure_time_to_90((const RunPoint *)(void *)run->points->data, run->points->len, from_ns, to_ns);
 
         if (!isnan(seconds)) {
             sum += seconds;
@@ -463,15 +464,14 @@ static void report(Run *run, RunResult *result)
     *result = (RunResult){
         .hit_ratio = hit_ratio(&none, &sum),
         .slowdown = slowdown(&none, &sum),
-        .moved_bytes_per_s = (double)(counters.moved_bytes - run->steady_counters.moved_bytes) / scale /
-                             (steady_ns / 1e9),
+        .moved_bytes_per_s =
+            (double)(counters.moved_bytes - run->steady_counters.moved_bytes) / scale / (steady_ns / 1e9),
         .overhead_share = vcpu_ns > 0 ? sum.stolen_ns / vcpu_ns : 0,
         .host_cpu_share = (counters.host_ns - run->steady_counters.host_ns) / scale / steady_ns,
         .undone_share = moved > 0 ? (double)all.undone_pages / moved : 0,
         .time_to_90_s = mean_time_to_90(run),
         .metadata_per_granule = (double)run->contender->class->metadata_bytes(run->contender) / pages,
-        .planner_ns_per_granule =
-            (double)run->cpu_ns / pages / ((double)run->scenario->duration_ns / 1e9),
+        .planner_ns_per_granule = (double)run->cpu_ns / pages / ((double)run->scenario->duration_ns / 1e9),
         .points = g_array_ref(run->points),
         .guests = g_array_new(false, false, sizeof(RunGuest)),
         .predictions = g_array_new(false, false, sizeof(RunPrediction)),

@@ -35,14 +35,14 @@ extern const Scenario scenarios[];          /* one for each row; the last has no
 const Scenario *scenario_find(const char *name, GError **errp);
 
 typedef struct RunOptions {
-    double fast_share;              /* tier 0 as a share of the footprint: the most that all guests which are there
-                                       at a time have together */
+    double fast_share;              /* tier 0 as a share of the footprint: the most that all guests which
+                                       are there at a time have together */
     uint32_t n_tiers;               /* 0: 2. The last holds any guest; one between, half of the footprint */
     double scale;                   /* 1/64.0 and so on */
     uint64_t seed;
     uint64_t move_bytes_per_s;      /* full size; the same for all contenders */
     uint64_t sample_ns;             /* between two points of a series; 0: 250 ms */
-    const double *predict_shares;   /* ask the contender at the end what it expects of these; n_predict of them */
+    const double *predict_shares;   /* ask the contender at the end what it expects of these n_predict */
     size_t n_predict;
     SimCosts costs;
 } RunOptions;
@@ -52,7 +52,7 @@ void run_options_default(RunOptions *options);
 
 typedef struct RunPoint {
     uint64_t now_ns;
-    double hit_ratio;               /* since the point before; of all guests that are not hostile; NaN: idle */
+    double hit_ratio;               /* since the point before, of guests that are not hostile; NaN: idle */
     double slowdown;
     double moved_bytes_per_s;       /* full size */
 } RunPoint;
@@ -71,17 +71,17 @@ typedef struct RunGuest {           /* in the steady state */
 
 typedef struct RunResult {
     /*
-     * In the steady state, of all guests that are not hostile: accesses to tier 0 by all; wall time by work, less
-     * 1, while busy; bytes of the full size; vCPU time stolen; host CPU time for tiering, as a share of one core
-     * of the full size
+     * In the steady state, of all guests that are not hostile: accesses to tier 0 by all; wall time by work,
+     * less 1, while busy; bytes of the full size; vCPU time stolen; host CPU time for tiering, as a share of
+     * one core of the full size
      */
     double hit_ratio, slowdown, moved_bytes_per_s, overhead_share, host_cpu_share;
     double undone_share;            /* over the whole run: of pages moved, those moved back within 10 s */
-    double time_to_90_s;            /* mean over lasting changes, see measure_time_to_90(); NaN: there was none */
+    double time_to_90_s;            /* mean over changes, see measure_time_to_90(); NaN: there was none */
     double metadata_per_granule;    /* bytes, at the end, per page of guests */
     /*
-     * CPU time of this computer that the contender took, per page and second of simulated time; what the machine
-     * takes to answer it included. The one figure that is not the same each time.
+     * CPU time of this computer that the contender took, per page and second of simulated time; what the
+     * machine takes to answer it included. The one figure that is not the same each time.
      */
     double planner_ns_per_granule;
     GArray *points;                 /* RunPoint */

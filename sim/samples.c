@@ -2,9 +2,9 @@
 /*
  * Hardware samples of accesses, and counters in a device.
  *
- * Samples are drawn by rate: of the whole guest, then of a block of 512 pages by the running sums of their rates,
- * then of a page in it. Sums are made anew only of blocks whose rates changed. When rates are about to change,
- * samples of the time until now are drawn first, by the rates that held, and kept.
+ * Samples are drawn by rate: of the whole guest, then of a block of 512 pages by the running sums of their
+ * rates, then of a page in it. Sums are made anew only of blocks whose rates changed. When rates are about to
+ * change, samples of the time until now are drawn first, by the rates that held, and kept.
  */
 #include "machine-impl.h"
 
@@ -55,7 +55,7 @@ static uint32_t page_at(const Guest *guest, double point)
     last = low * SIM_BLOCK_PAGES;
     for (size_t page = last; page < MIN((low + 1) * SIM_BLOCK_PAGES, guest->config.pages); page++) {
         if (guest->rate[page] > 0) {
-            last = page;            /* rounding may leave a little at the end */
+            last = page; /* rounding may leave a little at the end */
             point -= guest->rate[page];
             if (point < 0) {
                 break;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The TLB, by Che's approximation (Che, Tung and Wang, 'Hierarchical Web caching systems', IEEE JSAC 2002): a cache
- * that drops what was unused the longest behaves as if each entry stayed for one characteristic time T without
- * use. A page of rate r is found in it with probability 1 - e^-rT, so T is where these add up to the entries.
+ * The TLB, by Che's approximation (Che, Tung and Wang, 'Hierarchical Web caching systems', IEEE JSAC 2002): a
+ * cache that drops what was unused the longest behaves as if each entry stayed for one characteristic time T
+ * without use. A page of rate r is found in it with probability 1 - e^-rT, so T is where these add up to the
+ * entries.
  *
- * That is why hot pages do not set their access bits anew where only a few of them are hot: their translations
- * never leave. What takes them out all the same, on average once in tlb_flush_ns, are flushes of everything:
- * context switches, shootdowns, exits. (Measured with DAMON on a small, always hot set: a bit that is cleared each
- * 5 ms reads set 0.2 to 0.75 of the times; 10 ms give 0.4.)
+ * That is why hot pages do not set their access bits anew where only a few of them are hot: their
+ * translations never leave. What takes them out all the same, on average once in tlb_flush_ns, are flushes of
+ * everything: context switches, shootdowns, exits. (Measured with DAMON on a small, always hot set: a bit
+ * that is cleared each 5 ms reads set 0.2 to 0.75 of the times; 10 ms give 0.4.)
  *
- * All vCPUs' TLBs are taken as one. Rates are put in classes an eighth of an octave wide, so T costs one pass over
- * the pages, at most every 100 ms.
+ * All vCPUs' TLBs are taken as one. Rates are put in classes an eighth of an octave wide, so T costs one pass
+ * over the pages, at most every 100 ms.
  */
 #include "machine-impl.h"
 
@@ -18,11 +19,11 @@
 #include <string.h>
 
 #define AGE_NS 100000000u
-#define CLASSES 2048u               /* sign 0, 8 bits of exponent and 3 of the mantissa of a float */
+#define CLASSES 2048u /* sign 0, 8 bits of exponent and 3 of the mantissa of a float */
 #define HALVINGS 40
 
 typedef struct RateClass {
-    double rate;                    /* sum; then mean */
+    double rate; /* sum; then mean */
     size_t pages;
 } RateClass;
 
@@ -65,7 +66,7 @@ static double solve(const Guest *guest)
     double entries = guest->machine->config.costs.tlb_entries * guest->config.vcpus;
     g_autofree RateClass *classes = g_new(RateClass, CLASSES);
     size_t n = classify(guest, classes), pages = 0;
-    double low = -40, high = 40;    /* log2 of seconds */
+    double low = -40, high = 40; /* log2 of seconds */
 
     for (size_t i = 0; i < n; i++) {
         pages += classes[i].pages;

@@ -37,7 +37,8 @@ static void test_poisson_numbers_have_the_mean_and_variance_of_such(void)
         }
         g_assert_cmpfloat(fabs(sum / (double)n), <, 4 * sqrt(mean / (double)n));
         /* The variance of (x - mean)^2 is mean + 2 mean^2. */
-        g_assert_cmpfloat(fabs(squares / (double)n - mean), <, 4 * sqrt((mean + 2 * mean * mean) / (double)n));
+        g_assert_cmpfloat(fabs(squares / (double)n - mean), <,
+                          4 * sqrt((mean + 2 * mean * mean) / (double)n));
     }
     g_assert_cmpuint(sim_random_poisson(&random, 0), ==, 0);
     g_assert_cmpuint(sim_random_poisson(&random, -1), ==, 0);
@@ -63,8 +64,8 @@ static double time_to_90(double seconds, double (*hits)(double s), double change
 {
     g_autoptr(GArray) points = make_points(seconds, hits);
 
-    return measure_time_to_90((const RunPoint *)(void *)points->data, points->len, (uint64_t)(changed_s * 1e9),
-                              (uint64_t)(end_s * 1e9));
+    return measure_time_to_90((const RunPoint *)(void *)points->data, points->len,
+                              (uint64_t)(changed_s * 1e9), (uint64_t)(end_s * 1e9));
 }
 
 /* 0.9, a change at 10 s: 0.1, and up by a tenth a second to 0.9 at 18 s. */
@@ -98,8 +99,8 @@ static double pauses(double s)
 static void test_time_to_90_is_when_the_mean_of_a_second_is_there(void)
 {
     /*
-     * Right after (at 10.25 s) it is 0.125, at last 0.9: the line is at 0.8225. The mean over a second lies 0.0375
-     * below the ramp, which is at 0.86 after 7.6 s; the next point is at 7.75 s.
+     * Right after (at 10.25 s) it is 0.125, at last 0.9: the line is at 0.8225. The mean over a second lies
+     * 0.0375 below the ramp, which is at 0.86 after 7.6 s; the next point is at 7.75 s.
      */
     g_assert_cmpfloat_with_epsilon(time_to_90(60, ramp, 10, 60), 7.75, 1e-9);
 }
@@ -127,20 +128,44 @@ static void test_time_to_90_passes_over_idle_times(void)
 /* --- runs --- */
 
 static const ScenarioGuest small_guests[] = {
-    {.config = {.name = "first", .pages = GIB_PAGES, .vcpus = 2, .compute_ns = 100, .write_share = 0.5,
-                .placement = SIM_INTERLEAVE, .weight = 1},
-     .workload = "gups", .params = "hot=0.1 move_s=15"},
-    {.config = {.name = "second", .pages = GIB_PAGES / 2, .vcpus = 1, .compute_ns = 100,
-                .placement = SIM_INTERLEAVE, .floor_bytes = 256 << 20, .weight = 1},
-     .workload = "zipf", .from_ns = 5 * SECOND, .until_ns = 25 * SECOND},
-    {.config = {.name = "third", .pages = GIB_PAGES / 2, .vcpus = 1, .compute_ns = 100,
-                .placement = SIM_INTERLEAVE, .weight = 1},
-     .workload = "touch-all", .from_ns = 25 * SECOND, .hostile = true},
+    {.config = {.name = "first",
+                .pages = GIB_PAGES,
+                .vcpus = 2,
+                .compute_ns = 100,
+                .write_share = 0.5,
+                .placement = SIM_INTERLEAVE,
+                .weight = 1},
+     .workload = "gups",
+     .params = "hot=0.1 move_s=15"},
+    {.config = {.name = "second",
+                .pages = GIB_PAGES / 2,
+                .vcpus = 1,
+                .compute_ns = 100,
+                .placement = SIM_INTERLEAVE,
+                .floor_bytes = 256 << 20,
+                .weight = 1},
+     .workload = "zipf",
+     .from_ns = 5 * SECOND,
+     .until_ns = 25 * SECOND},
+    {.config = {.name = "third",
+                .pages = GIB_PAGES / 2,
+                .vcpus = 1,
+                .compute_ns = 100,
+                .placement = SIM_INTERLEAVE,
+                .weight = 1},
+     .workload = "touch-all",
+     .from_ns = 25 * SECOND,
+     .hostile = true},
 };
 
 static const Scenario small = {
-    .name = "small", .what = "for tests", .guests = small_guests, .n_guests = 3, .duration_ns = 30 * SECOND,
-    .steady_from_ns = 10 * SECOND, .changes = true,
+    .name = "small",
+    .what = "for tests",
+    .guests = small_guests,
+    .n_guests = 3,
+    .duration_ns = 30 * SECOND,
+    .steady_from_ns = 10 * SECOND,
+    .changes = true,
 };
 
 static void test_a_static_placement_is_measured_as_it_is(void)
@@ -167,7 +192,7 @@ static void test_a_static_placement_is_measured_as_it_is(void)
     g_assert_cmpstr(guests[1].name, ==, "second");
     g_assert_cmpfloat_with_epsilon(guests[0].fast_bytes, 0.25 * (1u << 30), 1 << 20);
     g_assert_cmpfloat_with_epsilon(guests[1].fast_bytes, 0.25 * (1u << 29), 1 << 20);
-    g_assert_cmpfloat(guests[1].below_floor_share, ==, 1);      /* its floor is half of it */
+    g_assert_cmpfloat(guests[1].below_floor_share, ==, 1); /* its floor is half of it */
     g_assert_cmpfloat(guests[0].below_floor_share, ==, 0);
 }
 
@@ -293,8 +318,9 @@ static void test_reports_have_a_line_for_each_run(void)
 
 static void test_shares_are_read_as_they_are_meant(void)
 {
-    static const char *const bad[] = {"",   "1",  "1:",   ":1",  "0:1",   "1:0",   "-1:2", "20",   "20%%", "0%",
-                                      "101%", "nan%", "inf:1", "1:inf", "1:2:3", " ", "1 :2", "1:2 ", "0x"};
+    static const char *const bad[] = {"",      "1",    "1:",   ":1",   "0:1",  "1:0",   "-1:2",
+                                      "20",    "20%%", "0%",   "101%", "nan%", "inf:1", "1:inf",
+                                      "1:2:3", " ",    "1 :2", "1:2 ", "0x"};
     g_autoptr(Experiment) experiment = experiment_new();
 
     g_assert_true(experiment_add_share(experiment, "1:4", NULL));
@@ -336,18 +362,35 @@ static void test_costs_are_changed_by_name_or_not_at_all(void)
 static void test_a_tebibyte_in_three_tiers_runs(void)
 {
     static const ScenarioGuest guests[] = {
-        {.config = {.name = "large", .pages = 768 * GIB_PAGES, .vcpus = 64, .compute_ns = 100,
-                    .placement = SIM_INTERLEAVE, .weight = 2},
-         .workload = "gups", .params = "hot=0.05 extent_pages=512"},
-        {.config = {.name = "small", .pages = 128 * GIB_PAGES, .vcpus = 16, .compute_ns = 100,
-                    .placement = SIM_FAST_FIRST, .weight = 1},
+        {.config = {.name = "large",
+                    .pages = 768 * GIB_PAGES,
+                    .vcpus = 64,
+                    .compute_ns = 100,
+                    .placement = SIM_INTERLEAVE,
+                    .weight = 2},
+         .workload = "gups",
+         .params = "hot=0.05 extent_pages=512"},
+        {.config = {.name = "small",
+                    .pages = 128 * GIB_PAGES,
+                    .vcpus = 16,
+                    .compute_ns = 100,
+                    .placement = SIM_FAST_FIRST,
+                    .weight = 1},
          .workload = "zipf"},
-        {.config = {.name = "slow", .pages = 128 * GIB_PAGES, .vcpus = 16, .compute_ns = 100,
-                    .placement = SIM_SLOW, .weight = 1},
+        {.config = {.name = "slow",
+                    .pages = 128 * GIB_PAGES,
+                    .vcpus = 16,
+                    .compute_ns = 100,
+                    .placement = SIM_SLOW,
+                    .weight = 1},
          .workload = "scan-hot"},
     };
     static const Scenario row = {
-        .name = "tebibyte", .what = "for tests", .guests = guests, .n_guests = 3, .duration_ns = 4 * SECOND,
+        .name = "tebibyte",
+        .what = "for tests",
+        .guests = guests,
+        .n_guests = 3,
+        .duration_ns = 4 * SECOND,
         .steady_from_ns = 2 * SECOND,
     };
     g_autoptr(Experiment) experiment = experiment_new();
@@ -375,14 +418,16 @@ int main(int argc, char **argv)
 #define ADD(name, function) g_test_add_func("/sim-run/" name, function)
     ADD("poisson-numbers-have-the-mean-and-variance-of-such",
         test_poisson_numbers_have_the_mean_and_variance_of_such);
-    ADD("time-to-90-is-when-the-mean-of-a-second-is-there", test_time_to_90_is_when_the_mean_of_a_second_is_there);
+    ADD("time-to-90-is-when-the-mean-of-a-second-is-there",
+        test_time_to_90_is_when_the_mean_of_a_second_is_there);
     ADD("time-to-90-asks-to-stay-there", test_time_to_90_asks_to_stay_there);
     ADD("time-to-90-is-none-where-nothing-is-won-back", test_time_to_90_is_none_where_nothing_is_won_back);
     ADD("time-to-90-passes-over-idle-times", test_time_to_90_passes_over_idle_times);
     ADD("a-static-placement-is-measured-as-it-is", test_a_static_placement_is_measured_as_it_is);
     ADD("an-oracle-knows", test_an_oracle_knows);
     ADD("a-bad-parameter-is-an-error-that-names-it", test_a_bad_parameter_is_an_error_that_names_it);
-    ADD("the-same-seed-gives-the-same-whatever-the-threads", test_the_same_seed_gives_the_same_whatever_the_threads);
+    ADD("the-same-seed-gives-the-same-whatever-the-threads",
+        test_the_same_seed_gives_the_same_whatever_the_threads);
     ADD("another-seed-gives-something-else", test_another_seed_gives_something_else);
     ADD("reports-have-a-line-for-each-run", test_reports_have_a_line_for_each_run);
     ADD("shares-are-read-as-they-are-meant", test_shares_are_read_as_they_are_meant);
