@@ -193,8 +193,8 @@ static uint64_t oracle_paying_tick(Contender *contender, uint64_t now_ns)
     while (going && oracle->up_at < oracle->up->len) {
         going = move_hottest(oracle);
     }
-    while (going && relieve(oracle)) {
-        continue;
+    while (going) {
+        going = relieve(oracle);
     }
     return now_ns + TICK_NS;
 }

@@ -529,9 +529,11 @@ static void the_paying_oracle_takes_no_guest_below_its_floor_for_another(void)
     Guest *cold = add_guest(&bed, 500, SIM_FAST_FIRST, 0, 30, 0);
 
     guest_set_rate(hot, 0, 500, 1000);
+    guest_set_rate(cold, 200, 100, 0.001f); /* its hottest, which are not worth a move */
+    guest_set_phase(cold, NULL, 2 * SECOND);
     contend(&bed, "oracle-paying", NULL);
     run_until(&bed, SECOND);
-    g_assert_cmpuint(fast_pages(cold, 0, 500), ==, 30);
+    g_assert_cmpuint(fast_pages(cold, 0, 100), ==, 30);
     g_assert_cmpuint(fast_pages(hot, 0, 500), ==, 70);
     end(&bed);
 }
