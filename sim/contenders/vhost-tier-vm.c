@@ -103,6 +103,8 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
     const size_t pages = guest_pages(vm->guest);
     size_t listed = 0, first = 0;
 
+    policy_cover(vm->policy, ~1u & ((1u << vm->config.n_tiers) - 1));
+
     for (size_t page = 0; page <= pages; page++) {
         bool is_listed = listed < n && counts[listed].unit == first_unit + page;
         bool unlisted = !is_listed && page < pages && threshold && guest_tier(vm->guest, page) != 0;

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/sampler.h"
 #include "source-run.h"
 #include "sources/access-bits.h"
 #include "sources/uffd.h"
@@ -129,7 +130,7 @@ static void holds_the_budget_by_a_measured_fault(gconstpointer data)
     g_assert_null(health.problem);
     g_assert_cmpuint(health.reports, >, 0);
     g_assert_cmpfloat(health.overhead_share, >, 0);
-    g_assert_cmpfloat(health.overhead_share, <, 0.006);
+    g_assert_cmpfloat(health.overhead_share, <, 0.002 * SAMPLER_BURST * 1.5);  /* it is new: what was saved is spent */
     works_end(&works);
 }
 

@@ -118,7 +118,7 @@ static void score(void *opaque, size_t block, uint8_t *scores)
                        run->now_ns, scores);
 }
 
-static void run_arm(Run *run, size_t block)
+static void run_arm(Run *run, size_t block, uint64_t granules)
 {
     uint64_t unused;
 
@@ -126,16 +126,19 @@ static void run_arm(Run *run, size_t block)
         run_look(run, block);
     }
     for (unsigned i = 0; i < sampler_block_size(run->sampler, block); i++) {
-        run->guest.armed[block * BLOCK + i] = true;
-        run->guest.touched[block * BLOCK + i] = false;
+        if (granules >> i & 1) {
+            run->guest.armed[block * BLOCK + i] = true;
+            run->guest.touched[block * BLOCK + i] = false;
+        }
     }
-    sampler_armed(run->sampler, block, run->now_ns);
+    sampler_armed(run->sampler, block, granules, run->now_ns);
 }
 
 /* As the source's tick does it. */
 static void run_for(Run *run, uint64_t duration_ns)
 {
     uint64_t end_ns = run->now_ns + duration_ns, second_ns = run->now_ns, second_faults = run->guest.faults;
+    uint64_t granules;
     double worth;
     size_t block;
 
@@ -146,9 +149,10 @@ static void run_for(Run *run, uint64_t duration_ns)
         while ((block = sampler_due(run->sampler, run->now_ns)) != SAMPLER_NONE) {
             run_look(run, block);
         }
-        while (run->budget.tokens_ns > 0 &&
-               (block = sampler_pick(run->sampler, score, run, run->now_ns, &worth)) != SAMPLER_NONE) {
-            run_arm(run, block);
+        while (sampler_budget_allows(&run->budget) &&
+               (block = sampler_pick(run->sampler, score, run, run->now_ns, &granules, &worth)) != SAMPLER_NONE &&
+               worth >= sampler_budget_price(&run->budget)) {
+            run_arm(run, block, granules);
         }
         if (run->now_ns >= second_ns + SECOND) {
             run->worst_second =
@@ -168,7 +172,7 @@ static void set_gups_hot(Run *run)
     }
 }
 
-static void the_budget_is_held(void)
+static void the_budget_is_held_but_for_what_was_saved(void)
 {
     Run run;
     double share;
@@ -178,9 +182,27 @@ static void the_budget_is_held(void)
     run_for(&run, 30 * SECOND);
     share = (double)run.guest.faults * run.budget.fault_ns / (30 * SECOND);
     g_test_message("lost %.4f of guest time, %.4f in the worst second", share, run.worst_second);
-    g_assert_cmpfloat(share, <=, 0.0205);
+    g_assert_cmpfloat(share, <=, 0.02 * (30 + SAMPLER_SAVED_NS / SECOND) / 30);
     g_assert_cmpfloat(share, >=, 0.010);
-    g_assert_cmpfloat(run.worst_second, <=, 0.035);
+    g_assert_cmpfloat(run.worst_second, <=, SAMPLER_BURST_MAX * 1.5);
+    run_end(&run);
+}
+
+static void little_is_spent_where_all_is_known(void)
+{
+    Run run;
+    uint64_t faults;
+
+    run_begin(&run, 7168, 0.02, 41000);
+    set_gups_hot(&run);
+    for (int i = 0; i < 120; i++) {
+        run_for(&run, SECOND);
+        policy_plan(run.policy, run.now_ns);
+    }
+    faults = run.guest.faults;
+    run_for(&run, 30 * SECOND);
+    g_test_message("lost %.4f of guest time", (run.guest.faults - faults) * 41000.0 / (30 * SECOND));
+    g_assert_cmpfloat((run.guest.faults - faults) * 41000.0 / (30 * SECOND), <=, 0.015);
     run_end(&run);
 }
 
@@ -247,11 +269,11 @@ static void a_guest_that_wakes_up_costs_a_debt_that_is_paid_off(void)
         run.guest.per_s[i] = 50;
     }
     run_for(&run, 1200 * MS);
-    g_assert_cmpfloat(run.budget.tokens_ns, <, -0.1 * SECOND);
+    g_assert_cmpfloat(run.budget.burst_ns, <, -0.1 * SECOND);
+    g_assert_cmpuint(sampler_budget_ready_ns(&run.budget, run.now_ns), >, run.now_ns + SECOND);
     faults = run.guest.faults;
     run_for(&run, 3 * SECOND);
     g_assert_cmpuint(run.guest.faults - faults, ==, 0);
-    g_assert_cmpuint(sampler_budget_ready_ns(&run.budget, run.now_ns), >, run.now_ns + SECOND);
     run_for(&run, 10 * SECOND);
     g_assert_cmpuint(run.guest.faults - faults, >, 0);
     run_end(&run);
@@ -297,7 +319,7 @@ static void looks_come_at_intervals_that_double_up_to_a_second(void)
     sampler_budget_init(&budget, 0.01, 1000, START_NS);
     sampler = sampler_new(BLOCK, 1, &budget, 1);
     g_assert_cmpuint(sampler_due_ns(sampler), ==, UINT64_MAX);
-    sampler_armed(sampler, 0, now_ns);
+    sampler_armed(sampler, 0, UINT64_MAX, now_ns);
     for (int i = 0; i < 10; i++) {
         uint64_t due_ns = sampler_due_ns(sampler);
 
@@ -321,7 +343,7 @@ static void what_was_touched_is_watched_no_more(void)
 
     sampler_budget_init(&budget, 0.01, 1000, START_NS);
     sampler = sampler_new(BLOCK + 10, 1, &budget, 1);
-    sampler_armed(sampler, 1, START_NS);
+    sampler_armed(sampler, 1, 0x3ff, START_NS);
     g_assert_cmphex(sampler_watched(sampler, 1, &since_ns), ==, 0x3ff); /* the last block is short */
     g_assert_cmpuint(since_ns, ==, START_NS);
     sampler_looked(sampler, 1, 0x5, START_NS + 10 * MS);
@@ -331,7 +353,7 @@ static void what_was_touched_is_watched_no_more(void)
     g_assert_cmphex(sampler_watched(sampler, 1, &since_ns), ==, 0);
     g_assert_cmpuint(sampler_due_ns(sampler), ==, UINT64_MAX);
     g_assert_cmpuint(budget.lost_ns, ==, 11 * 1000); /* ten pages, and the arming */
-    sampler_armed(sampler, 0, START_NS + 30 * MS);
+    sampler_armed(sampler, 0, UINT64_MAX, START_NS + 30 * MS);
     sampler_reset(sampler);
     g_assert_cmphex(sampler_watched(sampler, 0, &since_ns), ==, 0);
     g_assert_cmpuint(sampler_due_ns(sampler), ==, UINT64_MAX);
@@ -341,7 +363,9 @@ static void what_was_touched_is_watched_no_more(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/sampler/the_budget_is_held", the_budget_is_held);
+    g_test_add_func("/sampler/the_budget_is_held_but_for_what_was_saved",
+                    the_budget_is_held_but_for_what_was_saved);
+    g_test_add_func("/sampler/little_is_spent_where_all_is_known", little_is_spent_where_all_is_known);
     g_test_add_func("/sampler/hot_pages_are_found_as_soon_as_the_budget_allows",
                     hot_pages_are_found_as_soon_as_the_budget_allows);
     g_test_add_func("/sampler/the_policy_tells_hot_pages_from_cold_ones",

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sampler and policy together, on a guest in miniature whose pages are armed: each tells, for one fault, when
- * it is next touched. Where the sampler looks is up to the policy's uncertainty, and what the policy learns
+ * Watcher and policy together, on a guest in miniature whose pages are armed: each tells, for one fault, when
+ * it is next touched. Where the watcher looks is up to the policy's uncertainty, and what the policy learns
  * is up to that.
  */
 #include <glib.h>
 #include <math.h>
 
+#include "core/watcher.h"
 #include "sim.h"
-#include "core/sampler.h"
 
 #define SECOND UINT64_C(1000000000)
 #define TICK_NS (2 * SECOND / 1000)
-#define BLOCK SAMPLER_BLOCK_GRANULES
-#define WORTH_MIN 20.0              /* as the source has it */
 
 /* What the lab measures, with a fault of 50 us. */
 static const PolicyConfig lab = {
@@ -26,23 +24,13 @@ static const PolicyConfig lab = {
 
 typedef struct Tracked {
     Sim *sim;
-    Sampler *sampler;
-    SamplerBudget budget;
+    Watcher *watcher;
     double *touch_ns;               /* when an armed page is touched next */
 } Tracked;
 
-static void tracked_init(Tracked *tracked, Sim *sim, double share)
+static uint64_t host_now_ns(void *opaque)
 {
-    tracked->sim = sim;
-    tracked->touch_ns = g_new0(double, sim->n);
-    sampler_budget_init(&tracked->budget, share, 50000, sim->now_ns);
-    tracked->sampler = sampler_new(sim->n, 1, &tracked->budget, 1);
-}
-
-static void tracked_clear(Tracked *tracked)
-{
-    sampler_free(tracked->sampler);
-    g_free(tracked->touch_ns);
+    return ((Tracked *)opaque)->sim->now_ns;
 }
 
 static void draw_touch(Tracked *tracked, size_t page)
@@ -52,53 +40,39 @@ static void draw_touch(Tracked *tracked, size_t page)
     tracked->touch_ns[page] = (double)tracked->sim->now_ns + wait_s * SECOND;
 }
 
-static void look(Tracked *tracked, size_t block)
+static WatchResult host_look(void *region, size_t first, unsigned n, uint64_t *touched)
 {
-    Sim *sim = tracked->sim;
-    uint64_t since_ns, watched = sampler_watched(tracked->sampler, block, &since_ns), touched = 0;
+    const Tracked *tracked = region;
 
-    for (size_t i = 0; i < BLOCK; i++) {
-        bool seen = watched >> i & 1 && tracked->touch_ns[block * BLOCK + i] <= sim->now_ns;
-
-        touched |= (uint64_t)seen << i;
+    *touched = 0;
+    for (size_t i = 0; i < n; i++) {
+        *touched |= (uint64_t)(tracked->touch_ns[first + i] <= (double)tracked->sim->now_ns) << i;
     }
-    for (size_t i = 0; i < BLOCK; i++) {
-        uint64_t bit = touched >> i & 1;
-
-        if (watched >> i & 1) {
-            policy_evidence_bits(sim->policy, POLICY_SOURCE_RWP, SIM_REGION, block * BLOCK + i, 1, &bit,
-                                 sim->now_ns - since_ns, sim->now_ns);
-        }
-    }
-    sampler_looked(tracked->sampler, block, touched, sim->now_ns);
+    return WATCH_OK;
 }
 
-static void score(void *opaque, size_t block, uint8_t *scores)
+static WatchResult host_arm(void *region, size_t first, size_t n, bool armed)
 {
-    const Sim *sim = opaque;
-
-    policy_uncertainty(sim->policy, SIM_REGION, block * BLOCK, BLOCK, sim->now_ns, scores);
+    for (size_t i = 0; i < n; i++) {
+        draw_touch(region, first + i);
+    }
+    return WATCH_OK;
 }
 
-static void arm(Tracked *tracked)
-{
-    double worth;
-    uint64_t unused;
-    size_t block;
+static const WatcherHost host = {.now_ns = host_now_ns, .look = host_look, .arm = host_arm};
 
-    while (tracked->budget.tokens_ns > 0) {
-        block = sampler_pick(tracked->sampler, score, tracked->sim, tracked->sim->now_ns, &worth);
-        if (block == SAMPLER_NONE || worth < WORTH_MIN) {
-            return;
-        }
-        if (sampler_watched(tracked->sampler, block, &unused)) {
-            look(tracked, block);
-        }
-        for (size_t i = 0; i < BLOCK; i++) {
-            draw_touch(tracked, block * BLOCK + i);
-        }
-        sampler_armed(tracked->sampler, block, tracked->sim->now_ns);
-    }
+static void tracked_init(Tracked *tracked, Sim *sim, double share)
+{
+    tracked->sim = sim;
+    tracked->touch_ns = g_new0(double, sim->n);
+    tracked->watcher = watcher_new(&host, tracked, POLICY_SOURCE_RWP, sim->policy, share, 50000);
+    watcher_region_add(tracked->watcher, SIM_REGION, sim->n, 1, tracked);
+}
+
+static void tracked_clear(Tracked *tracked)
+{
+    watcher_free(tracked->watcher);
+    g_free(tracked->touch_ns);
 }
 
 static void run(Tracked *tracked, uint64_t seconds)
@@ -106,14 +80,8 @@ static void run(Tracked *tracked, uint64_t seconds)
     Sim *sim = tracked->sim;
 
     for (uint64_t tick = 1; tick <= seconds * SECOND / TICK_NS; tick++) {
-        size_t block;
-
         sim->now_ns += TICK_NS;
-        sampler_budget_refill(&tracked->budget, sim->now_ns);
-        while ((block = sampler_due(tracked->sampler, sim->now_ns)) != SAMPLER_NONE) {
-            look(tracked, block);
-        }
-        arm(tracked);
+        watcher_tick(tracked->watcher, sim->now_ns);
         if (tick % (SECOND / TICK_NS) == 0) {
             sim_plan(sim);
         }

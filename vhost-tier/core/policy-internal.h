@@ -30,6 +30,7 @@ struct Policy {
     ActivityTable activity_table;
     PolicyPlan plan;
     GHashTable *planned;            /* its granules, once asked for: policy-view.c; empty before */
+    uint32_t covered;               /* tiers, see policy_cover() */
     TraceWriter *trace;             /* NULL while nothing is recorded */
 };
 

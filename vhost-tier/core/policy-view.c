@@ -2,6 +2,7 @@
 /*
  * What a policy shows to those who ask: its figures, one granule, the curve, and where evidence is wanted.
  */
+#include <math.h>
 #include <string.h>
 
 #include "blocks.h"
@@ -189,14 +190,60 @@ void policy_curve(const Policy *policy, PolicyCurve *curve)
     }
 }
 
-/*
- * Of the most doubtful, the doubt's share; halved where the rate lies as far off the threshold as it is
- * doubtful, and so on.
- */
-static uint8_t uncertainty(const HeatModel *model, Heat heat, Log2 threshold)
+void policy_rates(const Policy *policy, uint32_t region, size_t first, size_t n, double *per_s)
 {
-    const double most = 2 * LOG2_ONE;
-    double doubt, distance;
+    size_t known = n;
+    HeatMap *map = policy_find_range(policy, region, first, &known);
+
+    for (size_t i = 0; i < n; i++) {
+        size_t unit = first + i;
+        const HeatMap *units = map && i < known ? block_unit(map, &unit) : NULL;
+
+        per_s[i] = units && heat_seen(heat_at(units, unit))
+                       ? log2_value(heat_rate(&policy->model, heat_at(units, unit)))
+                       : -1;
+    }
+}
+
+void policy_cover(Policy *policy, uint32_t tiers)
+{
+    policy->covered = tiers;
+}
+
+/* What the placement of a map's granules turns on, as log2 of accesses per second. */
+typedef struct Stakes {
+    Log2 hot;                       /* above that one is worth a swap into tier 0, */
+    Log2 cold;                      /* and below that one out of it; LOG2_ZERO: never */
+    Log2 swap;                      /* what a swap costs */
+} Stakes;
+
+/* The edge of the hot set, give or take what a swap costs; a typical granule's rate while that is not known. */
+static void stakes_of(const Policy *policy, const HeatMap *map, Stakes *stakes)
+{
+    const PolicyConfig *config = &policy->config;
+    const double granules = (double)map->granule_bytes / CENSUS_PAGE;
+    const double saved_ns = fabs((double)config->costs.latency_ns[1] - config->costs.latency_ns[0]) *
+                            MAX(config->touch_accesses, 1);
+    const double copy_ns = granules > 1 ? config->costs.move_2m_ns : config->costs.move_4k_ns;
+    double edge = policy->state.planner.threshold_per_s * granules, swap;
+
+    swap = 2 * copy_ns / (MAX(saved_ns, 1) * (config->heat_life_ns / 1e9));
+    edge = edge > 0 ? edge : log2_value(policy->model.prior);
+    *stakes = (Stakes){.hot = log2_of(edge + swap), .cold = log2_of(edge - swap), .swap = log2_of(swap)};
+}
+
+#define SCORE_SWAP 66               /* of what costs as much as a swap */
+#define SCORE_OCTAVE 16
+
+/*
+ * A granule may be hotter or colder than it is estimated by one and a half times its doubt. What is lost if that
+ * is so and it stays is lost to a quarter, roughly (a share of a normal distribution's tail); or less where it
+ * hardly is on the other side then.
+ */
+static uint8_t uncertainty(const HeatModel *model, Heat heat, const Stakes *stakes)
+{
+    const bool fast = heat_tier(heat) == 0;
+    Log2 rate, doubt, beyond, lost;
 
     if (heat_tier(heat) == POLICY_TIER_ABSENT) {
         return 0;
@@ -204,17 +251,14 @@ static uint8_t uncertainty(const HeatModel *model, Heat heat, Log2 threshold)
     if (!heat_seen(heat)) {
         return 255;
     }
-    doubt = heat_width(model, heat);
-    distance = (heat_rate(model, heat) - threshold) / doubt;
-    return 1 + 253 * (doubt / most) / (1 + distance * distance);
-}
-
-/* The rate at which a granule of @map is worth its place in tier 0; a typical one while that is not known. */
-static Log2 threshold_of(const Policy *policy, const HeatMap *map)
-{
-    double per_page = policy->state.planner.threshold_per_s;
-
-    return per_page > 0 ? log2_of(per_page * map->granule_bytes / CENSUS_PAGE) : policy->model.prior;
+    rate = heat_rate(model, heat);
+    doubt = heat_width(model, heat) * 3 / 2;
+    beyond = fast ? stakes->cold - (rate - doubt) : rate + doubt - stakes->hot;
+    if (beyond <= 0 || (fast && beyond > 2 * doubt)) {  /* it belongs where it is, or may go: that is for sure */
+        return 1;
+    }
+    lost = (fast ? stakes->cold : rate + doubt) - 2 * LOG2_ONE + MIN(2 * (beyond - LOG2_ONE), 0);
+    return CLAMP(SCORE_SWAP + (lost - stakes->swap) * SCORE_OCTAVE / LOG2_ONE, 1, 254);
 }
 
 void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns,
@@ -222,19 +266,21 @@ void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, siz
 {
     size_t known = n;
     HeatMap *map = policy_find_range(policy, region, first, &known);
-    Log2 threshold, threshold_huge;
+    Stakes stakes, stakes_huge;
 
     memset(score, 0, n);
     if (!map) {
         return;
     }
-    threshold = threshold_of(policy, map);
-    threshold_huge = map->coarse ? threshold_of(policy, map->coarse) : threshold;
+    stakes_of(policy, map, &stakes);
+    stakes_of(policy, map->coarse ? map->coarse : map, &stakes_huge);
     for (size_t i = 0; i < known; i++) {
         size_t unit = first + i;
         const HeatMap *units = block_unit(map, &unit);
+        Heat heat = heat_at(units, unit);
 
-        score[i] = uncertainty(&policy->model, heat_at(units, unit),
-                               units == map ? threshold : threshold_huge);
+        if (!(policy->covered >> heat_tier(heat) & 1)) {
+            score[i] = uncertainty(&policy->model, heat, units == map ? &stakes : &stakes_huge);
+        }
     }
 }

@@ -246,13 +246,23 @@ bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint6
 /* How accesses are spread, as of the last plan. */
 void policy_curve(const Policy *policy, PolicyCurve *curve);
 
+/* The estimated rates of the @n granules from @first, accesses per second, into @per_s; -1: never seen. */
+void policy_rates(const Policy *policy, uint32_t region, size_t first, size_t n, double *per_s);
+
 /*
- * Which granules evidence would help most: fills @score (0..255, one for each of the @n granules from
- * @first) with how uncertain the placement decision is: 255 never seen, high when the rate is near the
- * threshold or confidence has decayed. Sources with a budget (rwp) look there first.
+ * Which granules evidence would help most: fills @score (0..255, one for each of the @n granules from @first)
+ * with what there is to be gained by knowing more: 0 not to be asked about (absent, or see policy_cover()), 1
+ * nothing, 255 never seen. In between a score is higher by 16 for each doubling of the accesses a second that a
+ * wrong placement of the granule may cost, as far as is known; 66 is where it costs what a swap does. Sources with
+ * a budget (rwp) look there first.
  */
 void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t now_ns,
                         uint8_t *score);
+/*
+ * The tiers in @tiers (bit n: tier n) are watched in whole by somebody who needs not be told where to look, and
+ * policy_uncertainty() is 0 for granules there. Changes no plan, and is not recorded.
+ */
+void policy_cover(Policy *policy, uint32_t tiers);
 
 /*
  * From now on record every call that changes @policy, and the plans that come of it; NULL ends that. Writer

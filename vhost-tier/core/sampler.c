@@ -5,6 +5,7 @@
 #include "sampler.h"
 
 #include <glib.h>
+#include <string.h>
 
 #define MS 1000000ull
 #define SECOND (1000 * MS)
@@ -34,12 +35,21 @@
 #define FIRST_LOOK_FEW 0.02
 
 #define CANDIDATES 16 /* blocks that compete to be armed */
-#define ARM_FAULTS \
-    1 /* what arming a block costs the guest at once (its vCPUs are stopped for a moment), in faults */
-#define AGE_WORTH_PER_S 8.0 /* added to a block's worth for each second that it was not armed */
+/* what arming a run of pages costs the guest at once (its vCPUs are stopped for a moment), in faults */
+#define ARM_FAULTS 1
+#define PICKED_BELOW 48 /* granules with a score so much below the block's highest, by which an eighth is at stake, are left out */
+/*
+ * Added to a block's worth for each second that it was not armed. What is well known is looked at again after some
+ * minutes: what changes is told by those that are not, and by the heat's own ageing.
+ */
+#define AGE_WORTH_PER_S 0.1
 #define AGE_MAX_S 1000.0
+#define CHANGED_WORTH 150.0 /* added where heat has changed since: about what a page is worth of which little is known */
+#define PRICE_MIN 20.0 /* of a fault, in worth: below that the budget is left unspent; with nothing saved */
+#define PRICE_MAX 120.0
 #define SETTLE_NS SECOND /* after arming */
 #define LEARN 0.1        /* weight of one block in what is learned */
+#define BURST_KEPT_NS (SECOND / 5) /* that much may be spent at once */
 #define DEBT_MAX_S 10    /* a debt beyond so many seconds' earnings is forgiven: it must not blind for long */
 
 typedef struct Block {
@@ -47,9 +57,11 @@ typedef struct Block {
     uint64_t looked_ns;          /* last look, or arming */
     uint64_t armed_ns;           /* last arming; 0: never */
     float prepaid;               /* faults paid for and not yet seen; negative once settled */
-    uint16_t n_armed, n_touched; /* by the last arming, and since */
+    uint64_t armed;              /* by the last arming, */
+    uint8_t n_touched;           /* and touched since, of these */
     uint8_t level;
     bool queued;
+    bool probe;     /* it was armed last as one, and what was known of it had been learned since heat last changed */
     uint32_t next, prev; /* in the queue of its level */
 } Block;
 
@@ -68,6 +80,8 @@ struct Sampler {
     unsigned last_level;
     double first_look_share; /* of the granules armed, those touched by the first look, lately */
     uint64_t random;
+    uint64_t changed_ns; /* when heat last changed; 0: never */
+    size_t probed;       /* the block drawn last as a probe; SAMPLER_NONE: the last draw was none */
     size_t cursor; /* takes part in every draw, so that each block does in the end */
     Block *blocks;
     Queue queues[LEVELS]; /* each in order of time, as all in it wait equally long */
@@ -83,11 +97,17 @@ static uint64_t next_random(Sampler *sampler)
     return z ^ (z >> 31);
 }
 
+static double burst_share(const SamplerBudget *budget)
+{
+    return MAX(MIN(budget->share * SAMPLER_BURST, SAMPLER_BURST_MAX), budget->share);
+}
+
 void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns, uint64_t now_ns)
 {
     *budget = (SamplerBudget){
         .share = share,
         .fault_ns = MAX(fault_ns, 1),
+        .tokens_ns = share * SAMPLER_SAVED_NS,
         .hit_share = 1, /* until learned, all that is armed is taken to be touched at once */
         .refilled_ns = now_ns,
         .window_ns = now_ns,
@@ -96,13 +116,17 @@ void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns,
 
 void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns)
 {
-    double most = budget->share * SECOND;
+    double most = budget->share * SAMPLER_SAVED_NS, most_now = burst_share(budget) * BURST_KEPT_NS;
 
     if (now_ns > budget->refilled_ns) {
         budget->tokens_ns += budget->share * (now_ns - budget->refilled_ns);
+        budget->burst_ns += burst_share(budget) * (now_ns - budget->refilled_ns);
+        budget->probe_ns += budget->share * SAMPLER_PROBE_SHARE * (now_ns - budget->refilled_ns);
         budget->refilled_ns = now_ns;
     }
-    budget->tokens_ns = CLAMP(budget->tokens_ns, -DEBT_MAX_S * most, most);
+    budget->tokens_ns = CLAMP(budget->tokens_ns, -DEBT_MAX_S * budget->share * SECOND, most);
+    budget->burst_ns = CLAMP(budget->burst_ns, -DEBT_MAX_S * budget->share * SECOND, most_now);
+    budget->probe_ns = MIN(budget->probe_ns, budget->share * SAMPLER_PROBE_SHARE * SECOND);
     if (now_ns >= budget->window_ns + SECOND) {
         budget->lost_share =
             (double)(budget->lost_ns - budget->window_lost_ns) / (now_ns - budget->window_ns);
@@ -111,12 +135,40 @@ void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns)
     }
 }
 
+static void spend(SamplerBudget *budget, double ns)
+{
+    budget->tokens_ns -= ns;
+    budget->burst_ns -= ns;
+}
+
+bool sampler_budget_allows(const SamplerBudget *budget)
+{
+    return budget->tokens_ns > 0 && budget->burst_ns > 0;
+}
+
+bool sampler_budget_probes(const SamplerBudget *budget)
+{
+    return budget->probe_ns > 0;
+}
+
+double sampler_budget_price(const SamplerBudget *budget)
+{
+    double saved = budget->tokens_ns / MAX(budget->share * SAMPLER_SAVED_NS, 1);
+
+    return PRICE_MAX - (PRICE_MAX - PRICE_MIN) * CLAMP(saved, 0, 1);
+}
+
 uint64_t sampler_budget_ready_ns(const SamplerBudget *budget, uint64_t now_ns)
 {
-    if (budget->tokens_ns > 0) {
-        return now_ns;
+    double wait_ns = 0;
+
+    if (budget->tokens_ns <= 0) {
+        wait_ns = 1 - budget->tokens_ns / budget->share;
     }
-    return now_ns + MIN(1 - budget->tokens_ns / budget->share, DEBT_MAX_S * (double)SECOND);
+    if (budget->burst_ns <= 0) {
+        wait_ns = MAX(wait_ns, 1 - budget->burst_ns / burst_share(budget));
+    }
+    return now_ns + MIN(wait_ns, DEBT_MAX_S * (double)SECOND);
 }
 
 Sampler *sampler_new(size_t n_granules, unsigned faults_per_granule, SamplerBudget *budget, uint64_t seed)
@@ -246,6 +298,18 @@ uint64_t sampler_due_ns(const Sampler *sampler)
     return due_ns;
 }
 
+void sampler_changed(Sampler *sampler, uint64_t now_ns)
+{
+    sampler->changed_ns = now_ns;
+}
+
+bool sampler_is_probe(const Sampler *sampler, size_t index)
+{
+    const Block *block = &sampler->blocks[index];
+
+    return block->looked_ns == block->armed_ns && block->probe;
+}
+
 uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_ns)
 {
     *since_ns = sampler->blocks[block].looked_ns;
@@ -260,7 +324,13 @@ static void pay(Sampler *sampler, Block *block, double faults)
 
     budget->lost_ns += faults * budget->fault_ns;
     block->prepaid -= in_advance;
-    budget->tokens_ns -= (faults - in_advance) * budget->fault_ns;
+    spend(budget, (faults - in_advance) * budget->fault_ns);
+}
+
+/* Of the granules that were armed last, those touched since. */
+static double touched_share(const Block *block)
+{
+    return (double)block->n_touched / __builtin_popcountll(block->armed);
 }
 
 /* A second after arming: give back what was not needed, and learn how much is. */
@@ -271,10 +341,10 @@ static void settle(Sampler *sampler, Block *block, uint64_t now_ns)
     if (block->prepaid < 0 || now_ns < block->armed_ns + SETTLE_NS) {
         return;
     }
-    budget->tokens_ns += block->prepaid * budget->fault_ns;
+    spend(budget, -block->prepaid * budget->fault_ns);
     block->prepaid = -1;
-    if (block->n_armed) {
-        budget->hit_share += LEARN * ((double)block->n_touched / block->n_armed - budget->hit_share);
+    if (block->armed) {
+        budget->hit_share += LEARN * (touched_share(block) - budget->hit_share);
     }
 }
 
@@ -284,11 +354,10 @@ static void settle(Sampler *sampler, Block *block, uint64_t now_ns)
  */
 static void adapt_first_look(Sampler *sampler, const Block *block)
 {
-    if (block->n_armed == 0) {
+    if (block->armed == 0) {
         return;
     }
-    sampler->first_look_share +=
-        LEARN * ((double)block->n_touched / block->n_armed - sampler->first_look_share);
+    sampler->first_look_share += LEARN * (touched_share(block) - sampler->first_look_share);
     if (sampler->first_look_share > FIRST_LOOK_MANY && sampler->first_level > FIRST_LEVEL_MIN) {
         sampler->first_level--;
     } else if (sampler->first_look_share < FIRST_LOOK_FEW && sampler->first_level < FIRST_LEVEL_MAX) {
@@ -303,12 +372,13 @@ void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t n
 {
     Block *block = &sampler->blocks[index];
     unsigned n = __builtin_popcountll(touched & block->watched);
+    unsigned n_of_armed = __builtin_popcountll(touched & block->watched & block->armed);
     bool first_look = block->looked_ns == block->armed_ns;
 
     queue_remove(sampler, index);
     block->watched &= ~touched;
     block->looked_ns = now_ns;
-    block->n_touched += n;
+    block->n_touched += n_of_armed;
     pay(sampler, block, (double)n * sampler->faults_per_granule);
     settle(sampler, block, now_ns);
     if (first_look) {
@@ -321,37 +391,86 @@ void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t n
     }
 }
 
-/*
- * What arming a block is worth: the mean uncertainty of what it would add to the watched; negative if it adds
- * nothing.
- */
-static double block_worth(const Sampler *sampler, size_t index, SamplerScore *score, void *opaque,
-                          uint64_t now_ns)
+/* Runs of set bits: each is armed by itself. */
+static unsigned runs(uint64_t granules)
 {
-    const Block *block = &sampler->blocks[index];
-    uint64_t idle = whole_block(sampler, index) & ~block->watched;
-    unsigned n = __builtin_popcountll(idle), sum = 0;
-    uint8_t scores[SAMPLER_BLOCK_GRANULES] = {0};
-    double age_s = block->armed_ns ? (double)(now_ns - block->armed_ns) / SECOND : AGE_MAX_S;
-
-    if (n == 0) {
-        return -1;
-    }
-    score(opaque, index, scores);
-    for (unsigned i = 0; i < SAMPLER_BLOCK_GRANULES; i++) {
-        sum += idle >> i & 1 ? scores[i] : 0;
-    }
-    return (double)sum / (n + ARM_FAULTS) + AGE_WORTH_PER_S * MIN(age_s, AGE_MAX_S) * n / (n + ARM_FAULTS);
+    return __builtin_popcountll(granules & ~(granules << 1));
 }
 
-size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, double *worth)
+/* The scores of those granules of a block that are not being watched, 0 for others; returns the highest. */
+static uint8_t idle_scores(const Sampler *sampler, size_t index, SamplerScore *score, void *opaque,
+                           uint8_t scores[SAMPLER_BLOCK_GRANULES])
+{
+    uint64_t idle = whole_block(sampler, index) & ~sampler->blocks[index].watched;
+    uint8_t highest = 0;
+
+    memset(scores, 0, SAMPLER_BLOCK_GRANULES);
+    if (idle) {
+        score(opaque, index, scores);
+    }
+    for (unsigned i = 0; i < SAMPLER_BLOCK_GRANULES; i++) {
+        scores[i] = idle >> i & 1 ? scores[i] : 0;
+        highest = MAX(highest, scores[i]);
+    }
+    return highest;
+}
+
+/*
+ * Which granules of a block to arm, and what a fault on them is worth: their mean score; negative if there is
+ * nothing to be armed.
+ */
+static double block_worth(const Sampler *sampler, size_t index, SamplerScore *score, void *opaque,
+                          uint64_t now_ns, uint64_t *granules)
+{
+    const Block *block = &sampler->blocks[index];
+    double worth = block->armed_ns < sampler->changed_ns ? CHANGED_WORTH : 0;
+    double age_s = block->armed_ns ? (double)(now_ns - block->armed_ns) / SECOND : AGE_MAX_S;
+    uint8_t scores[SAMPLER_BLOCK_GRANULES], highest = idle_scores(sampler, index, score, opaque, scores);
+    unsigned n, sum = 0;
+
+    *granules = 0;
+    for (unsigned i = 0; i < SAMPLER_BLOCK_GRANULES; i++) {
+        if (scores[i] > 0 && scores[i] + PICKED_BELOW >= highest) {
+            *granules |= 1ull << i;
+            sum += scores[i];
+        }
+    }
+    if (*granules == 0) {
+        return -1;
+    }
+    n = __builtin_popcountll(*granules);
+    worth += AGE_WORTH_PER_S * MIN(age_s, AGE_MAX_S);
+    return (sum + worth * n) / (n + ARM_FAULTS * runs(*granules));
+}
+
+size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, uint64_t *granules)
+{
+    uint8_t scores[SAMPLER_BLOCK_GRANULES];
+    size_t block = next_random(sampler) % sampler->n_blocks;
+
+    idle_scores(sampler, block, score, opaque, scores);
+    *granules = 0;
+    for (unsigned i = 0; i < SAMPLER_BLOCK_GRANULES; i++) {
+        *granules |= scores[i] > 0 ? 1ull << i : 0;
+    }
+    sampler->budget->probe_ns -= (double)(__builtin_popcountll(*granules) * sampler->faults_per_granule +
+                                          ARM_FAULTS * MAX(runs(*granules), 1)) * sampler->budget->fault_ns;
+    sampler->probed = *granules ? block : SAMPLER_NONE;
+    return sampler->probed;
+}
+
+size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, uint64_t *granules,
+                    double *worth)
 {
     size_t best = SAMPLER_NONE;
 
+    sampler->probed = SAMPLER_NONE;
     *worth = -1;
+    *granules = 0;
     for (unsigned i = 0; i < MIN(CANDIDATES, sampler->n_blocks); i++) {
         size_t candidate = i == 0 ? sampler->cursor : next_random(sampler) % sampler->n_blocks;
-        double candidate_worth = block_worth(sampler, candidate, score, opaque, now_ns);
+        uint64_t candidate_granules;
+        double candidate_worth = block_worth(sampler, candidate, score, opaque, now_ns, &candidate_granules);
 
         if (candidate_worth < 0 && i == 0) {
             sampler->cursor = (sampler->cursor + 1) % sampler->n_blocks;
@@ -359,26 +478,27 @@ size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_
         if (candidate_worth > *worth) {
             best = candidate;
             *worth = candidate_worth;
+            *granules = candidate_granules;
         }
     }
     return best;
 }
 
-void sampler_armed(Sampler *sampler, size_t index, uint64_t now_ns)
+void sampler_armed(Sampler *sampler, size_t index, uint64_t granules, uint64_t now_ns)
 {
     Block *block = &sampler->blocks[index];
-    uint64_t all = whole_block(sampler, index);
     SamplerBudget *budget = sampler->budget;
-    double expected;
+    double expected, flushes = ARM_FAULTS * runs(granules);
 
     queue_remove(sampler, index);
-    block->n_armed = __builtin_popcountll(all & ~block->watched);
+    block->armed = granules & ~block->watched;
     block->n_touched = 0;
-    block->watched = all;
+    block->watched |= granules;
+    block->probe = index == sampler->probed && block->armed_ns > sampler->changed_ns;
     block->armed_ns = block->looked_ns = now_ns;
-    expected = block->n_armed * sampler->faults_per_granule * budget->hit_share;
-    budget->tokens_ns -= (ARM_FAULTS + expected - MAX(block->prepaid, 0)) * budget->fault_ns;
-    budget->lost_ns += ARM_FAULTS * budget->fault_ns;
+    expected = __builtin_popcountll(block->armed) * sampler->faults_per_granule * budget->hit_share;
+    spend(budget, (flushes + expected - MAX(block->prepaid, 0)) * budget->fault_ns);
+    budget->lost_ns += flushes * budget->fault_ns;
     block->prepaid = expected;
     queue_append(sampler, index, sampler->first_level);
     if (index == sampler->cursor) {

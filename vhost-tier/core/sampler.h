@@ -15,14 +15,21 @@
  * and its next touch faults all the same. Under an emulated host, a fault on an armed page took 41 us, one on
  * a page that had been disarmed 32 us.)
  *
- * What there is to choose is which pages to arm again, since each costs a fault. Blocks of 64 granules are
- * armed as a whole, as arming one page costs nearly as much. Of a few blocks drawn at random the one is armed
- * whose pages that are not armed have the greatest mean uncertainty, plus a term for the time since it was
- * last armed, so that all are looked at in the end.
+ * What there is to choose is which pages to arm again, since each costs a fault, and each run of pages that are
+ * armed together one more (the flush). Of a few blocks of 64 granules drawn at random the one is armed where a
+ * fault tells most: by the uncertainty of its granules, plus a little for the time since it was last armed, so
+ * that all are looked at in the end, and much where heat is known to have changed since. Of that block, those granules are left out that are known far better than
+ * the others, or that somebody else watches.
  *
  * The budget is a bucket of nanoseconds of guest time. Arming is paid for in advance, by the share of armed
  * pages that lately were touched within a second; a second later it is settled by what was touched. Pages
  * touched after that are paid for when seen. A debt is paid off before anything else is armed.
+ *
+ * The share of guest time that watching may cost holds over minutes: what is not spent while all is known is
+ * saved, for up to SAMPLER_SAVED_NS, and may be spent up to SAMPLER_BURST times as fast (but for no more than
+ * SAMPLER_BURST_MAX of guest time) where much is unknown: of a new guest, or where heat has moved. The emptier the
+ * bucket, the more must be told for a fault. A bucket begins full. A small part of the share, SAMPLER_PROBE_SHARE,
+ * is always spent, on blocks drawn at random, whatever is known of them: so it is noticed when heat has moved.
  */
 #ifndef VHOST_TIER_CORE_SAMPLER_H
 #define VHOST_TIER_CORE_SAMPLER_H
@@ -33,12 +40,18 @@
 
 #define SAMPLER_BLOCK_GRANULES 64
 #define SAMPLER_NONE SIZE_MAX
+#define SAMPLER_SAVED_NS 60000000000ull /* what a guest of some GiB needs to be looked at once */
+#define SAMPLER_BURST 5
+#define SAMPLER_BURST_MAX 0.05
+#define SAMPLER_PROBE_SHARE 0.15
 
 /* What watching may cost, and has cost; one for all regions of a VM. */
 typedef struct SamplerBudget {
     double share;            /* of guest time that may be lost */
     uint64_t fault_ns;       /* lost by one touch of an armed page */
-    double tokens_ns;        /* that may be spent now; negative: a debt */
+    double tokens_ns;        /* that may be spent; negative: a debt */
+    double burst_ns;         /* that may be spent now, whatever was saved */
+    double probe_ns;         /* that is to be spent on blocks at random */
     double hit_share;        /* of the pages that were armed, those touched within a second, lately */
     uint64_t refilled_ns;    /* time of the last refill */
     uint64_t lost_ns;        /* guest time lost, since the start */
@@ -50,6 +63,10 @@ typedef struct SamplerBudget {
 void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns, uint64_t now_ns);
 /* Earn what the time since the last call is worth. */
 void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns);
+/* Whether something may be armed now; whether that is to be at random; and else what it must be worth. */
+bool sampler_budget_allows(const SamplerBudget *budget);
+bool sampler_budget_probes(const SamplerBudget *budget);
+double sampler_budget_price(const SamplerBudget *budget);
 /* When something can be armed again, given that nothing else is spent: @now_ns or later. */
 uint64_t sampler_budget_ready_ns(const SamplerBudget *budget, uint64_t now_ns);
 
@@ -73,6 +90,14 @@ unsigned sampler_block_size(const Sampler *sampler, size_t block);
 size_t sampler_due(const Sampler *sampler, uint64_t now_ns);
 uint64_t sampler_due_ns(const Sampler *sampler);
 
+/* Heat has changed (surprise.h): what was learned before @now_ns is to be learned again. */
+void sampler_changed(Sampler *sampler, uint64_t now_ns);
+/*
+ * Whether the next look at a block tells if heat has changed: it was armed as a probe, was not looked at since, and
+ * what was known of it had been learned after heat last changed.
+ */
+bool sampler_is_probe(const Sampler *sampler, size_t block);
+
 /* Which granules of a block are being watched (bit i: its i-th), and since when none of them was touched. */
 uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_ns);
 /*
@@ -80,12 +105,18 @@ uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_n
  */
 void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t now_ns);
 
-/* How uncertain the granules of a block are, 0..255 each, into @score[SAMPLER_BLOCK_GRANULES]. */
+/* How uncertain the granules of a block are, 0 (not to be watched) to 255, into @score[SAMPLER_BLOCK_GRANULES]. */
 typedef void SamplerScore(void *opaque, size_t block, uint8_t *score);
-/* The block that is best armed next, or SAMPLER_NONE if all is armed; *@worth is by how much. */
-size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, double *worth);
-/* The block was armed, just after it had been looked at if some of it was watched. */
-void sampler_armed(Sampler *sampler, size_t index, uint64_t now_ns);
+/*
+ * The block that is best armed next, or SAMPLER_NONE if nothing is left to be armed; *@granules are those of it
+ * that should be (bit i: its i-th), none of which is being watched, and *@worth is how much a fault tells.
+ */
+size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, uint64_t *granules,
+                    double *worth);
+/* The same for a probe: one drawn at random, SAMPLER_NONE if there is nothing to be armed there. */
+size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, uint64_t *granules);
+/* They were armed, just after the block had been looked at if some of it was watched. */
+void sampler_armed(Sampler *sampler, size_t index, uint64_t granules, uint64_t now_ns);
 /* The block can't be armed now; it is left alone for a while, as if it had been. */
 void sampler_refused(Sampler *sampler, size_t index, uint64_t now_ns);
 

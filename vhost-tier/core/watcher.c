@@ -9,18 +9,20 @@
  */
 #include "watcher.h"
 
+#include "surprise.h"
+
 #define MS 1000000ull
 
 #define TICK_MIN_NS (2 * MS) /* between ticks, however much is due */
 #define TICK_MAX_NS (200 * MS)
 #define TICK_WORK_NS (5 * MS) /* one tick takes about so long at most */
 #define WP_MISS_DIVISOR 4 /* writes are taken to be at least one access in so many */
-#define WORTH_MIN 20.0    /* of arming a block, see sampler_pick(): below that the budget is left unspent */
 
 typedef struct Watched {
     uint32_t id;
     void *region;       /* the host's */
     Sampler *sampler;
+    Surprise surprise;
     bool dead;
 } Watched;
 
@@ -84,6 +86,24 @@ static void report(Watcher *watcher, const Watched *watched, size_t block, uint6
     }
 }
 
+/* The first look at a probe tells whether what was known of its granules still holds. */
+static void compare(Watcher *watcher, Watched *watched, size_t block, uint64_t armed, uint64_t touched,
+                    uint64_t interval_ns, uint64_t now_ns)
+{
+    unsigned n = sampler_block_size(watched->sampler, block);
+    double per_s[SAMPLER_BLOCK_GRANULES];
+
+    policy_rates(watcher->policy, watched->id, block * SAMPLER_BLOCK_GRANULES, n, per_s);
+    for (unsigned i = 0; i < n; i++) {
+        if (armed >> i & 1 && per_s[i] >= 0) {
+            surprise_add(&watched->surprise, per_s[i], interval_ns / 1e9, touched >> i & 1);
+        }
+    }
+    if (surprise_changed(&watched->surprise)) {
+        sampler_changed(watched->sampler, now_ns);
+    }
+}
+
 /* Look at one block and report it; false when the region is dead. */
 static bool look(Watcher *watcher, Watched *watched, size_t block)
 {
@@ -97,6 +117,9 @@ static bool look(Watcher *watcher, Watched *watched, size_t block)
         return false;
     }
     touched &= armed;
+    if (sampler_is_probe(watched->sampler, block)) {
+        compare(watcher, watched, block, armed, touched, interval_ns, now_ns);
+    }
     if (watcher->source == POLICY_SOURCE_WP) {
         report(watcher, watched, block, touched, touched, interval_ns, now_ns);
         report(watcher, watched, block, armed & ~touched, 0, MAX(interval_ns / WP_MISS_DIVISOR, 1), now_ns);
@@ -131,24 +154,54 @@ static void score(void *opaque, size_t block, uint8_t *scores)
                        sampler_block_size(scored->watched->sampler, block), scored->now_ns, scores);
 }
 
-/* Arm the best block of a region; false when there is none. */
-static bool arm_one(Watcher *watcher, Watched *watched, uint64_t now_ns)
+/* Arm granules of a block, run by run. */
+static WatchResult arm_granules(Watcher *watcher, Watched *watched, size_t block, uint64_t granules)
+{
+    WatchResult result = WATCH_OK;
+
+    for (unsigned at = 0; result == WATCH_OK && at < SAMPLER_BLOCK_GRANULES && granules >> at;) {
+        unsigned first = at + __builtin_ctzll(granules >> at);
+        uint64_t rest = ~(granules >> first);
+        unsigned n = rest ? __builtin_ctzll(rest) : SAMPLER_BLOCK_GRANULES;
+
+        result = watcher->host->arm(watched->region, block * SAMPLER_BLOCK_GRANULES + first, n, true);
+        at = first + n;
+    }
+    return result;
+}
+
+/* What is best armed next in a region, or a probe when one is due; SAMPLER_NONE: nothing that is worth it. */
+static size_t pick(Watcher *watcher, Watched *watched, uint64_t now_ns, uint64_t *granules)
 {
     Scored scored = {.watcher = watcher, .watched = watched, .now_ns = now_ns};
+    size_t block;
     double worth;
-    size_t block = sampler_pick(watched->sampler, score, &scored, now_ns, &worth);
-    uint64_t unused;
 
-    if (block == SAMPLER_NONE || worth < WORTH_MIN) {
+    if (sampler_budget_probes(&watcher->budget)) {
+        block = sampler_probe(watched->sampler, score, &scored, now_ns, granules);
+        if (block != SAMPLER_NONE) {
+            return block;
+        }
+    }
+    block = sampler_pick(watched->sampler, score, &scored, now_ns, granules, &worth);
+    return worth < sampler_budget_price(&watcher->budget) ? SAMPLER_NONE : block;
+}
+
+/* Arm one block of a region; false when there is none. */
+static bool arm_one(Watcher *watcher, Watched *watched, uint64_t now_ns)
+{
+    uint64_t granules, unused;
+    size_t block = pick(watcher, watched, now_ns, &granules);
+
+    if (block == SAMPLER_NONE) {
         return false;
     }
     if (sampler_watched(watched->sampler, block, &unused) && !look(watcher, watched, block)) {
         return false;
     }
-    switch (watcher->host->arm(watched->region, block * SAMPLER_BLOCK_GRANULES,
-                               sampler_block_size(watched->sampler, block), true)) {
+    switch (arm_granules(watcher, watched, block, granules)) {
     case WATCH_OK:
-        sampler_armed(watched->sampler, block, clock_of(watcher));
+        sampler_armed(watched->sampler, block, granules, clock_of(watcher));
         return true;
     case WATCH_BUSY:
         sampler_refused(watched->sampler, block, clock_of(watcher));
@@ -166,7 +219,7 @@ static bool arm_within_budget(Watcher *watcher, uint64_t until_ns)
     size_t idle = 0; /* regions in a row with nothing to arm */
     uint64_t now_ns;
 
-    while (watcher->budget.tokens_ns > 0 && idle < watcher->regions->len &&
+    while (sampler_budget_allows(&watcher->budget) && idle < watcher->regions->len &&
            (now_ns = clock_of(watcher)) < until_ns) {
         Watched *watched = g_ptr_array_index(watcher->regions, watcher->turn++ % watcher->regions->len);
 
