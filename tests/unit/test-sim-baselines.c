@@ -525,16 +525,23 @@ static void the_paying_oracle_keeps_the_limit_and_moves_the_hottest_first(void)
 static void the_paying_oracle_takes_no_guest_below_its_floor_for_another(void)
 {
     Bed bed = begin(100, 1);
+    Guest *cold = add_guest(&bed, 500, SIM_SLOW, 0, 30, 0);
+    Guest *warm = add_guest(&bed, 500, SIM_SLOW, 0, 0, 0);
     Guest *hot = add_guest(&bed, 500, SIM_SLOW, 0, 0, 0);
-    Guest *cold = add_guest(&bed, 500, SIM_FAST_FIRST, 0, 30, 0);
 
-    guest_set_rate(hot, 0, 500, 1000);
-    guest_set_rate(cold, 200, 100, 0.001f); /* its hottest, which are not worth a move */
+    for (size_t i = 0; i < 50; i++) {
+        guest_place_free(cold, i, 0);
+        guest_place_free(warm, i, 0);
+    }
+    guest_set_rate(cold, 200, 100, 0.001f); /* its hottest belong into tier 0, but are not worth a move */
+    guest_set_rate(warm, 0, 50, 5);
+    guest_set_rate(hot, 0, 40, 1000);
     guest_set_phase(cold, NULL, 2 * SECOND);
     contend(&bed, "oracle-paying", NULL);
     run_until(&bed, SECOND);
-    g_assert_cmpuint(fast_pages(cold, 0, 100), ==, 30);
-    g_assert_cmpuint(fast_pages(hot, 0, 500), ==, 70);
+    g_assert_cmpuint(fast_pages(hot, 0, 40), ==, 40);
+    g_assert_cmpuint(fast_pages(cold, 0, 500), ==, 30); /* not the coldest 40 pages went, but 20 of each */
+    g_assert_cmpuint(fast_pages(warm, 0, 500), ==, 30);
     end(&bed);
 }
 
