@@ -179,6 +179,7 @@ static bool read_options(Experiment *experiment, GPtrArray *traces, GError **err
         return false;
     }
     options->seed = (uint64_t)option_seed;
+    options->timing = option_timing;
     options->n_tiers = (uint32_t)option_tiers;
     experiment->n_seeds = (size_t)option_seeds;
     return add_all(experiment, option_rows, "row", experiment_add_row, errp) &&

@@ -326,10 +326,10 @@ static uint64_t cpu_now_ns(void)
 
 static void contender_acts(Run *run, uint64_t now_ns)
 {
-    uint64_t from_ns = cpu_now_ns();
+    uint64_t from_ns = run->options->timing ? cpu_now_ns() : 0;
     uint64_t next_ns = run->contender->class->tick(run->contender, now_ns);
 
-    run->cpu_ns += cpu_now_ns() - from_ns;
+    run->cpu_ns += run->options->timing ? cpu_now_ns() - from_ns : 0;
     run->contender_ns = MAX(next_ns, now_ns + LEAST_TICK_NS);
 }
 
@@ -471,7 +471,8 @@ static void report(Run *run, RunResult *result)
         .undone_share = moved > 0 ? (double)all.undone_pages / moved : 0,
         .time_to_90_s = mean_time_to_90(run),
         .metadata_per_granule = (double)run->contender->class->metadata_bytes(run->contender) / pages,
-        .planner_ns_per_granule = (double)run->cpu_ns / pages / ((double)run->scenario->duration_ns / 1e9),
+        .planner_ns_per_granule =
+            run->options->timing ? (double)run->cpu_ns / pages / ((double)run->scenario->duration_ns / 1e9) : NAN,
         .points = g_array_ref(run->points),
         .guests = g_array_new(false, false, sizeof(RunGuest)),
         .predictions = g_array_new(false, false, sizeof(RunPrediction)),

@@ -44,6 +44,7 @@ typedef struct RunOptions {
     uint64_t sample_ns;             /* between two points of a series; 0: 250 ms */
     const double *predict_shares;   /* ask the contender at the end what it expects of these n_predict */
     size_t n_predict;
+    bool timing;                    /* measure planner_ns_per_granule: two system calls for each tick */
     SimCosts costs;
 } RunOptions;
 
@@ -81,7 +82,8 @@ typedef struct RunResult {
     double metadata_per_granule;    /* bytes, at the end, per page of guests */
     /*
      * CPU time of this computer that the contender took, per page and second of simulated time; what the
-     * machine takes to answer it included. The one figure that is not the same each time.
+     * machine takes to answer it included. The one figure that is not the same each time; NaN without
+     * options.timing.
      */
     double planner_ns_per_granule;
     GArray *points;                 /* RunPoint */
