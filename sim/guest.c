@@ -104,9 +104,9 @@ static void place(Guest *guest)
             tier = config->n_tiers - 1;
         } else if (guest->config.placement == SIM_INTERLEAVE) {
             /* Stripe i is fast where the whole part of i * share rises: as even as can be. */
-            double stripe = (double)(page / STRIPE_PAGES);
+            size_t stripe = page / STRIPE_PAGES;
 
-            tier = (uint64_t)((stripe + 1) * share) == (uint64_t)(stripe * share);
+            tier = (uint64_t)((double)(stripe + 1) * share) == (uint64_t)((double)stripe * share);
         }
         put_present(guest, page, tier);
     }
