@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ours: the daemon's own core (vhost-tier/core/) on the simulated machine, with the defaults of vhost-tier.conf.
+ * Ours: the daemon's own core (vhost-tier/core/) on the simulated machine, with the defaults of
+ * vhost-tier.conf.
  *
  * 'vhost-tier' is a host whose CXL devices have hotness units (CXL 3.2): sources rwp, damon and chmu.
  * 'vhost-tier-bits' is one with any CXL devices: rwp and damon.
@@ -78,8 +79,8 @@ static ChmuCount *take_list(Ours *ours, size_t *n, uint32_t *threshold)
     counts = g_new(ChmuCount, *n);
     only = g_new(uint32_t, *n);
     for (size_t i = 0; i < *n; i++) {
-        counts[i] = (ChmuCount){.unit = unit_of(entries[i].guest, entries[i].page), .count = entries[i].count};
-        only[i] = entries[i].count;
+        counts[i].unit = unit_of(entries[i].guest, entries[i].page);
+        counts[i].count = only[i] = entries[i].count;
     }
     if (*n > 0) {
         qsort(counts, *n, sizeof(*counts), by_unit);

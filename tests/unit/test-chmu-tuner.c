@@ -11,8 +11,8 @@ static const ChmuLimits limits = {
     .epoch_min_ns = 100000, .epoch_max_ns = 100000000000, .hotlist_entries = 1000, .counter_max = 65535};
 
 /*
- * Run @epochs epochs over units accessed @per_s times a second, the i-th half as often as the i/2-th; returns
- * in how many of the last ten epochs the list was overfull, and its mean fill there.
+ * Run @epochs epochs over units accessed @per_s times a second, the i-th half as often as the i/2-th;
+ * returns in how many of the last ten epochs the list was overfull, and its mean fill there.
  */
 static unsigned run(ChmuSetting *setting, size_t units, double per_s, unsigned epochs, double *fill)
 {
@@ -94,8 +94,8 @@ static void a_longer_epoch_keeps_the_rate_of_the_threshold(void)
 }
 
 /*
- * 5,000 units are alike, with 150 counts or so, some with more and some with less: between a threshold that
- * lists all and one that lists none there is one that fills the list.
+ * 5,000 units are alike, with 150 counts or so, some with more and some with less: between a threshold
+ * that lists all and one that lists none there is one that fills the list.
  */
 static void finds_the_threshold_among_units_that_are_alike(void)
 {

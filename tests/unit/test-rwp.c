@@ -130,7 +130,8 @@ static void holds_the_budget_by_a_measured_fault(gconstpointer data)
     g_assert_null(health.problem);
     g_assert_cmpuint(health.reports, >, 0);
     g_assert_cmpfloat(health.overhead_share, >, 0);
-    g_assert_cmpfloat(health.overhead_share, <, 0.002 * SAMPLER_BURST * 1.5);  /* it is new: what was saved is spent */
+    /* It is new: what was saved is spent. */
+    g_assert_cmpfloat(health.overhead_share, <, 0.002 * SAMPLER_BURST * 1.5);
     works_end(&works);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sampling engine against simulated guests, whose pages are accessed at known rates: what it costs, what
- * it finds, how soon.
+ * The sampling engine against simulated guests, whose pages are accessed at known rates: what it costs,
+ * what it finds, how soon.
  */
 #include <glib.h>
 #include <math.h>
@@ -150,7 +150,8 @@ static void run_for(Run *run, uint64_t duration_ns)
             run_look(run, block);
         }
         while (sampler_budget_allows(&run->budget) &&
-               (block = sampler_pick(run->sampler, score, run, run->now_ns, &granules, &worth)) != SAMPLER_NONE &&
+               (block = sampler_pick(run->sampler, score, run, run->now_ns, &granules, &worth)) !=
+                   SAMPLER_NONE &&
                worth >= sampler_budget_price(&run->budget)) {
             run_arm(run, block, granules);
         }

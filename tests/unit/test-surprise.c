@@ -12,7 +12,7 @@
 #define COLD_PER_S 2.0
 #define LOOK_S 0.008
 
-/* A guess about a page that is taken for @known, and is accessed at @true_per_s; whether heat has changed, then. */
+/* A guess about a page that is taken for @known and is accessed at @true_per_s; has heat changed, then? */
 static bool guess(Surprise *surprise, Rng *rng, double known, double true_per_s)
 {
     surprise_add(surprise, known, LOOK_S, rng_chance(rng, 1 - exp(-true_per_s * LOOK_S)));

@@ -6,7 +6,7 @@
 
 typedef struct Listed {
     uint64_t unit;
-    uint64_t first_ns;              /* since then it was listed again and again, within CHMU_LASTING_NS each time */
+    uint64_t first_ns;              /* since then it was listed again within CHMU_LASTING_NS each time */
     uint64_t last_ns;
 } Listed;
 
@@ -37,8 +37,8 @@ static bool is_old(const Listed *listed, uint64_t now_ns)
     return listed->last_ns + CHMU_LASTING_NS < now_ns;
 }
 
-void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, uint64_t epoch_ns, uint64_t now_ns,
-                      double *per_s)
+void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, uint64_t epoch_ns,
+                      uint64_t now_ns, double *per_s)
 {
     const Listed *before = (const Listed *)(void *)history->listed->data;
     const Listed *end = before + history->listed->len;

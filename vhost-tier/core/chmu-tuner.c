@@ -8,9 +8,9 @@
 #include <math.h>
 
 #define EPOCH_START_NS 500000000ull     /* half a second, */
-#define EPOCH_LONGEST_NS 2000000000ull  /* and not longer than two: a hot set that moved is to be seen in seconds */
+#define EPOCH_LONGEST_NS 2000000000ull  /* and not longer than two: what moved is to be seen in seconds */
 #define THRESHOLD_START 16
-#define CHMU_COUNTS_MIN 8               /* good to 35 %, less than the half octave by which pages are told apart */
+#define CHMU_COUNTS_MIN 8               /* good to 35 %, less than half an octave */
 #define CHMU_COUNTS_MAX 64              /* good to 12 %; more would only cost time */
 #define FILL_HIGH 0.98                  /* of the hotlist; above it may overflow next time */
 #define FILL_LOW 0.75
@@ -53,8 +53,8 @@ static double stepped(double threshold, double step)
     return step > 0 ? MAX(to, threshold + 1) : MAX(MIN(to, threshold - 1), 1);
 }
 
-ChmuSetting chmu_tuner_next(const ChmuLimits *limits, const ChmuSetting *setting, const uint32_t *counts, size_t n,
-                            bool overflowed)
+ChmuSetting chmu_tuner_next(const ChmuLimits *limits, const ChmuSetting *setting, const uint32_t *counts,
+                            size_t n, bool overflowed)
 {
     double fill = (double)n / MAX(limits->hotlist_entries, 1);
     double threshold = setting->threshold, epoch_ns = (double)setting->epoch_ns, factor = 1;

@@ -11,8 +11,8 @@
 #define SECOND (1000 * MS)
 
 /*
- * Looks come LEVEL_NS(level) after the one before; a block enters at a level that adapts, and rises by one
- * with each look.
+ * Looks come LEVEL_NS(level) after the one before; a block enters at a level that adapts, and rises by
+ * one with each look.
  */
 #define LEVELS 20
 #define LEVEL_NS(level) (1 * MS << (level)) /* 1 ms .. 524 s */
@@ -28,8 +28,8 @@
 #define LOOKS_PER_S 4096
 
 /*
- * Where more than this share of what was armed is touched by the first look, looks begin earlier; where less,
- * later.
+ * Where more than this share of what was armed is touched by the first look, looks begin earlier; where
+ * less, later.
  */
 #define FIRST_LOOK_MANY 0.5
 #define FIRST_LOOK_FEW 0.02
@@ -37,14 +37,14 @@
 #define CANDIDATES 16 /* blocks that compete to be armed */
 /* what arming a run of pages costs the guest at once (its vCPUs are stopped for a moment), in faults */
 #define ARM_FAULTS 1
-#define PICKED_BELOW 48 /* granules with a score so much below the block's highest, by which an eighth is at stake, are left out */
+#define PICKED_BELOW 48 /* granules with a score so much below the block's highest are left out: an eighth */
 /*
- * Added to a block's worth for each second that it was not armed. What is well known is looked at again after some
- * minutes: what changes is told by those that are not, and by the heat's own ageing.
+ * Added to a block's worth for each second that it was not armed. What is well known is looked at again
+ * after some minutes: what changes is told by those that are not, and by the heat's own ageing.
  */
 #define AGE_WORTH_PER_S 0.1
 #define AGE_MAX_S 1000.0
-#define CHANGED_WORTH 150.0 /* added where heat has changed since: about what a page is worth of which little is known */
+#define CHANGED_WORTH 150.0 /* added where heat has changed since: about that of a page hardly known */
 #define PRICE_MIN 20.0 /* of a fault, in worth: below that the budget is left unspent; with nothing saved */
 #define PRICE_MAX 120.0
 #define SETTLE_NS SECOND /* after arming */
@@ -61,7 +61,7 @@ typedef struct Block {
     uint8_t n_touched;           /* and touched since, of these */
     uint8_t level;
     bool queued;
-    bool probe;     /* it was armed last as one, and what was known of it had been learned since heat last changed */
+    bool probe;     /* it was armed last as one, and all known of it had been learned since heat changed */
     uint32_t next, prev; /* in the queue of its level */
 } Block;
 
@@ -349,8 +349,8 @@ static void settle(Sampler *sampler, Block *block, uint64_t now_ns)
 }
 
 /*
- * Begin to look earlier when the first look finds most pages touched (it can't tell them apart), later when
- * it finds none.
+ * Begin to look earlier when the first look finds most pages touched (it can't tell them apart), later
+ * when it finds none.
  */
 static void adapt_first_look(Sampler *sampler, const Block *block)
 {
@@ -416,8 +416,8 @@ static uint8_t idle_scores(const Sampler *sampler, size_t index, SamplerScore *s
 }
 
 /*
- * Which granules of a block to arm, and what a fault on them is worth: their mean score; negative if there is
- * nothing to be armed.
+ * Which granules of a block to arm, and what a fault on them is worth: their mean score; negative if
+ * there is nothing to be armed.
  */
 static double block_worth(const Sampler *sampler, size_t index, SamplerScore *score, void *opaque,
                           uint64_t now_ns, uint64_t *granules)
@@ -443,7 +443,7 @@ static double block_worth(const Sampler *sampler, size_t index, SamplerScore *sc
     return (sum + worth * n) / (n + ARM_FAULTS * runs(*granules));
 }
 
-size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, uint64_t *granules)
+size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t *granules)
 {
     uint8_t scores[SAMPLER_BLOCK_GRANULES];
     size_t block = next_random(sampler) % sampler->n_blocks;
@@ -459,8 +459,8 @@ size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64
     return sampler->probed;
 }
 
-size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, uint64_t *granules,
-                    double *worth)
+size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns,
+                    uint64_t *granules, double *worth)
 {
     size_t best = SAMPLER_NONE;
 
@@ -469,8 +469,8 @@ size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_
     *granules = 0;
     for (unsigned i = 0; i < MIN(CANDIDATES, sampler->n_blocks); i++) {
         size_t candidate = i == 0 ? sampler->cursor : next_random(sampler) % sampler->n_blocks;
-        uint64_t candidate_granules;
-        double candidate_worth = block_worth(sampler, candidate, score, opaque, now_ns, &candidate_granules);
+        uint64_t chosen;
+        double candidate_worth = block_worth(sampler, candidate, score, opaque, now_ns, &chosen);
 
         if (candidate_worth < 0 && i == 0) {
             sampler->cursor = (sampler->cursor + 1) % sampler->n_blocks;
@@ -478,7 +478,7 @@ size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_
         if (candidate_worth > *worth) {
             best = candidate;
             *worth = candidate_worth;
-            *granules = candidate_granules;
+            *granules = chosen;
         }
     }
     return best;

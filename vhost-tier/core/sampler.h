@@ -1,35 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which granules of a region to watch, when to look at them, and what that may cost. Pure: time is passed in,
- * and what is random has a seed; watcher.h carries out what it says.
+ * Which granules of a region to watch, when to look at them, and what that may cost. Pure: time is passed
+ * in, and what is random has a seed; watcher.h carries out what it says.
  *
  * Theory of operation
  *
- * An armed page costs the guest one fault when it is next touched, and nothing until then. So an armed page
- * is left armed: it gives one sample of the time to its next access, for one fault. Looking costs the guest
- * nothing, so it is looked at again and again, at intervals that double from some milliseconds to a second
- * (more for large guests); each look tells, of the pages that were still armed at the look before, whether
- * they were touched in between. Hot pages answer in the first look, cold ones after seconds, idle ones never,
- * and so one mechanism tells rates apart over four decades, without choosing an interval for any of them.
- * (Disarming what was not touched would save little: the page has lost its place in the nested page table,
- * and its next touch faults all the same. Under an emulated host, a fault on an armed page took 41 us, one on
- * a page that had been disarmed 32 us.)
+ * An armed page costs the guest one fault when it is next touched, and nothing until then. So an armed
+ * page is left armed: it gives one sample of the time to its next access, for one fault. Looking costs
+ * the guest nothing, so it is looked at again and again, at intervals that double from some milliseconds
+ * to a second (more for large guests); each look tells, of the pages that were still armed at the look
+ * before, whether they were touched in between. Hot pages answer in the first look, cold ones after
+ * seconds, idle ones never, and so one mechanism tells rates apart over four decades, without choosing an
+ * interval for any of them. (Disarming what was not touched would save little: the page has lost its
+ * place in the nested page table, and its next touch faults all the same. Under an emulated host, a fault
+ * on an armed page took 41 us, one on a page that had been disarmed 32 us.)
  *
- * What there is to choose is which pages to arm again, since each costs a fault, and each run of pages that are
- * armed together one more (the flush). Of a few blocks of 64 granules drawn at random the one is armed where a
- * fault tells most: by the uncertainty of its granules, plus a little for the time since it was last armed, so
- * that all are looked at in the end, and much where heat is known to have changed since. Of that block, those granules are left out that are known far better than
- * the others, or that somebody else watches.
+ * What there is to choose is which pages to arm again, since each costs a fault, and each run of pages
+ * that are armed together one more (the flush). Of a few blocks of 64 granules drawn at random the one is
+ * armed where a fault tells most: by the uncertainty of its granules, plus a little for the time since it
+ * was last armed, so that all are looked at in the end, and much where heat is known to have changed
+ * since. Of that block, those granules are left out that are known far better than the others, or that
+ * somebody else watches.
  *
- * The budget is a bucket of nanoseconds of guest time. Arming is paid for in advance, by the share of armed
- * pages that lately were touched within a second; a second later it is settled by what was touched. Pages
- * touched after that are paid for when seen. A debt is paid off before anything else is armed.
+ * The budget is a bucket of nanoseconds of guest time. Arming is paid for in advance, by the share of
+ * armed pages that lately were touched within a second; a second later it is settled by what was touched.
+ * Pages touched after that are paid for when seen. A debt is paid off before anything else is armed.
  *
- * The share of guest time that watching may cost holds over minutes: what is not spent while all is known is
- * saved, for up to SAMPLER_SAVED_NS, and may be spent up to SAMPLER_BURST times as fast (but for no more than
- * SAMPLER_BURST_MAX of guest time) where much is unknown: of a new guest, or where heat has moved. The emptier the
- * bucket, the more must be told for a fault. A bucket begins full. A small part of the share, SAMPLER_PROBE_SHARE,
- * is always spent, on blocks drawn at random, whatever is known of them: so it is noticed when heat has moved.
+ * The share of guest time that watching may cost holds over minutes: what is not spent while all is known
+ * is saved, for up to SAMPLER_SAVED_NS, and may be spent up to SAMPLER_BURST times as fast (but for no
+ * more than SAMPLER_BURST_MAX of guest time) where much is unknown: of a new guest, or where heat has
+ * moved. The emptier the bucket, the more must be told for a fault. A bucket begins full. A small part of
+ * the share, SAMPLER_PROBE_SHARE, is always spent, on blocks drawn at random, whatever is known of them:
+ * so it is noticed when heat has moved.
  */
 #ifndef VHOST_TIER_CORE_SAMPLER_H
 #define VHOST_TIER_CORE_SAMPLER_H
@@ -84,8 +86,8 @@ size_t sampler_blocks(const Sampler *sampler);
 unsigned sampler_block_size(const Sampler *sampler, size_t block);
 
 /*
- * The next block that is due to be looked at, or SAMPLER_NONE; and when that will be the case (UINT64_MAX:
- * never).
+ * The next block that is due to be looked at, or SAMPLER_NONE; and when that will be the case
+ * (UINT64_MAX: never).
  */
 size_t sampler_due(const Sampler *sampler, uint64_t now_ns);
 uint64_t sampler_due_ns(const Sampler *sampler);
@@ -93,28 +95,30 @@ uint64_t sampler_due_ns(const Sampler *sampler);
 /* Heat has changed (surprise.h): what was learned before @now_ns is to be learned again. */
 void sampler_changed(Sampler *sampler, uint64_t now_ns);
 /*
- * Whether the next look at a block tells if heat has changed: it was armed as a probe, was not looked at since, and
- * what was known of it had been learned after heat last changed.
+ * Whether the next look at a block tells if heat has changed: it was armed as a probe, was not looked at
+ * since, and what was known of it had been learned after heat last changed.
  */
 bool sampler_is_probe(const Sampler *sampler, size_t block);
 
 /* Which granules of a block are being watched (bit i: its i-th), and since when none of them was touched. */
 uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_ns);
 /*
- * A look at @now_ns found @touched of the watched ones touched: these are watched no more, the others go on.
+ * A look at @now_ns found @touched of the watched ones touched: these are watched no more, the others go
+ * on.
  */
 void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t now_ns);
 
-/* How uncertain the granules of a block are, 0 (not to be watched) to 255, into @score[SAMPLER_BLOCK_GRANULES]. */
+/* What knowing more of a block's granules is worth, see policy_uncertainty(); 0: not to be watched. */
 typedef void SamplerScore(void *opaque, size_t block, uint8_t *score);
 /*
- * The block that is best armed next, or SAMPLER_NONE if nothing is left to be armed; *@granules are those of it
- * that should be (bit i: its i-th), none of which is being watched, and *@worth is how much a fault tells.
+ * The block that is best armed next, or SAMPLER_NONE if nothing is left to be armed; *@granules are those
+ * of it that should be (bit i: its i-th), none of which is being watched, and *@worth is how much a fault
+ * tells.
  */
-size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, uint64_t *granules,
-                    double *worth);
+size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns,
+                    uint64_t *granules, double *worth);
 /* The same for a probe: one drawn at random, SAMPLER_NONE if there is nothing to be armed there. */
-size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns, uint64_t *granules);
+size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t *granules);
 /* They were armed, just after the block had been looked at if some of it was watched. */
 void sampler_armed(Sampler *sampler, size_t index, uint64_t granules, uint64_t now_ns);
 /* The block can't be armed now; it is left alone for a while, as if it had been. */

@@ -7,7 +7,7 @@
 #include <glib.h>
 #include <math.h>
 
-#define SURE 0.01   /* nothing is taken for surer than that: rates are estimates, and pages have their moods */
+#define SURE 0.01   /* nothing is taken for surer than that: rates are estimates */
 
 void surprise_add(Surprise *surprise, double per_s, double seconds, bool touched)
 {

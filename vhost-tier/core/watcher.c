@@ -2,10 +2,10 @@
 /*
  * The engine that watches pages; see watcher.h.
  *
- * RWP sees every access and is exact. WP sees writes only, so its two answers weigh differently: a page that
- * was written was accessed, and that is reported as it is; one that was not written may still be read often, so
- * a miss counts for only a small part of the time it took (WP_MISS_DIVISOR). A page that is never written thus
- * looks colder than it is, slowly.
+ * RWP sees every access and is exact. WP sees writes only, so its two answers weigh differently: a page
+ * that was written was accessed, and that is reported as it is; one that was not written may still be
+ * read often, so a miss counts for only a small part of the time it took (WP_MISS_DIVISOR). A page that
+ * is never written thus looks colder than it is, slowly.
  */
 #include "watcher.h"
 
@@ -65,7 +65,8 @@ static void give_up(Watched *watched)
 }
 
 /*
- * Report the granules in @mask, run by run: bit i of @bits tells whether the i-th of the block was accessed.
+ * Report the granules in @mask, run by run: bit i of @bits tells whether the i-th of the block was
+ * accessed.
  */
 static void report(Watcher *watcher, const Watched *watched, size_t block, uint64_t mask, uint64_t bits,
                    uint64_t interval_ns, uint64_t now_ns)
@@ -170,7 +171,7 @@ static WatchResult arm_granules(Watcher *watcher, Watched *watched, size_t block
     return result;
 }
 
-/* What is best armed next in a region, or a probe when one is due; SAMPLER_NONE: nothing that is worth it. */
+/* What is best armed next in a region, or a probe when one is due; SAMPLER_NONE: nothing is worth it. */
 static size_t pick(Watcher *watcher, Watched *watched, uint64_t now_ns, uint64_t *granules)
 {
     Scored scored = {.watcher = watcher, .watched = watched, .now_ns = now_ns};
@@ -178,7 +179,7 @@ static size_t pick(Watcher *watcher, Watched *watched, uint64_t now_ns, uint64_t
     double worth;
 
     if (sampler_budget_probes(&watcher->budget)) {
-        block = sampler_probe(watched->sampler, score, &scored, now_ns, granules);
+        block = sampler_probe(watched->sampler, score, &scored, granules);
         if (block != SAMPLER_NONE) {
             return block;
         }
@@ -228,8 +229,8 @@ static bool arm_within_budget(Watcher *watcher, uint64_t until_ns)
     return idle < watcher->regions->len;
 }
 
-Watcher *watcher_new(const WatcherHost *host, void *opaque, PolicySource source, Policy *policy, double share,
-                     uint64_t fault_ns)
+Watcher *watcher_new(const WatcherHost *host, void *opaque, PolicySource source, Policy *policy,
+                     double share, uint64_t fault_ns)
 {
     Watcher *watcher = g_new0(Watcher, 1);
 

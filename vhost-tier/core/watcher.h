@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Watching a VM's pages by arming them: the engine behind the sources 'rwp' and 'wp'. sampler.h decides what to
- * arm and when to look, the host arms and looks (WatcherHost), and what is seen goes to the policy. Pure, as all
- * of core/: the simulator gives it a simulated host.
+ * Watching a VM's pages by arming them: the engine behind the sources 'rwp' and 'wp'. sampler.h decides
+ * what to arm and when to look, the host arms and looks (WatcherHost), and what is seen goes to the
+ * policy. Pure, as all of core/: the simulator gives it a simulated host.
  */
 #ifndef VHOST_TIER_CORE_WATCHER_H
 #define VHOST_TIER_CORE_WATCHER_H
@@ -17,12 +17,12 @@ typedef enum WatchResult {
 } WatchResult;
 
 /*
- * What the host does for a watcher. @region is what watcher_region_add() was given; granules first..first+n-1
- * lie within it.
+ * What the host does for a watcher. @region is what watcher_region_add() was given; granules
+ * first..first+n-1 lie within it.
  */
 typedef struct WatcherHost {
     uint64_t (*now_ns)(void *opaque);
-    /* Bit i of *@touched: granule first+i was touched since it was armed. @n is at most 64. Never WATCH_BUSY. */
+    /* Bit i of *@touched: granule first+i was touched since it was armed. @n is 64 at most. Never WATCH_BUSY. */
     WatchResult (*look)(void *region, size_t first, unsigned n, uint64_t *touched);
     /* Arm, or disarm, which is never WATCH_BUSY. */
     WatchResult (*arm)(void *region, size_t first, size_t n, bool armed);
@@ -32,17 +32,17 @@ typedef struct Watcher Watcher;
 
 /*
  * A watcher that reports as @source (POLICY_SOURCE_RWP; or POLICY_SOURCE_WP: touches are writes alone) to
- * @policy, and costs the guest at most @share of its time, at @fault_ns for the first touch of an armed page.
- * @host and @policy must outlive it; @opaque is for host->now_ns().
+ * @policy, and costs the guest at most @share of its time, at @fault_ns for the first touch of an armed
+ * page. @host and @policy must outlive it; @opaque is for host->now_ns().
  */
-Watcher *watcher_new(const WatcherHost *host, void *opaque, PolicySource source, Policy *policy, double share,
-                     uint64_t fault_ns);
+Watcher *watcher_new(const WatcherHost *host, void *opaque, PolicySource source, Policy *policy,
+                     double share, uint64_t fault_ns);
 /* Disarms nothing: regions should be removed before. */
 void watcher_free(Watcher *watcher);
 
 /*
- * Watch the @n granules of the policy's region @id, each of which costs @faults_per_granule faults when touched.
- * @region is handed to host's functions.
+ * Watch the @n granules of the policy's region @id, each of which costs @faults_per_granule faults when
+ * touched. @region is handed to host's functions.
  */
 void watcher_region_add(Watcher *watcher, uint32_t id, size_t n, unsigned faults_per_granule, void *region);
 /* Nothing of it may be armed any more, or it does not matter. */
