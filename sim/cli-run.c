@@ -230,6 +230,11 @@ int cli_run(char **args)
         return cli_usage(error);
     }
     experiment_add_rest(experiment);
+    if (option_plot && experiment->rows->len > PLOT_MAX_PANELS) {
+        return cli_usage(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                                     "--plot: a picture shows at most %d rows, and these are %u; name some with --row",
+                                     PLOT_MAX_PANELS, experiment->rows->len));
+    }
     if (!experiment_run(experiment, (unsigned)option_threads, !option_quiet, &error)) {
         return cli_usage(error); /* what runs depend on is what the user gave */
     }

@@ -229,6 +229,30 @@ static Cell *make_cells(const Experiment *experiment)
     return cells;
 }
 
+/* Whether each contender takes its parameters: better said before the runs than after them. */
+static bool check_contenders(const Experiment *experiment, GError **errp)
+{
+    const MachineConfig config = {
+        .n_tiers = 2,
+        .capacity_bytes = {1 << 30, 1 << 30},
+        .scale = 1,
+        .costs = experiment->options.costs,
+    };
+
+    for (size_t i = 0; i < experiment->contenders->len; i++) {
+        const ExperimentContender *what = experiment_contender(experiment, i);
+        g_autoptr(Machine) machine = machine_new(&config);
+        Contender *contender = what->class->create(what->params, machine, errp);
+
+        if (!contender) {
+            g_prefix_error(errp, "contender '%s': ", what->label);
+            return false;
+        }
+        what->class->destroy(contender);
+    }
+    return true;
+}
+
 bool experiment_run(Experiment *experiment, unsigned threads, bool progress, GError **errp)
 {
     Pool pool = {.experiment = experiment, .n_cells = count_cells(experiment), .progress = progress};
@@ -237,6 +261,9 @@ bool experiment_run(Experiment *experiment, unsigned threads, bool progress, GEr
     GThreadPool *workers;
     bool good = true;
 
+    if (!check_contenders(experiment, errp)) {
+        return false;
+    }
     experiment->results = g_new0(RunResult, pool.n_cells);
     pool.shares = shares = g_new(double, experiment->shares->len);
     for (size_t i = 0; i < experiment->shares->len; i++) {

@@ -273,6 +273,19 @@ static void test_the_same_seed_gives_the_same_whatever_the_threads(void)
     g_assert_cmpuint(strlen(one), >, 10000);
 }
 
+static void test_bad_parameters_are_found_before_anything_runs(void)
+{
+    g_autoptr(Experiment) experiment = experiment_new();
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(experiment_add_contender(experiment, "interleave", NULL));
+    g_assert_true(experiment_add_contender(experiment, "memtis:no_such=1", NULL));
+    experiment_add_rest(experiment); /* would take long */
+    g_assert_false(experiment_run(experiment, 0, false, &error));
+    g_assert_nonnull(strstr(error->message, "contender 'memtis:no_such=1'"));
+    g_assert_null(experiment->results);
+}
+
 static void test_another_seed_gives_something_else(void)
 {
     g_autoptr(Experiment) experiment = small_experiment();
@@ -428,6 +441,7 @@ int main(int argc, char **argv)
     ADD("a-bad-parameter-is-an-error-that-names-it", test_a_bad_parameter_is_an_error_that_names_it);
     ADD("the-same-seed-gives-the-same-whatever-the-threads",
         test_the_same_seed_gives_the_same_whatever_the_threads);
+    ADD("bad-parameters-are-found-before-anything-runs", test_bad_parameters_are_found_before_anything_runs);
     ADD("another-seed-gives-something-else", test_another_seed_gives_something_else);
     ADD("reports-have-a-line-for-each-run", test_reports_have_a_line_for_each_run);
     ADD("shares-are-read-as-they-are-meant", test_shares_are_read_as_they_are_meant);
