@@ -79,8 +79,8 @@ static void damon_aggregated(void *opaque, SimDamonRegion *regions, size_t n)
     for (size_t i = 0; i < n; i++) {
         double per_s = damon_rate_per_s(regions[i].nr_accesses, sim_damon_max_accesses(vm->damon), attrs->sample_ns);
 
-        policy_evidence_rate(vm->policy, POLICY_SOURCE_DAMON, REGION, regions[i].first, regions[i].pages, per_s,
-                             damon_exposure_ns(attrs->aggr_ns, regions[i].pages), machine_now_ns(vm->machine));
+        damon_report(vm->policy, REGION, regions[i].first, regions[i].pages, SIM_PAGE, per_s,
+                     regions[i].pages, attrs->aggr_ns, machine_now_ns(vm->machine));
     }
 }
 
@@ -102,8 +102,6 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
 {
     const size_t pages = guest_pages(vm->guest);
     size_t listed = 0, first = 0;
-
-    policy_cover(vm->policy, ~1u & ((1u << vm->config.n_tiers) - 1));
 
     for (size_t page = 0; page <= pages; page++) {
         bool is_listed = listed < n && counts[listed].unit == first_unit + page;
@@ -312,6 +310,7 @@ OurVm *our_vm_new(Machine *machine, Guest *guest, const OurParams *params)
     if (!policy_region_add(vm->policy, REGION, (uint64_t)guest_pages(guest) * SIM_PAGE, SIM_PAGE, &err)) {
         g_error("%s", err->message);
     }
+    policy_cover(vm->policy, params->chmu ? ((1u << config->n_tiers) - 1) & ~1u : 0);
     vm->watch_due_ns = vm->damon_due_ns = vm->slice_due_ns = UINT64_MAX;
     if (params->rwp > 0) {
         vm->watcher = watcher_new(&host, vm, POLICY_SOURCE_RWP, vm->policy,

@@ -16,6 +16,7 @@ typedef struct OurParams {          /* as in vhost-tier.conf, with its defaults 
     double half_life_s, life_s;
     double damon;                   /* 1: the source 'damon' is used; 0: not */
     double rwp;                     /* likewise */
+    bool chmu;                      /* the host has a hotness unit, which sees all that is not in tier 0 */
 } OurParams;
 
 typedef struct OurVm OurVm;
@@ -27,9 +28,10 @@ void our_vm_free(gpointer vm);
 uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns);
 
 /*
- * What a CHMU has told of it, of an epoch of @epoch_ns: the @n units @counts (pages, with those of guests before
- * this one counted first), whose rates are @per_s, see core/chmu-history.h; all its pages that lie outside tier 0 and
- * were not listed had fewer than @threshold accesses, unless it overflowed (0). @first is the unit of its first page.
+ * What a CHMU has told of it, of an epoch of @epoch_ns: the @n units @counts (pages, with those of guests
+ * before this one counted first), whose rates are @per_s, see core/chmu-history.h; all its pages that lie
+ * outside tier 0 and were not listed had fewer than @threshold accesses, unless it overflowed (0). @first
+ * is the unit of its first page.
  */
 void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first,
                    uint64_t epoch_ns, uint32_t threshold);

@@ -199,6 +199,7 @@ static Contender *create(const char *text, Machine *machine, bool chmu, GError *
     ours = g_new0(Ours, 1);
     ours->contender.machine = machine;
     ours->params = ours_params;
+    ours->params.chmu = chmu;
     per_guest_init(&ours->vms, machine, vm_new, our_vm_free, ours);
     if (chmu) {
         ours->chmu = sim_chmu_new(machine);

@@ -121,13 +121,12 @@ static void report(Damon *self, const Region *region, const DamonFound *found, u
     uint64_t start = MAX(found->start, region->hva), end = MIN(found->end, region->hva + region->size);
     uint64_t pages = found->bytes / page_bytes;
     unsigned max = self->attrs.aggr_us / self->attrs.sample_us;
-    uint64_t exposure_ns = damon_exposure_ns(self->attrs.aggr_us * 1000, pages);
     double page_per_s = damon_rate_per_s(found->nr_accesses, max, self->attrs.sample_us * 1000);
     size_t first = (start - region->hva) / region->granule_bytes;
     size_t last = (end - 1 - region->hva) / region->granule_bytes;
 
-    policy_evidence_rate(self->policy, POLICY_SOURCE_DAMON, region->id, first, last - first + 1,
-                         page_per_s * pages_per_granule, exposure_ns, now_ns);
+    damon_report(self->policy, region->id, first, last - first + 1, region->granule_bytes,
+                 page_per_s * pages_per_granule, pages, self->attrs.aggr_us * 1000, now_ns);
     self->reports += last - first + 1;
 }
 
