@@ -38,8 +38,13 @@ static bool draw_bit(Guest *guest, double rate, double expected)
     if (!(expected > 0)) {
         return false;
     }
-    lost = rate > 0 ? exp(-rate * stay_s) : 1; /* not in the TLB */
-    clear = lost * exp(-expected);
+    /* Not in the TLB. What makes no difference to speak of is not worked out: this is the hottest place. */
+    if (!(rate > 0) || rate * stay_s < 1e-4) {
+        lost = 1;
+    } else {
+        lost = rate * stay_s > 40 ? 0 : exp(-rate * stay_s);
+    }
+    clear = lost > 0 ? lost * exp(-expected) : 0;
     if (lost < 1) {
         double flushes = costs->tlb_flush_ns ? expected / rate / (costs->tlb_flush_ns / 1e9) : 0;
 
@@ -59,6 +64,13 @@ bool guest_young(Guest *guest, size_t page)
             draw_bit(guest, guest->rate[page], expected - guest->cleared[page]);
     guest->cleared[page] = expected;
     return young;
+}
+
+void guest_make_old(Guest *guest, size_t page)
+{
+    need_cleared(guest);
+    machine_charge_host(guest->machine, guest->machine->config.costs.abit_ns);
+    guest->cleared[page] = guest_expected(guest, page);
 }
 
 bool guest_young_block(Guest *guest, size_t block)

@@ -14,12 +14,12 @@
 #define OURS "vhost-tier"
 
 static char **option_append, **option_rows;
-static int option_seeds = 1, option_scale = 64;
+static int option_seeds = 1, option_scale = 128;
 
 const GOptionEntry cli_results_options[] = {
     {"row", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_rows, "Only this row; may be repeated", "ROW"},
     {"seeds", 0, 0, G_OPTION_ARG_INT, &option_seeds, "Run each with so many seeds (default: 1)", "N"},
-    {"scale", 0, 0, G_OPTION_ARG_INT, &option_scale, "Scale the machine by 1/N (default: 64)", "N"},
+    {"scale", 0, 0, G_OPTION_ARG_INT, &option_scale, "Scale the machine by 1/N (default: 128)", "N"},
     {"append", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &option_append,
      "Put this Markdown at the end of the page; may be repeated", "FILE"},
     G_OPTION_ENTRY_NULL,

@@ -88,12 +88,11 @@ static unsigned distance(unsigned a, unsigned b)
  * One test of an access bit. DAMON watches as many regions of a small machine as of a large one, so its CPU time
  * is not scaled: what the machine charges as if it were is taken back.
  */
-static bool test_bit(SimDamon *damon, uint32_t page)
+static void unscale_cost(SimDamon *damon)
 {
     const MachineConfig *config = machine_config(damon->machine);
 
     machine_charge_host(damon->machine, (config->scale - 1) * config->costs.abit_ns);
-    return guest_young(damon->guest, page);
 }
 
 static void prepare_samples(SimDamon *damon)
@@ -102,7 +101,8 @@ static void prepare_samples(SimDamon *damon)
         SimDamonRegion *region = region_at(damon->regions, i);
 
         region->sampled = region->first + draw(damon, region->pages);
-        test_bit(damon, region->sampled);
+        guest_make_old(damon->guest, region->sampled);
+        unscale_cost(damon);
     }
 }
 
@@ -111,7 +111,8 @@ static void check_samples(SimDamon *damon)
     for (guint i = 0; i < damon->regions->len; i++) {
         SimDamonRegion *region = region_at(damon->regions, i);
 
-        region->nr_accesses += test_bit(damon, region->sampled);
+        region->nr_accesses += guest_young(damon->guest, region->sampled);
+        unscale_cost(damon);
         damon->most = MAX(damon->most, region->nr_accesses);
     }
     damon->samples++;

@@ -174,6 +174,7 @@ Guest *machine_add_guest(Machine *machine, const GuestConfig *config)
     place(guest);
     g_ptr_array_add(machine->guests, guest);
     machine->generation++;
+    machine->load_stale = true;
     return guest;
 }
 
@@ -202,6 +203,7 @@ void machine_remove_guest(Machine *machine, Guest *guest)
     }
     g_ptr_array_remove(machine->guests, guest);
     machine->generation++;
+    machine->load_stale = true;
     guest_free(guest);
 }
 
@@ -306,6 +308,7 @@ bool guest_pinned(const Guest *guest, size_t page)
 void guest_set_idle(Guest *guest, bool idle)
 {
     guest->idle = idle;
+    guest->machine->load_stale = true;
 }
 
 bool guest_idle(const Guest *guest)

@@ -103,7 +103,9 @@ struct Machine {
     double background[SIM_MAX_TIERS];
     double latency_ns[SIM_MAX_TIERS];
     double moving[SIM_MAX_TIERS];   /* bytes/s that moves take of a tier, smoothed */
-    double moved[SIM_MAX_TIERS];    /* bytes, since the last step */
+    double moved[SIM_MAX_TIERS];    /* bytes, since load was weighed */
+    uint64_t weighed_ns;
+    bool load_stale;                /* guests or background have changed since */
     double tokens;                  /* bytes that may be moved */
     MachineCounters counters;
 };

@@ -6,9 +6,10 @@
 
 #include <math.h>
 
-#define STEP_NS 10000000u /* time passes in steps of at most that */
-#define MOVING_NS 50e6    /* over which the load by moves is smoothed */
-#define LOAD_ROUNDS 2     /* tiers share guests: each round settles one after the other */
+#define STEP_NS 10000000u  /* time passes in steps of at most that */
+#define LOAD_NS 5000000u   /* load is weighed anew as often, and when guests or background change */
+#define MOVING_NS 50e6     /* over which the load by moves is smoothed */
+#define LOAD_ROUNDS 2      /* tiers share guests: each round settles one after the other */
 #define LOAD_HALVINGS 16
 
 /*
@@ -48,6 +49,7 @@ Machine *machine_new(const MachineConfig *config)
     g_assert(config->n_tiers >= 2 && config->n_tiers <= SIM_MAX_TIERS && config->scale > 0);
     machine->config = *config;
     machine->guests = g_ptr_array_new();
+    machine->load_stale = true;
     sim_random_init(&machine->random, config->seed);
     for (unsigned tier = 0; tier < config->n_tiers; tier++) {
         machine->latency_ns[tier] = config->costs.latency_ns[tier];
@@ -155,15 +157,26 @@ static void guest_step(Guest *guest, uint64_t ns)
     guest->work_s += work_s;
 }
 
-static void step(Machine *machine, uint64_t ns)
+static void weigh_load(Machine *machine)
 {
-    for (unsigned tier = 0; tier < machine->config.n_tiers; tier++) {
-        double share = -expm1(-(double)ns / MOVING_NS), now = machine->moved[tier] / ((double)ns / 1e9);
+    double passed_ns = (double)(machine->now_ns - machine->weighed_ns);
+
+    for (unsigned tier = 0; tier < machine->config.n_tiers && passed_ns > 0; tier++) {
+        double share = -expm1(-passed_ns / MOVING_NS), now = machine->moved[tier] / (passed_ns / 1e9);
 
         machine->moving[tier] += share * (now - machine->moving[tier]);
         machine->moved[tier] = 0;
     }
     load_tiers(machine);
+    machine->weighed_ns = machine->now_ns;
+    machine->load_stale = false;
+}
+
+static void step(Machine *machine, uint64_t ns)
+{
+    if (machine->load_stale || machine->now_ns - machine->weighed_ns >= LOAD_NS) {
+        weigh_load(machine);
+    }
     for (guint i = 0; i < machine->guests->len; i++) {
         guest_step(g_ptr_array_index(machine->guests, i), ns);
     }
@@ -188,6 +201,7 @@ void machine_advance(Machine *machine, uint64_t now_ns)
 void machine_set_background(Machine *machine, unsigned tier, double bytes_per_s)
 {
     machine->background[tier] = bytes_per_s;
+    machine->load_stale = true;
 }
 
 double machine_background(const Machine *machine, unsigned tier)

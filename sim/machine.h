@@ -189,6 +189,8 @@ uint64_t guest_resident_bytes(const Guest *guest, unsigned tier);
  * Costs abit_ns of the host.
  */
 bool guest_young(Guest *guest, size_t page);
+/* Clear the bit whatever it is. Costs the same. */
+void guest_make_old(Guest *guest, size_t page);
 /* The same for a whole 2 MiB block mapped by one entry. */
 bool guest_young_block(Guest *guest, size_t block);
 
