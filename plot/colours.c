@@ -14,9 +14,10 @@ static Rgb rgb(uint32_t hex)
 
 Rgb colour_of_series(size_t index)
 {
-    static const uint32_t colours[] = {0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0x56b4e9, 0xe69f00, 0x555555};
+    static const uint32_t colours[SERIES_COLOURS] = {0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7,
+                                                     0x56b4e9, 0xe69f00, 0x555555};
 
-    return rgb(colours[index % G_N_ELEMENTS(colours)]);
+    return rgb(colours[index % SERIES_COLOURS]);
 }
 
 Rgb colour_of_scale(PlotColours colours, double place)

@@ -229,12 +229,17 @@ static void draw_frame(cairo_t *cr, const Panel *panel, double top)
 /* Set colour and dashes of series @index. More series than colours differ by their dashes. */
 static void set_pen(cairo_t *cr, size_t index, PlotStyle style)
 {
-    const double dashes[] = { 6, 4 };
+    const double dashes[] = {6, 4}, dots[] = {2, 2}, both[] = {6, 3, 2, 3};
+    bool again = index >= SERIES_COLOURS;
 
     colour(cr, colour_of_series(index));
     cairo_set_line_width(cr, 2);
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
-    cairo_set_dash(cr, dashes, style == PLOT_DASHES ? 2 : 0, 0);
+    if (style == PLOT_DASHES) {
+        cairo_set_dash(cr, again ? both : dashes, again ? 4 : 2, 0);
+    } else {
+        cairo_set_dash(cr, dots, again ? 2 : 0, 0);
+    }
 }
 
 static void dot(cairo_t *cr, double x, double y)

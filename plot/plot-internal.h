@@ -60,6 +60,7 @@ char *axis_text(const Axis *axis, double value);
 typedef struct Rgb {
     double r, g, b;
 } Rgb;
+#define SERIES_COLOURS 7u /* then they come again */
 Rgb colour_of_series(size_t index);
 /* The colour at @place (0..1) of a scale. */
 Rgb colour_of_scale(PlotColours colours, double place);
