@@ -6,6 +6,7 @@
 
 #include "../damon.h"
 #include "core/damon-rate.h"
+#include "core/heat.h"
 #include "core/move-run.h"
 #include "core/watcher.h"
 
@@ -281,7 +282,17 @@ void our_vm_budget(OurVm *vm, uint64_t budget_bytes)
 
 size_t our_vm_bytes(const OurVm *vm)
 {
-    return guest_pages(vm->guest) * 8;
+    const size_t pages = guest_pages(vm->guest), blocks = (pages + SIM_BLOCK_PAGES - 1) / SIM_BLOCK_PAGES;
+    /* The heat map: an estimate and a state for each granule, and a record for each block of 2 MiB. */
+    size_t bytes = pages * 3 + blocks * sizeof(HeatBlock);
+
+    if (vm->watcher) {
+        bytes += watcher_bytes(vm->watcher);
+    }
+    if (vm->damon) {
+        bytes += sim_damon_bytes(vm->damon);
+    }
+    return bytes;
 }
 
 OurVm *our_vm_new(Machine *machine, Guest *guest, const OurParams *params)

@@ -68,7 +68,7 @@ static void what_was_listed_long_ago_is_forgotten(void)
     add(history, 0, 20);
     g_assert_cmpfloat(add(history, later, 20), ==, 0);
     add(history, 2 * later, 0);
-    g_assert_cmpuint(chmu_history_bytes(history), <=, 2 * 24);
+    g_assert_cmpuint(chmu_history_bytes(history), <=, 2 * 16);
     add(history, 2 * later + 1, 0);
     g_assert_cmpuint(chmu_history_bytes(history), ==, 0);
 }
@@ -85,7 +85,7 @@ static void units_are_told_apart(void)
     g_assert_cmpfloat(per_s[1], ==, 60);
     g_assert_cmpfloat(per_s[2], ==, 0);
     g_assert_cmpfloat(per_s[3], ==, 200);
-    g_assert_cmpuint(chmu_history_bytes(history), ==, (3 + 5) * 24);
+    g_assert_cmpuint(chmu_history_bytes(history), ==, (3 + 5) * 16);
 }
 
 int main(int argc, char **argv)
@@ -97,10 +97,12 @@ int main(int argc, char **argv)
                     what_is_more_than_a_scan_is_believed_at_once);
     g_test_add_func("/chmu-history/a_burst_across_the_border_of_two_epochs_is_still_one",
                     a_burst_across_the_border_of_two_epochs_is_still_one);
-    g_test_add_func("/chmu-history/what_comes_again_is_believed_in_full", what_comes_again_is_believed_in_full);
+    g_test_add_func("/chmu-history/what_comes_again_is_believed_in_full",
+                    what_comes_again_is_believed_in_full);
     g_test_add_func("/chmu-history/what_is_listed_all_the_time_is_believed_all_the_time",
                     what_is_listed_all_the_time_is_believed_all_the_time);
-    g_test_add_func("/chmu-history/what_was_listed_long_ago_is_forgotten", what_was_listed_long_ago_is_forgotten);
+    g_test_add_func("/chmu-history/what_was_listed_long_ago_is_forgotten",
+                    what_was_listed_long_ago_is_forgotten);
     g_test_add_func("/chmu-history/units_are_told_apart", units_are_told_apart);
     return g_test_run();
 }

@@ -6,9 +6,11 @@
 
 typedef struct Listed {
     uint64_t unit;
-    uint64_t first_ns;              /* since then it was listed again within CHMU_LASTING_NS each time */
-    uint64_t last_ns;
+    uint32_t first_ms;              /* since then it was listed again within CHMU_LASTING_NS each time */
+    uint32_t last_ms;               /* of times only differences matter: that they wrap does not */
 } Listed;
+
+#define MS 1000000ull
 
 struct ChmuHistory {
     GArray *listed, *next;          /* Listed, ascending by unit; the other is scratch */
@@ -32,9 +34,9 @@ void chmu_history_free(ChmuHistory *history)
     }
 }
 
-static bool is_old(const Listed *listed, uint64_t now_ns)
+static bool is_old(const Listed *listed, uint32_t now_ms)
 {
-    return listed->last_ns + CHMU_LASTING_NS < now_ns;
+    return now_ms - listed->last_ms > CHMU_LASTING_NS / MS;
 }
 
 void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, uint64_t epoch_ns,
@@ -42,6 +44,7 @@ void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, u
 {
     const Listed *before = (const Listed *)(void *)history->listed->data;
     const Listed *end = before + history->listed->len;
+    const uint32_t now_ms = (uint32_t)(now_ns / MS);
     GArray *next = history->next;
 
     g_array_set_size(next, 0);
@@ -51,26 +54,26 @@ void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, u
         double lasting;
 
         for (; before < end && before->unit < counts[i].unit; before++) {
-            if (!is_old(before, now_ns)) {
+            if (!is_old(before, now_ms)) {
                 g_array_append_val(next, *before);
             }
         }
         known = before < end && before->unit == counts[i].unit;
         listed = (Listed){
             .unit = counts[i].unit,
-            .first_ns = known && !is_old(before, now_ns) ? before->first_ns : now_ns,
-            .last_ns = now_ns,
+            .first_ms = known && !is_old(before, now_ms) ? before->first_ms : now_ms,
+            .last_ms = now_ms,
         };
         before += known;
         g_array_append_val(next, listed);
         lasting = counts[i].count;
-        if (now_ns - listed.first_ns <= epoch_ns + epoch_ns / 2) {
+        if (now_ms - listed.first_ms <= (epoch_ns + epoch_ns / 2) / MS) {
             lasting -= MIN(lasting, CHMU_BURST);
         }
         per_s[i] = lasting * 1e9 / (double)MAX(epoch_ns, 1);
     }
     for (; before < end; before++) {
-        if (!is_old(before, now_ns)) {
+        if (!is_old(before, now_ms)) {
             g_array_append_val(next, *before);
         }
     }

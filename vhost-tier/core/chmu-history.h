@@ -41,7 +41,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChmuHistory, chmu_history_free)
 void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, uint64_t epoch_ns,
                       uint64_t now_ns, double *per_s);
 
-/* Bytes that it takes: 24 for each unit that was listed within CHMU_LASTING_NS. */
+/* Bytes that it takes: 16 for each unit that was listed within CHMU_LASTING_NS. */
 size_t chmu_history_bytes(const ChmuHistory *history);
 
 #endif /* VHOST_TIER_CORE_CHMU_HISTORY_H */

@@ -7,8 +7,12 @@
 #include <glib.h>
 #include <math.h>
 
-#define EPOCH_START_NS 500000000ull     /* half a second, */
-#define EPOCH_LONGEST_NS 2000000000ull  /* and not longer than two: what moved is to be seen in seconds */
+/*
+ * Half a second, and never longer: that many lists tell of more memory than fewer, longer lists of higher
+ * counts, and what moved is seen sooner.
+ */
+#define EPOCH_START_NS 500000000ull
+#define EPOCH_LONGEST_NS EPOCH_START_NS
 #define THRESHOLD_START 16
 #define CHMU_COUNTS_MIN 8               /* good to 35 %, less than half an octave */
 #define CHMU_COUNTS_MAX 64              /* good to 12 %; more would only cost time */

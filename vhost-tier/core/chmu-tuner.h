@@ -13,9 +13,9 @@
  *   that grow while they go one way and shrink when they turn: where much memory is about equally hot, a
  *   little more or less lists all of it or none.
  * - The epoch sets how much a count says: n counts are good to 1/sqrt(n). Where the threshold has come
- *   down to fewer than CHMU_COUNTS_MIN counts and there is still room, an epoch is made longer; where it
- *   has come to stand above CHMU_COUNTS_MAX, or counters saturate, shorter, so that what changes is seen
- *   sooner.
+ *   down to fewer than CHMU_COUNTS_MIN counts and there is still room, an epoch is made longer, up to
+ *   half a second; where it has come to stand above CHMU_COUNTS_MAX, or counters saturate, shorter, so
+ *   that what changes is seen sooner.
  *
  * An epoch without overflow tells of the units that were not listed, too: each had fewer than 'threshold'
  * counts.

@@ -53,15 +53,15 @@
 #define DEBT_MAX_S 10    /* a debt beyond so many seconds' earnings is forgiven: it must not blind for long */
 
 typedef struct Block {
-    uint64_t watched;            /* bit i: its i-th granule is armed, and was not seen touched since */
-    uint64_t looked_ns;          /* last look, or arming */
-    uint64_t armed_ns;           /* last arming; 0: never */
-    float prepaid;               /* faults paid for and not yet seen; negative once settled */
-    uint64_t armed;              /* by the last arming, */
-    uint8_t n_touched;           /* and touched since, of these */
+    uint64_t watched;   /* bit i: its i-th granule is armed, and was not seen touched since */
+    uint64_t armed;     /* by the last arming */
+    uint64_t looked_ns; /* last look, or arming */
+    uint64_t armed_ns;  /* last arming; 0: never */
+    float prepaid;      /* faults paid for and not yet seen; negative once settled */
+    uint8_t n_touched;  /* since the last arming, of 'armed' */
     uint8_t level;
     bool queued;
-    bool probe;     /* it was armed last as one, and all known of it had been learned since heat changed */
+    bool probe;         /* armed last as one, and all known of it had been learned since heat changed */
     uint32_t next, prev; /* in the queue of its level */
 } Block;
 
@@ -196,6 +196,11 @@ void sampler_free(Sampler *sampler)
         g_free(sampler->blocks);
         g_free(sampler);
     }
+}
+
+size_t sampler_bytes(const Sampler *sampler)
+{
+    return sizeof(*sampler) + sampler->n_blocks * sizeof(Block);
 }
 
 size_t sampler_blocks(const Sampler *sampler)

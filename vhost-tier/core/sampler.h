@@ -81,6 +81,8 @@ typedef struct Sampler Sampler;
 Sampler *sampler_new(size_t n_granules, unsigned faults_per_granule, SamplerBudget *budget, uint64_t seed);
 void sampler_free(Sampler *sampler);
 
+/* Bytes that it takes: 48 for each block. */
+size_t sampler_bytes(const Sampler *sampler);
 size_t sampler_blocks(const Sampler *sampler);
 /* The granules of a block, 64 but for the last. */
 unsigned sampler_block_size(const Sampler *sampler, size_t block);

@@ -349,3 +349,15 @@ double watcher_overhead_share(const Watcher *watcher)
 {
     return watcher->budget.lost_share;
 }
+
+size_t watcher_bytes(const Watcher *watcher)
+{
+    size_t bytes = sizeof(*watcher);
+
+    for (guint i = 0; i < watcher->regions->len; i++) {
+        const Watched *watched = g_ptr_array_index(watcher->regions, i);
+
+        bytes += sizeof(*watched) + sampler_bytes(watched->sampler);
+    }
+    return bytes;
+}

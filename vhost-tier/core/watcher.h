@@ -22,7 +22,7 @@ typedef enum WatchResult {
  */
 typedef struct WatcherHost {
     uint64_t (*now_ns)(void *opaque);
-    /* Bit i of *@touched: granule first+i was touched since it was armed. @n is 64 at most. Never WATCH_BUSY. */
+    /* Bit i of *@touched: granule first+i was touched since it was armed. @n <= 64. Never WATCH_BUSY. */
     WatchResult (*look)(void *region, size_t first, unsigned n, uint64_t *touched);
     /* Arm, or disarm, which is never WATCH_BUSY. */
     WatchResult (*arm)(void *region, size_t first, size_t n, bool armed);
@@ -58,5 +58,7 @@ void watcher_pause(Watcher *watcher, bool paused);
 /* Granule reports given, since the start; and the share of guest time that it cost in the last second. */
 uint64_t watcher_reports(const Watcher *watcher);
 double watcher_overhead_share(const Watcher *watcher);
+/* Bytes that it takes. */
+size_t watcher_bytes(const Watcher *watcher);
 
 #endif /* VHOST_TIER_CORE_WATCHER_H */
