@@ -345,10 +345,10 @@ char *results_text(const Experiment *experiment, const char *ours, const char *c
         page.text,
         "# What the simulator says\n\n"
         "Made by `scripts/results` (`tier-sim results`); [simulator.md](simulator.md) says what is "
-        "simulated and how to read it. Scale 1/%.0f, seeds %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
-        ", at most %.0f MiB/s moved, the same for all. `%s` is judged, with its defaults on every "
+        "simulated and how to read it. Scale 1/%.0f, seeds from %" G_GUINT64_FORMAT " on: %zu"
+        "; at most %.0f MiB/s moved, the same for all. `%s` is judged, with its defaults on every "
         "row. Each run: [results/table.csv](results/table.csv).\n",
-        1 / options->scale, options->seed, options->seed + experiment->n_seeds - 1,
+        1 / options->scale, options->seed, experiment->n_seeds,
         (double)options->move_bytes_per_s / (1 << 20), ours);
     hit_ratio_aims(&page);
     shares_table(&page);
