@@ -210,6 +210,17 @@ uint64_t tracking_tick(Vm *vm, uint64_t now_ns)
     return next_ns;
 }
 
+void tracking_set_cpus(Vm *vm, double cpus)
+{
+    for (size_t i = 0; i < vm->facts->n_sources; i++) {
+        const Tracker *tracker = &vm->trackers[i];
+
+        if (tracker->source && tracker->class->set_cpus) {
+            tracker->class->set_cpus(tracker->source, MAX(cpus, 1));
+        }
+    }
+}
+
 bool tracking_blind(const Vm *vm)
 {
     for (guint i = 0; i < vm->regions->len; i++) {

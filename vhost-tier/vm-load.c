@@ -49,6 +49,9 @@ void load_update(Vm *vm, uint64_t now_ns)
     }
     rates = misses_read(vm->misses, now_ns);
     vm->not_counted = rates.problem;
+    if (isfinite(rates.busy)) {
+        tracking_set_cpus(vm, rates.busy);
+    }
     policy_curve(vm->policy, &vm->curve);
     vm->load = (SlowdownLoad) {
         .accesses_per_s = rates.accesses_per_s,

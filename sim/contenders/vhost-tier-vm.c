@@ -324,9 +324,9 @@ OurVm *our_vm_new(Machine *machine, Guest *guest, const OurParams *params)
     policy_cover(vm->policy, params->chmu ? ((1u << config->n_tiers) - 1) & ~1u : 0);
     vm->watch_due_ns = vm->damon_due_ns = vm->slice_due_ns = UINT64_MAX;
     if (params->rwp > 0) {
-        vm->watcher = watcher_new(&host, vm, POLICY_SOURCE_RWP, vm->policy,
-                                  params->overhead_percent / 100 * guest_config(guest)->vcpus,
+        vm->watcher = watcher_new(&host, vm, POLICY_SOURCE_RWP, vm->policy, params->overhead_percent / 100,
                                   config->costs.fault_ns);
+        watcher_set_cpus(vm->watcher, guest_config(guest)->vcpus);
         watcher_region_add(vm->watcher, REGION, guest_pages(guest), 1, vm);
         vm->watch_due_ns = 0;
     }

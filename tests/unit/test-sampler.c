@@ -189,6 +189,24 @@ static void the_budget_is_held_but_for_what_was_saved(void)
     run_end(&run);
 }
 
+static void a_guest_of_many_cpus_may_be_looked_at_as_much_faster(void)
+{
+    SamplerBudget one, eight;
+
+    sampler_budget_init(&one, 0.01, 2000, START_NS);
+    sampler_budget_init(&eight, 0.01, 2000, START_NS);
+    sampler_budget_set_cpus(&eight, 8);
+    sampler_budget_set_cpus(&eight, NAN);
+    sampler_budget_set_cpus(&eight, 0);
+    for (uint64_t now_ns = START_NS; now_ns <= START_NS + 10 * SECOND; now_ns += 10 * MS) {
+        sampler_budget_refill(&one, now_ns);
+        sampler_budget_refill(&eight, now_ns);
+    }
+    g_assert_cmpfloat_with_epsilon(eight.tokens_ns, 8 * one.tokens_ns, 1);
+    g_assert_cmpfloat_with_epsilon(eight.burst_ns, 8 * one.burst_ns, 1);
+    g_assert_cmpfloat(sampler_budget_price(&eight), ==, sampler_budget_price(&one));
+}
+
 static void little_is_spent_where_all_is_known(void)
 {
     Run run;
@@ -366,6 +384,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/sampler/the_budget_is_held_but_for_what_was_saved",
                     the_budget_is_held_but_for_what_was_saved);
+    g_test_add_func("/sampler/a_guest_of_many_cpus_may_be_looked_at_as_much_faster",
+                    a_guest_of_many_cpus_may_be_looked_at_as_much_faster);
     g_test_add_func("/sampler/little_is_spent_where_all_is_known", little_is_spent_where_all_is_known);
     g_test_add_func("/sampler/hot_pages_are_found_as_soon_as_the_budget_allows",
                     hot_pages_are_found_as_soon_as_the_budget_allows);

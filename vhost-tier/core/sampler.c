@@ -5,6 +5,7 @@
 #include "sampler.h"
 
 #include <glib.h>
+#include <math.h>
 #include <string.h>
 
 #define MS 1000000ull
@@ -97,15 +98,22 @@ static uint64_t next_random(Sampler *sampler)
     return z ^ (z >> 31);
 }
 
-static double burst_share(const SamplerBudget *budget)
+/* What may be spent in a nanosecond: on average, and for a while. */
+static double income(const SamplerBudget *budget)
 {
-    return MAX(MIN(budget->share * SAMPLER_BURST, SAMPLER_BURST_MAX), budget->share);
+    return budget->share * budget->cpus;
+}
+
+static double burst(const SamplerBudget *budget)
+{
+    return MAX(MIN(budget->share * SAMPLER_BURST, SAMPLER_BURST_MAX), budget->share) * budget->cpus;
 }
 
 void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns, uint64_t now_ns)
 {
     *budget = (SamplerBudget){
         .share = share,
+        .cpus = 1,
         .fault_ns = MAX(fault_ns, 1),
         .tokens_ns = share * SAMPLER_SAVED_NS,
         .hit_share = 1, /* until learned, all that is armed is taken to be touched at once */
@@ -116,22 +124,31 @@ void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns,
 
 void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns)
 {
-    double most = budget->share * SAMPLER_SAVED_NS, most_now = burst_share(budget) * BURST_KEPT_NS;
+    double most = income(budget) * SAMPLER_SAVED_NS, most_now = burst(budget) * BURST_KEPT_NS;
+    double least = -DEBT_MAX_S * income(budget) * SECOND;
 
     if (now_ns > budget->refilled_ns) {
-        budget->tokens_ns += budget->share * (now_ns - budget->refilled_ns);
-        budget->burst_ns += burst_share(budget) * (now_ns - budget->refilled_ns);
-        budget->probe_ns += budget->share * SAMPLER_PROBE_SHARE * (now_ns - budget->refilled_ns);
+        budget->tokens_ns += income(budget) * (now_ns - budget->refilled_ns);
+        budget->burst_ns += burst(budget) * (now_ns - budget->refilled_ns);
+        budget->probe_ns += income(budget) * SAMPLER_PROBE_SHARE * (now_ns - budget->refilled_ns);
         budget->refilled_ns = now_ns;
     }
-    budget->tokens_ns = CLAMP(budget->tokens_ns, -DEBT_MAX_S * budget->share * SECOND, most);
-    budget->burst_ns = CLAMP(budget->burst_ns, -DEBT_MAX_S * budget->share * SECOND, most_now);
-    budget->probe_ns = MIN(budget->probe_ns, budget->share * SAMPLER_PROBE_SHARE * SECOND);
+    budget->tokens_ns = CLAMP(budget->tokens_ns, least, most);
+    budget->burst_ns = CLAMP(budget->burst_ns, least, most_now);
+    budget->probe_ns = MIN(budget->probe_ns, income(budget) * SAMPLER_PROBE_SHARE * SECOND);
     if (now_ns >= budget->window_ns + SECOND) {
         budget->lost_share =
-            (double)(budget->lost_ns - budget->window_lost_ns) / (now_ns - budget->window_ns);
+            (double)(budget->lost_ns - budget->window_lost_ns) / (now_ns - budget->window_ns) / budget->cpus;
         budget->window_ns = now_ns;
         budget->window_lost_ns = budget->lost_ns;
+    }
+}
+
+void sampler_budget_set_cpus(SamplerBudget *budget, double cpus)
+{
+    if (cpus > 0 && isfinite(cpus)) {
+        budget->tokens_ns *= cpus / budget->cpus;
+        budget->cpus = cpus;
     }
 }
 
@@ -153,7 +170,7 @@ bool sampler_budget_probes(const SamplerBudget *budget)
 
 double sampler_budget_price(const SamplerBudget *budget)
 {
-    double saved = budget->tokens_ns / MAX(budget->share * SAMPLER_SAVED_NS, 1);
+    double saved = budget->tokens_ns / MAX(income(budget) * SAMPLER_SAVED_NS, 1);
 
     return PRICE_MAX - (PRICE_MAX - PRICE_MIN) * CLAMP(saved, 0, 1);
 }
@@ -163,10 +180,10 @@ uint64_t sampler_budget_ready_ns(const SamplerBudget *budget, uint64_t now_ns)
     double wait_ns = 0;
 
     if (budget->tokens_ns <= 0) {
-        wait_ns = 1 - budget->tokens_ns / budget->share;
+        wait_ns = 1 - budget->tokens_ns / income(budget);
     }
     if (budget->burst_ns <= 0) {
-        wait_ns = MAX(wait_ns, 1 - budget->burst_ns / burst_share(budget));
+        wait_ns = MAX(wait_ns, 1 - budget->burst_ns / burst(budget));
     }
     return now_ns + MIN(wait_ns, DEBT_MAX_S * (double)SECOND);
 }

@@ -49,7 +49,8 @@
 
 /* What watching may cost, and has cost; one for all regions of a VM. */
 typedef struct SamplerBudget {
-    double share;            /* of guest time that may be lost */
+    double share;            /* of guest time that may be lost, */
+    double cpus;             /* of which so much passes at a time */
     uint64_t fault_ns;       /* lost by one touch of an armed page */
     double tokens_ns;        /* that may be spent; negative: a debt */
     double burst_ns;         /* that may be spent now, whatever was saved */
@@ -63,6 +64,8 @@ typedef struct SamplerBudget {
 } SamplerBudget;
 
 void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns, uint64_t now_ns);
+/* The guest keeps so many CPUs busy; 1 at first. What is no number above 0 changes nothing. */
+void sampler_budget_set_cpus(SamplerBudget *budget, double cpus);
 /* Earn what the time since the last call is worth. */
 void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns);
 /* Whether something may be armed now; whether that is to be at random; and else what it must be worth. */

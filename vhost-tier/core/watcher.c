@@ -287,6 +287,11 @@ void watcher_region_dead(Watcher *watcher, uint32_t id)
     }
 }
 
+void watcher_set_cpus(Watcher *watcher, double cpus)
+{
+    sampler_budget_set_cpus(&watcher->budget, cpus);
+}
+
 uint64_t watcher_tick(Watcher *watcher, uint64_t now_ns)
 {
     uint64_t next_ns = UINT64_MAX;

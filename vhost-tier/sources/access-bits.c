@@ -147,6 +147,11 @@ static void access_bits_region_del(Source *source, const Region *region)
     }
 }
 
+static void access_bits_set_cpus(Source *source, double cpus)
+{
+    watcher_set_cpus(((AccessBits *)source)->watcher, cpus);
+}
+
 static void access_bits_pause(Source *source, bool paused)
 {
     watcher_pause(((AccessBits *)source)->watcher, paused);
@@ -224,6 +229,7 @@ const SourceClass rwp_source_class = {
     .region_add = access_bits_region_add,
     .region_del = access_bits_region_del,
     .tick = access_bits_tick,
+    .set_cpus = access_bits_set_cpus,
     .pause = access_bits_pause,
     .health = access_bits_health,
     .stop = access_bits_stop,
@@ -237,6 +243,7 @@ const SourceClass wp_source_class = {
     .region_add = access_bits_region_add,
     .region_del = access_bits_region_del,
     .tick = access_bits_tick,
+    .set_cpus = access_bits_set_cpus,
     .pause = access_bits_pause,
     .health = access_bits_health,
     .stop = access_bits_stop,

@@ -48,6 +48,8 @@ struct SourceClass {
     void (*region_del)(Source *source, const Region *region);
     /* Do what is due at @now_ns (monotonic); returns when to be called next. */
     uint64_t (*tick)(Source *source, uint64_t now_ns);
+    /* The guest keeps so many CPUs busy, at least one; NULL where that does not matter. */
+    void (*set_cpus)(Source *source, double cpus);
     /* Pause: nothing stays armed and nothing is reported until resume (live migration). */
     void (*pause)(Source *source, bool paused);
     void (*health)(const Source *source, SourceHealth *health);
