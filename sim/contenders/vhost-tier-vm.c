@@ -85,19 +85,6 @@ static void damon_aggregated(void *opaque, SimDamonRegion *regions, size_t n)
     }
 }
 
-/* A run of pages, outside tier 0, of which none was listed. */
-static void not_listed(OurVm *vm, size_t first, size_t n, uint64_t interval_ns)
-{
-    static const uint64_t none[SIM_BLOCK_PAGES / 64];
-    size_t end = first + n;
-
-    for (; first < end; first += n) {
-        n = MIN(end - first, SIM_BLOCK_PAGES);
-        policy_evidence_bits(vm->policy, POLICY_SOURCE_CHMU, REGION, first, n, none, interval_ns,
-                             machine_now_ns(vm->machine));
-    }
-}
-
 void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first_unit,
                    uint64_t epoch_ns, uint32_t threshold)
 {
@@ -110,7 +97,8 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
 
         if (!unlisted) {
             if (page > first && threshold) {
-                not_listed(vm, first, page - first, MAX(epoch_ns / threshold, 1));
+                policy_evidence_below(vm->policy, POLICY_SOURCE_CHMU, REGION, first, page - first,
+                                      threshold * 1e9 / epoch_ns, epoch_ns, machine_now_ns(vm->machine));
             }
             first = page + 1;
         }

@@ -159,12 +159,31 @@ static void tells_why_a_granule_stays(const void *data)
 
 static void what_is_not_surely_hotter_is_unsure(void)
 {
-    g_autoptr(Policy) policy = draw(&config, "01", (double[]){30, 0});
+    /* of a crowd in which the others are cold */
+    g_autoptr(Policy) policy = draw(&config, "01111111", (double[]){30, 0, 1, 1, 1, 1, 1, 1});
     uint64_t set = 1;
 
+    policy_plan(policy, NOW);
     policy_evidence_bits(policy, POLICY_SOURCE_RWP, REGION, 1, 1, &set, SECOND / 100, NOW);    /* some 40/s */
     policy_plan(policy, NOW);
     g_assert_cmpint(granule_at(policy, 1, NOW).reason, ==, POLICY_REASON_UNSURE);
+}
+
+static void a_limit_speaks_only_against_what_was_taken_for_hotter(void)
+{
+    g_autoptr(Policy) policy = draw(&config, "11", (double[]){900, 1});
+    double cold = granule_at(policy, 1, NOW).rate_per_s;
+
+    for (unsigned i = 0; i < 5; i++) {
+        policy_evidence_below(policy, POLICY_SOURCE_CHMU, REGION, 0, 2, 8, 2 * SECOND, NOW);
+    }
+    g_assert_cmpfloat(granule_at(policy, 0, NOW).rate_per_s, <, 8);
+    g_assert_cmpfloat(granule_at(policy, 0, NOW).rate_per_s, >, 4);
+    g_assert_cmpfloat(granule_at(policy, 1, NOW).rate_per_s, ==, cold);
+    /* no limit, and no time: no evidence */
+    policy_evidence_below(policy, POLICY_SOURCE_CHMU, REGION, 0, 2, NAN, 2 * SECOND, NOW);
+    policy_evidence_below(policy, POLICY_SOURCE_CHMU, REGION, 0, 2, 0.001, 0, NOW);
+    g_assert_cmpfloat(granule_at(policy, 1, NOW).rate_per_s, ==, cold);
 }
 
 static void what_waits_for_bytes_per_second_is_limited(void)
@@ -272,6 +291,7 @@ int main(int argc, char **argv)
     ADD(the_curve_counts_a_huge_granule_by_its_bytes);
     ADD(the_curve_has_few_points_and_its_slope_falls);
     ADD(what_is_not_surely_hotter_is_unsure);
+    ADD(a_limit_speaks_only_against_what_was_taken_for_hotter);
     ADD(what_waits_for_bytes_per_second_is_limited);
     ADD(what_was_refused_says_so_until_it_is_tried_again);
     ADD(tells_when_each_source_saw_its_block);

@@ -8,6 +8,13 @@
 
 #include <math.h>
 
+/*
+ * Limits of a crowd's shape: it counts for so many accesses at most, else what turns hot would be believed late; and
+ * for no less than tells one page in sixteen that is hot from the others.
+ */
+#define CROWD_SHAPE_MAX 8.0
+#define CROWD_SHAPE_MIN (-4 * LOG2_ONE)
+
 void rules_init(Rules *rules, const PolicyConfig *config, const HeatModel *model, const HeatMap *map)
 {
     const uint32_t *latency = config->costs.latency_ns;
@@ -67,6 +74,27 @@ void census_take(Census *census, const PolicyConfig *config, const HeatModel *mo
         rules_init(&rules, config, model, maps[i]);
         count(census, &rules, maps[i]);
     }
+}
+
+bool census_crowd(const Census *census, Log2 *mean, Log2 *shape)
+{
+    double pages = 0, sum = 0, squares = 0, average, variance;
+
+    for (unsigned bucket = 0; bucket < CENSUS_BUCKETS; bucket++) {
+        double rate = log2_value(census_heat(bucket)), here = (double)census->slow[bucket] / CENSUS_PAGE;
+
+        pages += here;
+        sum += here * rate;
+        squares += here * rate * rate;
+    }
+    if (sum == 0) {
+        return false;
+    }
+    average = sum / pages;
+    variance = MAX(squares / pages - average * average, average * average / CROWD_SHAPE_MAX);
+    *mean = log2_of(average);
+    *shape = MAX(log2_of(average * average / variance), CROWD_SHAPE_MIN);
+    return true;
 }
 
 void census_view(const Census *census, uint64_t budget_bytes, CensusView *view)

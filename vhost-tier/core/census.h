@@ -30,7 +30,7 @@ typedef struct Rules {
 typedef struct Census {
     uint64_t fast[CENSUS_BUCKETS];          /* seen, on tier 0 */
     uint64_t slow[CENSUS_BUCKETS];          /* seen, on the others */
-    uint64_t candidates[CENSUS_BUCKETS];    /* by the lower end of what their heat may be */
+    uint64_t candidates[CENSUS_BUCKETS];    /* by what of their heat is believed */
     uint64_t victims[CENSUS_BUCKETS];       /* by the upper end */
     uint64_t fast_bytes;                    /* all that lies on tier 0 */
     uint64_t slow_bytes;                    /* all that lies on the others */
@@ -52,6 +52,13 @@ typedef struct CensusView {
     double threshold_per_s;                 /* per page; 0: all fits */
     Log2 median;                            /* log2 of a typical page's rate; 0 where nothing was seen */
 } CensusView;
+
+/*
+ * What heat_set_crowd() wants to know, from the estimates as they are: what chance makes of those that are known from
+ * little counts as if they truly differed, so that one of them is easily believed, and the less the more is known.
+ * False when nothing was seen outside tier 0.
+ */
+bool census_crowd(const Census *census, Log2 *mean, Log2 *shape);
 
 void census_view(const Census *census, uint64_t budget_bytes, CensusView *view);
 
@@ -78,6 +85,15 @@ static inline Log2 census_estimate(const Rules *rules, Heat heat)
     return heat_rate(rules->model, heat) + rules->per_page + rules->slowness[heat_tier(heat)];
 }
 
+/* By how much an estimate above the crowd's mean is not believed (heat_set_crowd()). */
+static inline Log2 rules_disbelief(const Rules *rules, Heat heat)
+{
+    const HeatModel *model = rules->model;
+    Log2 rate = heat_rate(model, heat) + rules->per_page;
+
+    return rate > model->crowd_mean ? rate - heat_believed(model, rate, heat_known(model, heat)) : 0;
+}
+
 /*
  * What may be done with @heat, and (unless nothing) at which heat per page it is judged: its estimate less,
  * or more, the doubt.
@@ -86,24 +102,27 @@ static inline Role census_judge(const Rules *rules, Heat heat, Log2 *judged)
 {
     const HeatModel *model = rules->model;
     uint8_t tier = heat_tier(heat);
-    Log2 doubt;
+    Log2 doubt = 0;
 
     if (tier >= POLICY_MAX_TIERS) {
         return ROLE_NONE;
     }
-    doubt = heat_width(model, heat);
     switch (heat_last(heat)) {
     case HEAT_NEVER:
         break;
     case HEAT_PROMOTED:
     case HEAT_DEMOTED:
-        doubt += heat_lately(heat, tier == 0 ? HEAT_PROMOTED : HEAT_DEMOTED) ? LOG2_ONE : 0;
+        doubt = heat_lately(heat, tier == 0 ? HEAT_PROMOTED : HEAT_DEMOTED) ? LOG2_ONE : 0;
         break;
     case HEAT_REFUSED:
     case HEAT_UNMOVABLE:
         return ROLE_NONE;
     }
-    *judged = census_estimate(rules, heat) + (tier == 0 ? doubt : -doubt);
+    if (tier == 0) {
+        *judged = census_estimate(rules, heat) + heat_width(model, heat) + doubt;
+    } else {
+        *judged = census_estimate(rules, heat) - rules_disbelief(rules, heat) - doubt;
+    }
     return tier == 0 ? ROLE_VICTIM : ROLE_CANDIDATE;
 }
 

@@ -9,6 +9,10 @@
 
 #define AGED_OCTAVE ((int64_t)LOG2_ONE * HEAT_DECAY_ONE)
 
+/* Until something is known of the crowd: an access a second and page, and that very varied. */
+#define FIRST_MEAN 0
+#define FIRST_SHAPE (-4 * LOG2_ONE)
+
 /* Anew whenever 'aged' changes: how sure a rate is. */
 static void set_widths(HeatModel *model)
 {
@@ -17,6 +21,12 @@ static void set_widths(HeatModel *model)
 
         model->width[known] = log2_width(&model->tables, accesses);
     }
+}
+
+void heat_set_crowd(HeatModel *model, Log2 mean, Log2 shape)
+{
+    model->crowd_mean = mean;
+    model->crowd_shape = shape;
 }
 
 /* Anew whenever steadiness or configuration changes. */
@@ -31,7 +41,8 @@ static void set_memory(HeatModel *model)
 
 void heat_model_init(HeatModel *model, uint64_t half_life_ns, uint64_t life_ns)
 {
-    *model = (HeatModel){.half_life_ns = half_life_ns, .life_ns = life_ns};
+    *model = (HeatModel){.half_life_ns = half_life_ns, .life_ns = life_ns, .crowd_mean = FIRST_MEAN,
+                          .crowd_shape = FIRST_SHAPE};
     log2_tables_init(&model->tables);
     set_memory(model);
     set_widths(model);
@@ -52,19 +63,27 @@ double heat_life_s(const HeatModel *model)
 void heat_model_save(const HeatModel *model, HeatState *state)
 {
     *state = (HeatState){.swept = model->swept, .prior = model->prior, .aged = model->aged,
+                         .crowd_mean = model->crowd_mean, .crowd_shape = model->crowd_shape,
                          .draws = model->draws, .steady = model->steady};
+}
+
+static bool log2_valid(int64_t saved)
+{
+    return saved <= 64 * LOG2_ONE && saved >= -64 * LOG2_ONE;
 }
 
 bool heat_model_load(HeatModel *model, const HeatState *state, uint64_t epoch)
 {
-    if (state->swept > epoch / HEAT_SLOT_EPOCHS || state->prior > 64 * LOG2_ONE ||
-        state->prior < -64 * LOG2_ONE || state->aged < 0 || state->aged >= AGED_OCTAVE ||
+    if (state->swept > epoch / HEAT_SLOT_EPOCHS || !log2_valid(state->prior) || !log2_valid(state->crowd_mean) ||
+        !log2_valid(state->crowd_shape) || state->aged < 0 || state->aged >= AGED_OCTAVE ||
         !steady_valid(&state->steady)) {
         return false;
     }
     model->epoch = epoch;
     model->swept = state->swept;
     model->prior = (Log2)state->prior;
+    model->crowd_mean = (Log2)state->crowd_mean;
+    model->crowd_shape = (Log2)state->crowd_shape;
     model->aged = state->aged;
     model->draws = state->draws;
     model->steady = state->steady;
@@ -411,6 +430,29 @@ void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t f
         lesson_end(&lesson, accesses - log2_add(tables, before, exposure), accesses);
     }
     steady_count(&model->steady, exposure, trial.set, n, trial.surprise, trial.weight);
+}
+
+void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
+                    uint64_t exposure_ns)
+{
+    const LogTables *tables = &model->tables;
+    Log2 exposure = log2_of(exposure_ns * 1e-9);
+    Log2 likely = log2_of(per_s) + HEAT_BELOW;
+
+    note_source(model, map, source, first, n);
+    for (size_t i = 0; i < n; i++) {
+        Lesson lesson = lesson_begin(model, map, first + i);
+        Log2 before = exposure_before(&lesson), accesses;
+
+        if (lesson.rate <= likely) {
+            continue;
+        }
+        if (!heat_seen(heat_at(map, first + i))) {
+            before = MIN(before, exposure + HEAT_MAX_INTERVALS_AGAIN);
+        }
+        accesses = log2_add(tables, lesson.rate + before, likely + exposure);
+        lesson_end(&lesson, accesses - log2_add(tables, before, exposure), accesses);
+    }
 }
 
 void heat_place(HeatMap *map, size_t granule, uint8_t tier)

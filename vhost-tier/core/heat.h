@@ -28,8 +28,8 @@
  * out right. The random number is a hash of the granule and of a count of the evidence, which is part of the
  * state: a trace replays to the same map.
  *
- * How sure a rate is follows from a alone (log2_width()): the planner takes the lower end for what it would
- * promote, the upper end for what it would evict.
+ * How sure a rate is follows from a alone (log2_width()): the planner takes the upper end for what it would evict,
+ * and what is to be believed, given the others (heat_believed()), for what it would promote.
  *
  * The age of a granule's last move counts slots of 1.5 s, up to HEAT_AGE_MAX; a sweep of the blocks of 2 MiB in
  * which something moved lately lets it grow.
@@ -114,6 +114,7 @@ typedef struct HeatState {
     int64_t prior;                      /* HeatModel has these */
     int64_t aged;
     uint64_t draws;
+    int64_t crowd_mean, crowd_shape;
     Steady steady;
 } HeatState;
 
@@ -128,6 +129,7 @@ typedef struct HeatModel {
     uint64_t draws;                     /* pieces of evidence so far: what rounding draws its chance from */
     bool quiet;                         /* the VM idles (activity.h): what is known of it does not age */
     Log2 width[HEAT_KNOWN_MAX + 1];     /* by accesses known */
+    Log2 crowd_mean, crowd_shape;       /* see heat_set_crowd() */
     uint64_t half_life_ns, life_ns;     /* as configured */
     Steady steady;
     Log2 most_known;                    /* log2 of the accesses that the past counts for */
@@ -137,6 +139,23 @@ typedef struct HeatModel {
 /* Both as configured: what is known halves in @half_life_ns or more, and heat lasts @life_ns until more is known. */
 void heat_model_init(HeatModel *model, uint64_t half_life_ns, uint64_t life_ns);
 void heat_model_configure(HeatModel *model, uint64_t half_life_ns, uint64_t life_ns);
+/*
+ * The crowd: the rates per page of what lies outside tier 0 have a mean of 2^@mean, and differ as in a gamma
+ * distribution of shape 2^@shape. An estimate from n accesses in b seconds is then best taken for
+ * (shape + n) / (shape / mean + b), the mean of what such a rate is, given that (the gamma is the Poisson's
+ * conjugate prior; estimating it from the crowd itself is empirical Bayes: Robbins, 1956). So the hottest of many
+ * that are alike, picked by figures that chance has touched, is not taken for hot; where they are not alike, it is.
+ */
+void heat_set_crowd(HeatModel *model, Log2 mean, Log2 shape);
+/* What an estimate of 2^@rate per page, from 2^@known accesses, is taken for. */
+static inline Log2 heat_believed(const HeatModel *model, Log2 rate, Log2 known)
+{
+    const LogTables *tables = &model->tables;
+
+    return log2_add(tables, model->crowd_shape, known) -
+           log2_add(tables, model->crowd_shape - model->crowd_mean, known - rate);
+}
+
 /* For how many seconds heat is expected to last now. */
 double heat_life_s(const HeatModel *model);
 void heat_model_save(const HeatModel *model, HeatState *state);
@@ -153,11 +172,19 @@ void heat_map_free(HeatMap *map);
 /* Time has come to @epoch; earlier ones are ignored. Lets what all @n_maps @maps hold grow older. */
 void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_t epoch);
 
+/*
+ * What was counted fewer than so often is known of by the rates alone that this rules out: one above 2^this times
+ * the limit is taken for one that was counted so often.
+ */
+#define HEAT_BELOW (-LOG2_ONE / 2)
+
 /* The evidence of policy.h on a range that lies within the map. Times in nanoseconds, above 0. */
 void heat_add_bits(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n,
                    const uint64_t *accessed, uint64_t interval_ns);
 void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
                    uint64_t exposure_ns);
+void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
+                    uint64_t exposure_ns);
 
 /* Granule @granule is now on @tier (a tier, POLICY_TIER_ABSENT or POLICY_TIER_UNKNOWN). */
 void heat_place(HeatMap *map, size_t granule, uint8_t tier);

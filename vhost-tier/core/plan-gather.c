@@ -8,9 +8,6 @@
 
 #include "blocks.h"
 
-#define WARINESS_ONE 256
-#define LN2 0.69314718055994530942
-
 /*
  * How far into one side of the census the plan reaches: all buckets beyond 'bucket', and of that one so
  * many bytes.
@@ -146,36 +143,12 @@ static bool out_of_reach(const Rules *rules, Heat heat, const Reach *hot, const 
     return tier == 0 ? bucket > cold->bucket : bucket < hot->bucket;
 }
 
-/*
- * How many times the doubt counts where @chosen_bytes are chosen from @bytes, in 1/WARINESS_ONE; at least
- * once.
- *
- * Who picks the best of N by figures that chance has touched picks the luckiest: the highest of N normal
- * errors is expected at about sqrt(2 ln N) standard deviations (extreme value theory; the winner's curse). N
- * is how many there are to choose from for each that is chosen. So one page that stands out must do so by
- * far, and a whole hot set that appears at once is believed at once.
- */
-static Log2 wariness_of(uint64_t bytes, uint64_t chosen_bytes)
-{
-    double log2_n = (double)log2_of((double)bytes / MAX(chosen_bytes, CENSUS_PAGE)) / LOG2_ONE;
-    double deviations = log2_value(log2_of(2 * LN2 * log2_n) / 2);      /* a square root */
-
-    return MAX(deviations, 1) * WARINESS_ONE;
-}
-
-/* The heat of a candidate that was @judged below its @estimate by the doubt, once. */
-static Log2 warily(Log2 wariness, Log2 estimate, Log2 judged)
-{
-    return estimate - (estimate - judged) * wariness / WARINESS_ONE;
-}
-
 /* What gathering has in common for all granules of a map. */
 typedef struct Gathering {
     Job *job;
     uint32_t map;
     Rules rules;
     Reach hot, cold;
-    Log2 wariness;
 } Gathering;
 
 static void gather_run(Gathering *gathering, const HeatMap *map, size_t first, size_t end)
@@ -194,7 +167,6 @@ static void gather_run(Gathering *gathering, const HeatMap *map, size_t first, s
         candidate.estimate = census_estimate(rules, heat);
         role = census_judge(rules, heat, &candidate.heat);
         if (role == ROLE_CANDIDATE && within(hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
-            candidate.heat = warily(gathering->wariness, candidate.estimate, candidate.heat);
             g_array_append_val(gathering->job->planner->candidates, candidate);
         } else if (role == ROLE_VICTIM &&
                    within(cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
@@ -211,7 +183,6 @@ void plan_gather(Job *job, const PolicyConfig *config, const HeatModel *model)
     if (gathering.hot.total == 0 && gathering.cold.total == 0) {
         return;
     }
-    gathering.wariness = wariness_of(job->planner->census.slow_bytes, gathering.hot.total);
     for (size_t m = 0; m < job->n_maps; m++) {
         gathering.map = m;
         rules_init(&gathering.rules, config, model, job->maps[m]);

@@ -144,6 +144,7 @@ static void publish(const Job *job, PlannerState *state, HeatModel *model, uint6
 {
     const HeatMap *largest = NULL;
     CensusView view;
+    Log2 mean, shape;
 
     census_view(&job->planner->census, budget_bytes, &view);
     job->planner->edge = census_bucket(log2_of(view.threshold_per_s));
@@ -160,6 +161,9 @@ static void publish(const Job *job, PlannerState *state, HeatModel *model, uint6
         if (!largest || map->n * map->granule_bytes > largest->n * largest->granule_bytes) {
             largest = map;
         }
+    }
+    if (census_crowd(&job->planner->census, &mean, &shape)) {
+        heat_set_crowd(model, mean, shape);
     }
     if (largest && view.seen_bytes > 0) {
         model->prior = view.median + log2_of((double)largest->granule_bytes / CENSUS_PAGE);

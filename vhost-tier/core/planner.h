@@ -10,10 +10,10 @@
  * coldest granules there lose by leaving and the cost of their copies too: out, and one day back. All of it
  * times a margin, 1 in calm (brake.h). Hysteresis needs no rule of its own: swapping equals never pays.
  *
- * Rates are uncertain (heat.h). A candidate is judged by the lower end of what its rate may be, a victim by
- * the upper end: a shred of evidence evicts nothing that is known to be hot. The fewer of many look hot, the
- * more they are doubted (wariness_of()). A granule that was moved less than ten seconds ago is moved back
- * only if the case is twice as strong.
+ * Rates are uncertain (heat.h). A candidate is judged by what is to be believed of its rate, given what the others
+ * are like that lie outside tier 0 (heat_believed()): where all are alike, one that seems to stand out mostly does so
+ * by chance; a victim by the upper end of what its rate may be: a shred of evidence evicts nothing that is known to be
+ * hot. A granule that was moved less than ten seconds ago is moved back only if the case is twice as strong.
  *
  * One pass over the map counts bytes by heat (a census); the census says down to which heat candidates, and
  * up to which heat victims, can be part of this plan; a second pass gathers just those, and they are sorted

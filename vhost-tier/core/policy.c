@@ -197,6 +197,28 @@ void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, 
     policy->state.evidence[source] += n;
 }
 
+void policy_evidence_below(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
+                           double per_s, uint64_t exposure_ns, uint64_t now_ns)
+{
+    HeatMap *map = policy_find_range(policy, region, first, &n);
+
+    if (!map || (unsigned)source >= POLICY_SOURCE__MAX || exposure_ns == 0 || !(per_s > 0)) {
+        return;
+    }
+    if (policy->trace) {
+        TraceRange record = {.source = source, .region = region, .first = first, .n = n, .per_s = per_s,
+                             .interval_ns = exposure_ns, .now_ns = now_ns};
+
+        trace_write(policy->trace, TRACE_BELOW, &record, sizeof(record), NULL, 0);
+    }
+    advance(policy, now_ns);
+    /* A VM that idles keeps what was known of it. */
+    if (!policy->model.quiet) {
+        heat_add_below(&policy->model, map, source, first, n, per_s, exposure_ns);
+    }
+    policy->state.evidence[source] += n;
+}
+
 void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers)
 {
     HeatMap *map = policy_find_range(policy, region, first, &n);

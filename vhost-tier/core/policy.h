@@ -204,6 +204,14 @@ void policy_evidence_bits(Policy *policy, PolicySource source, uint32_t region, 
 void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
                           double per_s, uint64_t exposure_ns, uint64_t now_ns);
 
+/*
+ * Evidence of a limit: each of the granules first..first+n-1 was accessed fewer than @per_s times a second over
+ * @exposure_ns. That speaks only against those that were taken for hotter: a device that lists what is hot says
+ * so of what it does not list.
+ */
+void policy_evidence_below(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
+                           double per_s, uint64_t exposure_ns, uint64_t now_ns);
+
 /* Tell where granules are: the @n granules from @first lie on @tiers[i] (a tier, or POLICY_TIER_ABSENT). */
 void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers);
 

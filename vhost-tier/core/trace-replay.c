@@ -229,6 +229,19 @@ static bool do_rate(Replay *replay, Reader *reader, GError **errp)
     return true;
 }
 
+static bool do_below(Replay *replay, Reader *reader, GError **errp)
+{
+    TraceRange range;
+
+    if (!reader_get(reader, "a range", &range, sizeof(range), errp)) {
+        return false;
+    }
+    policy_evidence_below(replay->policy, range.source, range.region, range.first, range.n, range.per_s,
+                          range.interval_ns, range.now_ns);
+    saw_time(replay, range.now_ns);
+    return true;
+}
+
 static bool do_place(Replay *replay, Reader *reader, GError **errp)
 {
     TraceRange range;
@@ -332,6 +345,7 @@ static const RecordHandler record_handlers[] = {
     [TRACE_PLAN] = do_plan,
     [TRACE_BLOCKS] = do_blocks,
     [TRACE_BLOCK_SET] = do_block_set,
+    [TRACE_BELOW] = do_below,
 };
 
 /* The next record's header, and its payload as a reader of its own. */

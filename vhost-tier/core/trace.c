@@ -22,7 +22,7 @@ G_STATIC_ASSERT(sizeof(PolicyState) ==
                 (4 + POLICY_SOURCE__MAX) * sizeof(uint64_t) + sizeof(HeatState) + sizeof(PlannerState) +
                     sizeof(Brake) + sizeof(Activity));
 G_STATIC_ASSERT(sizeof(Activity) == 5 * sizeof(uint64_t));
-G_STATIC_ASSERT(sizeof(HeatState) == (4 + 4 + 2 * STEADY_LEVELS) * sizeof(uint64_t));
+G_STATIC_ASSERT(sizeof(HeatState) == (6 + 4 + 2 * STEADY_LEVELS) * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(TraceState) == sizeof(PolicyConfig) + sizeof(PolicyState));
 G_STATIC_ASSERT(sizeof(TraceRange) == 48 && sizeof(TraceMoved) == 32 && sizeof(TracePlan) == 24);
 

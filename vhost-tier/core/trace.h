@@ -33,6 +33,7 @@ typedef enum TraceType {
     TRACE_PLAN,                         /* TracePlan, n_moves * PolicyMove */
     TRACE_BLOCKS,                       /* TraceRange (of blocks of 2 MiB), n * HeatBlock (heat.h); 'source' as above */
     TRACE_BLOCK_SET,                    /* TraceRange: block at 'first' is huge (n = 1), or is not (n = 0) */
+    TRACE_BELOW,                        /* TraceRange: 'per_s' is a limit */
 } TraceType;
 
 typedef struct TraceHeader {
