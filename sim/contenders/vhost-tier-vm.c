@@ -4,6 +4,8 @@
  */
 #include "vhost-tier-vm.h"
 
+#include <math.h>
+
 #include "../damon.h"
 #include "core/damon-rate.h"
 #include "core/heat.h"
@@ -15,8 +17,11 @@
 #define SECOND (1000 * MS)
 
 #define SLICE_NS (10 * MS)          /* between two parts of a plan, as the daemon has it */
-#define LOOK_SHARE 0.03             /* of an epoch's host CPU, for looking where pages are, as the daemon has it */
-#define WHERE_NS 50                 /* to look where one page is: PAGEMAP_SCAN, or move_pages(2) without nodes */
+#define LOOK_SHARE 0.03             /* of an epoch, for looking where pages are, as the daemon has it */
+#define WHERE_NS 50                 /* to look where one page is: move_pages(2) without nodes */
+#define NEW_HEAT_RATIO 8            /* a page so many times hotter than it was known to be is new heat */
+#define NEW_HEAT_SHARE 0.1          /* of all accesses: from there on heat has moved */
+#define NEW_HEAT_HALF_NS 1e9        /* it is forgotten by half in that time */
 #define PLAN_NS 15                  /* host CPU of a plan, per granule: 'meson test --benchmark' */
 
 struct OurVm {
@@ -32,6 +37,7 @@ struct OurVm {
     bool has_budget;
     uint64_t watch_due_ns, damon_due_ns, epoch_due_ns, slice_due_ns;
     PolicyCurve curve;
+    double new_heat_per_s;          /* found lately where little was known to be */
     double accesses, busy_ns;       /* when last asked for */
     uint64_t asked_ns;
 };
@@ -78,11 +84,33 @@ static void damon_aggregated(void *opaque, SimDamonRegion *regions, size_t n)
     const SimDamonAttrs *attrs = &sim_damon_attrs_default;
 
     for (size_t i = 0; i < n; i++) {
-        double per_s = damon_rate_per_s(regions[i].nr_accesses, sim_damon_max_accesses(vm->damon), attrs->sample_ns);
+        const SimDamonRegion *region = &regions[i];
+        double per_s = damon_rate_per_s(region->nr_accesses, sim_damon_max_accesses(vm->damon),
+                                        attrs->sample_ns);
 
-        damon_report(vm->policy, REGION, regions[i].first, regions[i].pages, SIM_PAGE, per_s,
-                     regions[i].pages, attrs->aggr_ns, machine_now_ns(vm->machine));
+        damon_report(vm->policy, REGION, region->first, region->pages, SIM_PAGE, per_s, region->pages,
+                     attrs->aggr_ns, machine_now_ns(vm->machine));
     }
+}
+
+/*
+ * A hot set that appears outside tier 0 has most likely left tier 0, of which the unit says nothing: it
+ * is time to look there again. @per_s was found of a page of which @known was known.
+ */
+static void note_new_heat(OurVm *vm, double per_s, double known)
+{
+    if (known * NEW_HEAT_RATIO < per_s) {
+        vm->new_heat_per_s += per_s - MAX(known, 0);
+    }
+}
+
+static void judge_new_heat(OurVm *vm, uint64_t epoch_ns)
+{
+    if (vm->watcher && vm->new_heat_per_s > NEW_HEAT_SHARE * slowdown_total(&vm->curve)) {
+        watcher_changed(vm->watcher);
+        vm->new_heat_per_s = 0;
+    }
+    vm->new_heat_per_s *= exp2(-(double)epoch_ns / NEW_HEAT_HALF_NS);
 }
 
 void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first_unit,
@@ -103,11 +131,16 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
             first = page + 1;
         }
         if (is_listed && per_s[listed] > 0) {
+            double known;
+
+            policy_rates(vm->policy, REGION, page, 1, &known);
+            note_new_heat(vm, per_s[listed], known);
             policy_evidence_rate(vm->policy, POLICY_SOURCE_CHMU, REGION, page, 1, per_s[listed], epoch_ns,
                                  machine_now_ns(vm->machine));
         }
         listed += is_listed;
     }
+    judge_new_heat(vm, epoch_ns);
 }
 
 /* --- where pages are --- */
@@ -232,7 +265,8 @@ void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
     const double scale = machine_config(vm->machine)->scale;
     const double elapsed_ns = vm->asked_ns ? (double)(now_ns - vm->asked_ns) : 0;
     PolicyStats stats;
-    SlowdownLoad load = {.fast_ns = vm->config.costs.latency_ns[0], .slow_ns = vm->config.costs.latency_ns[1]};
+    SlowdownLoad load = {.fast_ns = vm->config.costs.latency_ns[0],
+                         .slow_ns = vm->config.costs.latency_ns[1]};
 
     policy_curve(vm->policy, &vm->curve);
     policy_stats(vm->policy, &stats);

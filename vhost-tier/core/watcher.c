@@ -287,6 +287,15 @@ void watcher_region_dead(Watcher *watcher, uint32_t id)
     }
 }
 
+void watcher_changed(Watcher *watcher)
+{
+    for (guint i = 0; i < watcher->regions->len; i++) {
+        const Watched *watched = g_ptr_array_index(watcher->regions, i);
+
+        sampler_changed(watched->sampler, clock_of(watcher));
+    }
+}
+
 void watcher_set_cpus(Watcher *watcher, double cpus)
 {
     sampler_budget_set_cpus(&watcher->budget, cpus);

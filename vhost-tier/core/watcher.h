@@ -53,6 +53,9 @@ void watcher_region_dead(Watcher *watcher, uint32_t id);
 /* The guest keeps so many CPUs busy: guest time passes so much faster. 1 at first. */
 void watcher_set_cpus(Watcher *watcher, double cpus);
 
+/* Another source has found that heat has changed: all is looked at again, as the budget allows. */
+void watcher_changed(Watcher *watcher);
+
 /* Look at what is due, arm what the budget allows; returns when to be called next. */
 uint64_t watcher_tick(Watcher *watcher, uint64_t now_ns);
 /* While paused nothing is armed, and nothing reported. */
