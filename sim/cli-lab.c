@@ -121,7 +121,8 @@ static void print_row(const LabRow *row, double *worst)
         if (!isnan(apart) && g_str_equal(lab_contenders[i].observed, "vhost-tier")) {
             *worst = MAX(*worst, fabs(apart));
         }
-        printf(form, row->scenario->name + strlen("lab-"), lab_contenders[i].title, measured, row->simulated[i], points);
+        printf(form, row->scenario->name + strlen("lab-"), lab_contenders[i].title, measured, row->simulated[i],
+               points);
     }
 }
 

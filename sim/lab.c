@@ -8,6 +8,8 @@
  */
 #include "lab.h"
 
+#include <math.h>
+
 #define SECOND 1000000000ull
 
 #define VISIT_DRAM_NS 400
@@ -16,7 +18,7 @@
 
 #define FOOTPRINT_BYTES (28u << 20)
 /* A fifth of it, and what the observer allows for the rest of the guest (run.h there). */
-#define FAST_BYTES (FOOTPRINT_BYTES / 5 + (1u << 20))
+#define FAST_BYTES (FOOTPRINT_BYTES * 0.2 + (1u << 20))
 
 /* Tiering is switched on 5 s after the guest began, which takes a second; a run lasts a minute, phases 90 s. */
 #define BEFORE_S 6
@@ -59,7 +61,7 @@ void lab_run_options(RunOptions *options)
 {
     run_options_default(options);
     options->scale = 1;
-    options->fast_share = (double)FAST_BYTES / FOOTPRINT_BYTES;
+    options->fast_share = (double)lround(FAST_BYTES) / FOOTPRINT_BYTES;
     options->move_bytes_per_s = 0;
     options->costs.latency_ns[0] = VISIT_DRAM_NS;
     options->costs.latency_ns[1] = VISIT_CXL_NS;

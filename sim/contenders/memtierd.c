@@ -156,7 +156,9 @@ static size_t memtierd_metadata_bytes(const Contender *contender)
     size_t bytes = 0;
 
     for (guint i = 0; i < self->tracked.items->len; i++) {
-        bytes += ((const Tracked *)g_ptr_array_index(self->tracked.items, i))->n * (sizeof(uint32_t) + sizeof(uint16_t));
+        const Tracked *tracked = g_ptr_array_index(self->tracked.items, i);
+
+        bytes += tracked->n * (sizeof(*tracked->rounds) + sizeof(*tracked->unchanged));
     }
     return bytes;
 }

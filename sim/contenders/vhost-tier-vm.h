@@ -22,7 +22,7 @@ typedef struct OurParams {          /* as in vhost-tier.conf, with its defaults 
 typedef struct OurVm OurVm;
 
 OurVm *our_vm_new(Machine *machine, Guest *guest, const OurParams *params);
-void our_vm_free(gpointer vm);
+void our_vm_free(gpointer data);
 
 /* Do what is due at @now_ns; returns when to be called next. */
 uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns);

@@ -18,7 +18,10 @@ typedef struct Daemon {
     int control;                    /* connected to the control socket */
 } Daemon;
 
-/* For g_test_add(): a running daemon, with @data, if any, at the end of its configuration; an end by SIGTERM that must be clean, if it still runs. */
+/*
+ * For g_test_add(): a running daemon, with @data, if any, at the end of its configuration; an end by SIGTERM that must
+ * be clean, if it still runs.
+ */
 void daemon_set_up(Daemon *f, gconstpointer data);
 void daemon_tear_down(Daemon *f, gconstpointer data);
 

@@ -157,12 +157,14 @@ static void a_target_comes_from_qemu_or_the_operator(Daemon *f, gconstpointer da
     set_config(sock, 0, 30000);
     g_assert_cmpfloat_with_epsilon(target(f, "a"), 0.03, 1e-9);
     set = daemon_ask(f->control, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"slowdown\":0.05}}");
+    g_assert_nonnull(set);
     g_assert_cmpfloat_with_epsilon(target(f, "a"), 0.05, 1e-9);
     while (fake_qemu_receive(sock, false, &config, sizeof(config)) != TIER_MSG_CONFIG) {
         ;
     }
     g_assert_cmpuint(config.slowdown_ppm, ==, 50000);
     unset = daemon_ask(f->control, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"slowdown\":0}}");
+    g_assert_nonnull(unset);
     g_assert_true(isnan(target(f, "a")));
     close(sock);
     fake_ram_free(&ram);

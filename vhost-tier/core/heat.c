@@ -69,7 +69,7 @@ void heat_model_save(const HeatModel *model, HeatState *state)
 
 static bool log2_valid(int64_t saved)
 {
-    return saved <= 64 * LOG2_ONE && saved >= -64 * LOG2_ONE;
+    return saved <= (int64_t)64 * LOG2_ONE && saved >= (int64_t)-64 * LOG2_ONE;
 }
 
 bool heat_model_load(HeatModel *model, const HeatState *state, uint64_t epoch)

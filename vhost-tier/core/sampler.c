@@ -50,7 +50,7 @@
 #define PRICE_MAX 120.0
 #define SETTLE_NS SECOND /* after arming */
 #define LEARN 0.1        /* weight of one block in what is learned */
-#define BURST_KEPT_NS (SECOND / 5) /* that much may be spent at once */
+#define BURST_KEPT_NS (200 * MS) /* that much may be spent at once */
 #define DEBT_MAX_S 10    /* a debt beyond so many seconds' earnings is forgiven: it must not blind for long */
 
 typedef struct Block {
