@@ -216,30 +216,31 @@ static bool do_bits(Replay *replay, Reader *reader, GError **errp)
     return true;
 }
 
-static bool do_rate(Replay *replay, Reader *reader, GError **errp)
+/* policy_evidence_rate() or policy_evidence_below(). */
+typedef void EvidenceOfRate(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n, double per_s,
+                            uint64_t exposure_ns, uint64_t now_ns);
+
+static bool give_rate(Replay *replay, Reader *reader, EvidenceOfRate *give, GError **errp)
 {
     TraceRange range;
 
     if (!reader_get(reader, "a range", &range, sizeof(range), errp)) {
         return false;
     }
-    policy_evidence_rate(replay->policy, range.source, range.region, range.first, range.n, range.per_s,
-                         range.interval_ns, range.now_ns);
+    give(replay->policy, range.source, range.region, range.first, range.n, range.per_s, range.interval_ns,
+         range.now_ns);
     saw_time(replay, range.now_ns);
     return true;
 }
 
+static bool do_rate(Replay *replay, Reader *reader, GError **errp)
+{
+    return give_rate(replay, reader, policy_evidence_rate, errp);
+}
+
 static bool do_below(Replay *replay, Reader *reader, GError **errp)
 {
-    TraceRange range;
-
-    if (!reader_get(reader, "a range", &range, sizeof(range), errp)) {
-        return false;
-    }
-    policy_evidence_below(replay->policy, range.source, range.region, range.first, range.n, range.per_s,
-                          range.interval_ns, range.now_ns);
-    saw_time(replay, range.now_ns);
-    return true;
+    return give_rate(replay, reader, policy_evidence_below, errp);
 }
 
 static bool do_place(Replay *replay, Reader *reader, GError **errp)
