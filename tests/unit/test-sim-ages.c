@@ -5,19 +5,12 @@
  */
 #include <glib.h>
 
-#include "sim/contender.h"
+#include "contender-bed.h"
 
 #define MS     1000000ull
 #define SECOND 1000000000ull
 #define FAST   512u
 #define PAGES  2048u
-
-typedef struct Bed {
-    Machine *machine;
-    Guest *guest;
-    Contender *contender;
-    uint64_t next_ns;
-} Bed;
 
 static Bed begin(const char *name, const char *params, SimPlacement placement)
 {
@@ -30,42 +23,11 @@ static Bed begin(const char *name, const char *params, SimPlacement placement)
     };
     const GuestConfig guest = {
         .name = "guest", .pages = PAGES, .vcpus = 1, .compute_ns = 100, .placement = placement};
-    g_autoptr(GError) err = NULL;
     Bed bed = {.machine = machine_new(&config)};
-    const ContenderClass *class = contender_find(name, &err);
 
-    g_assert_no_error(err);
     bed.guest = machine_add_guest(bed.machine, &guest);
-    bed.contender = class->create(params, bed.machine, &err);
-    g_assert_no_error(err);
-    bed.contender->class = class;
+    contend(&bed, name, params);
     return bed;
-}
-
-static void end(Bed *bed)
-{
-    bed->contender->class->destroy(bed->contender);
-    machine_free(bed->machine);
-}
-
-static void run_until(Bed *bed, uint64_t until_ns)
-{
-    while (bed->next_ns <= until_ns) {
-        machine_advance(bed->machine, bed->next_ns);
-        bed->next_ns = bed->contender->class->tick(bed->contender, bed->next_ns);
-    }
-    machine_advance(bed->machine, until_ns);
-}
-
-/* How many of the pages first..first+n-1 are in DRAM. */
-static size_t fast_pages(const Bed *bed, size_t first, size_t n)
-{
-    size_t fast = 0;
-
-    for (size_t i = first; i < first + n; i++) {
-        fast += guest_tier(bed->guest, i) == 0;
-    }
-    return fast;
 }
 
 /*
@@ -78,10 +40,10 @@ static void memtierd_promotes_what_was_active_in_three_rounds(void)
 
     guest_set_rate(bed.guest, 100, 50, 1000);
     run_until(&bed, 9 * SECOND);
-    g_assert_cmpuint(fast_pages(&bed, 0, PAGES), ==, 0);
+    g_assert_cmpuint(fast_pages(bed.guest, 0, PAGES), ==, 0);
     run_until(&bed, 16 * SECOND);
-    g_assert_cmpuint(fast_pages(&bed, 100, 50), ==, 50);
-    g_assert_cmpuint(fast_pages(&bed, 0, PAGES), ==, 50);
+    g_assert_cmpuint(fast_pages(bed.guest, 100, 50), ==, 50);
+    g_assert_cmpuint(fast_pages(bed.guest, 0, PAGES), ==, 50);
     end(&bed);
 }
 
@@ -92,9 +54,9 @@ static void memtierd_demotes_what_was_idle_for_long_enough(void)
 
     guest_set_rate(bed.guest, 0, 10, 1000);
     run_until(&bed, 9 * SECOND);
-    g_assert_cmpuint(fast_pages(&bed, 0, FAST), ==, FAST);
+    g_assert_cmpuint(fast_pages(bed.guest, 0, FAST), ==, FAST);
     run_until(&bed, 26 * SECOND);
-    g_assert_cmpuint(fast_pages(&bed, 0, FAST), ==, 10);
+    g_assert_cmpuint(fast_pages(bed.guest, 0, FAST), ==, 10);
     end(&bed);
 }
 
@@ -116,7 +78,7 @@ static void damon_promotes_a_hot_range_and_makes_room_for_it(void)
 
     guest_set_rate(bed.guest, 1024, 256, 5000);
     run_until(&bed, 60 * SECOND);
-    g_assert_cmpuint(fast_pages(&bed, 1024, 256), >, 220);
+    g_assert_cmpuint(fast_pages(bed.guest, 1024, 256), >, 220);
     end(&bed);
 }
 

@@ -5,18 +5,12 @@
  */
 #include <glib.h>
 
-#include "sim/contender.h"
+#include "contender-bed.h"
 
 #define MS 1000000ull
 #define SECOND 1000000000ull
 #define PAGES 2048u
 #define SCALE (1 / 1024.0) /* so that what is left free of 50 MB is a dozen pages */
-
-typedef struct Bed {
-    Machine *machine;
-    Contender *contender;
-    uint64_t next_ns;
-} Bed;
 
 static Bed begin(uint64_t fast, double scale)
 {
@@ -44,44 +38,6 @@ static Guest *add_guest(Bed *bed, size_t pages, SimPlacement placement, double w
                                 .ceiling_bytes = ceiling * SIM_PAGE};
 
     return machine_add_guest(bed->machine, &config);
-}
-
-static void contend(Bed *bed, const char *name, const char *params)
-{
-    g_autoptr(GError) err = NULL;
-    const ContenderClass *class = contender_find(name, &err);
-
-    g_assert_no_error(err);
-    bed->contender = class->create(params, bed->machine, &err);
-    g_assert_no_error(err);
-    bed->contender->class = class;
-    bed->next_ns = machine_now_ns(bed->machine);
-}
-
-static void end(Bed *bed)
-{
-    bed->contender->class->destroy(bed->contender);
-    machine_free(bed->machine);
-}
-
-static void run_until(Bed *bed, uint64_t until_ns)
-{
-    while (bed->next_ns <= until_ns) {
-        machine_advance(bed->machine, bed->next_ns);
-        bed->next_ns = bed->contender->class->tick(bed->contender, bed->next_ns);
-    }
-    machine_advance(bed->machine, until_ns);
-}
-
-/* How many of the pages first..first+n-1 are in DRAM. */
-static size_t fast_pages(const Guest *guest, size_t first, size_t n)
-{
-    size_t fast = 0;
-
-    for (size_t i = first; i < first + n; i++) {
-        fast += guest_tier(guest, i) == 0;
-    }
-    return fast;
 }
 
 static uint64_t moved(const Bed *bed)
