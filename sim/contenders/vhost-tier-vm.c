@@ -4,9 +4,8 @@
  */
 #include "vhost-tier-vm.h"
 
-#include <math.h>
-
 #include "../damon.h"
+#include "core/chmu-evidence.h"
 #include "core/damon-rate.h"
 #include "core/heat.h"
 #include "core/move-run.h"
@@ -19,9 +18,6 @@
 #define SLICE_NS (10 * MS)          /* between two parts of a plan, as the daemon has it */
 #define LOOK_SHARE 0.03             /* of an epoch, for looking where pages are, as the daemon has it */
 #define WHERE_NS 50                 /* to look where one page is: move_pages(2) without nodes */
-#define NEW_HEAT_RATIO 8            /* a page so many times hotter than it was known to be is new heat */
-#define NEW_HEAT_SHARE 0.1          /* of all accesses: from there on heat has moved */
-#define NEW_HEAT_HALF_NS 1e9        /* it is forgotten by half in that time */
 #define PLAN_NS 15                  /* host CPU of a plan, per granule: 'meson test --benchmark' */
 
 struct OurVm {
@@ -37,7 +33,7 @@ struct OurVm {
     bool has_budget;
     uint64_t watch_due_ns, damon_due_ns, epoch_due_ns, slice_due_ns;
     PolicyCurve curve;
-    double new_heat_per_s;          /* found lately where little was known to be */
+    ChmuNews news;
     double accesses, busy_ns;       /* when last asked for */
     uint64_t asked_ns;
 };
@@ -93,54 +89,30 @@ static void damon_aggregated(void *opaque, SimDamonRegion *regions, size_t n)
     }
 }
 
-/*
- * A hot set that appears outside tier 0 has most likely left tier 0, of which the unit says nothing: it
- * is time to look there again. @per_s was found of a page of which @known was known.
- */
-static void note_new_heat(OurVm *vm, double per_s, double known)
+/* The unit sees what is not in tier 0. */
+static bool is_counted(void *opaque, size_t page)
 {
-    if (known * NEW_HEAT_RATIO < per_s) {
-        vm->new_heat_per_s += per_s - MAX(known, 0);
-    }
-}
-
-static void judge_new_heat(OurVm *vm, uint64_t epoch_ns)
-{
-    if (vm->watcher && vm->new_heat_per_s > NEW_HEAT_SHARE * slowdown_total(&vm->curve)) {
-        watcher_changed(vm->watcher);
-        vm->new_heat_per_s = 0;
-    }
-    vm->new_heat_per_s *= exp2(-(double)epoch_ns / NEW_HEAT_HALF_NS);
+    return guest_tier(((OurVm *)opaque)->guest, page) != 0;
 }
 
 void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first_unit,
                    uint64_t epoch_ns, uint32_t threshold)
 {
-    const size_t pages = guest_pages(vm->guest);
-    size_t listed = 0, first = 0;
+    const ChmuListing listing = {
+        .counts = counts,
+        .per_s = per_s,
+        .n = n,
+        .first_unit = first_unit,
+        .epoch_ns = epoch_ns,
+        .accesses_per_touch = vm->config.touch_accesses,
+        .limit_per_s = threshold * 1e9 / epoch_ns,
+        .below_end = guest_pages(vm->guest),
+    };
 
-    for (size_t page = 0; page <= pages; page++) {
-        bool is_listed = listed < n && counts[listed].unit == first_unit + page;
-        bool unlisted = !is_listed && page < pages && threshold && guest_tier(vm->guest, page) != 0;
-
-        if (!unlisted) {
-            if (page > first && threshold) {
-                policy_evidence_below(vm->policy, POLICY_SOURCE_CHMU, REGION, first, page - first,
-                                      threshold * 1e9 / epoch_ns, epoch_ns, machine_now_ns(vm->machine));
-            }
-            first = page + 1;
-        }
-        if (is_listed && per_s[listed] > 0) {
-            double known;
-
-            policy_rates(vm->policy, REGION, page, 1, &known);
-            note_new_heat(vm, per_s[listed], known);
-            policy_evidence_rate(vm->policy, POLICY_SOURCE_CHMU, REGION, page, 1, per_s[listed], epoch_ns,
-                                 machine_now_ns(vm->machine));
-        }
-        listed += is_listed;
+    chmu_evidence_give(&vm->news, vm->policy, REGION, &listing, is_counted, vm, machine_now_ns(vm->machine));
+    if (chmu_evidence_news(&vm->news, slowdown_total(&vm->curve), epoch_ns) && vm->watcher) {
+        watcher_changed(vm->watcher);
     }
-    judge_new_heat(vm, epoch_ns);
 }
 
 /* --- where pages are --- */

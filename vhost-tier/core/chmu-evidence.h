@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a CXL hotness unit has listed, as evidence for a VM's policy: rates of what it lists, a limit for what it
+ * does not; and whether a hot set has appeared.
+ *
+ * A hot set that appears outside tier 0 has most likely left tier 0, of which the unit says nothing: then it is
+ * time to look there again (watcher_changed()).
+ */
+#ifndef VHOST_TIER_CORE_CHMU_EVIDENCE_H
+#define VHOST_TIER_CORE_CHMU_EVIDENCE_H
+
+#include "chmu-history.h"
+#include "policy.h"
+
+/* What one epoch of a unit says of a region's granules. */
+typedef struct ChmuListing {
+    const ChmuCount *counts;        /* of those that were listed, ascending by unit */
+    const double *per_s;            /* for each, what is believed to last (chmu-history.h); 0: nothing is said */
+    size_t n;
+    uint64_t first_unit;            /* the number of granule 0, as 'counts' has it */
+    uint64_t epoch_ns;
+    double accesses_per_touch;      /* what the policy's rates are less, as PolicyConfig has it; 1 or more */
+    /* each of the granules below..below_end-1 that is watched and not listed had fewer accesses a second; 0: n/a */
+    double limit_per_s;
+    size_t below, below_end;
+} ChmuListing;
+
+/* Whether the unit would have listed @granule. */
+typedef bool ChmuWatched(void *opaque, size_t granule);
+
+/* What appeared of late, of one VM; all zero at first. */
+typedef struct ChmuNews {
+    double per_s;
+} ChmuNews;
+
+/* Tell @policy what @listing says of @region. Returns how many granules were spoken of. */
+size_t chmu_evidence_give(ChmuNews *news, Policy *policy, uint32_t region, const ChmuListing *listing,
+                          ChmuWatched *watched, void *opaque, uint64_t now_ns);
+
+/*
+ * After an epoch's listings: whether a good part of all accesses (@total_per_s a second) were found lately where
+ * few were known to be.
+ */
+bool chmu_evidence_news(ChmuNews *news, double total_per_s, uint64_t epoch_ns);
+
+#endif /* VHOST_TIER_CORE_CHMU_EVIDENCE_H */
