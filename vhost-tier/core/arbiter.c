@@ -23,6 +23,7 @@ typedef struct Share {
     const ArbiterClaim *claim;
     bool known;                 /* the curve can be judged by */
     uint64_t floor;
+    uint64_t entitled;          /* its share of the capacity by weight, floor included */
     uint64_t now;               /* what earlier stages have given */
     uint64_t bound;             /* what this stage may raise it to */
     uint64_t width;             /* weight in 1/WIDTH_ONE, less for the idle; at least 1 */
@@ -104,27 +105,6 @@ static bool hot_segment(const Share *share, size_t i, Segment *segment)
     return slope > mean * ABOVE;
 }
 
-/* How much of a known VM's memory is hotter than its average. */
-static uint64_t hot_bytes(const Share *share)
-{
-    Segment segment;
-    uint64_t bytes = 0;
-
-    for (size_t i = 0; hot_segment(share, i, &segment); i++) {
-        bytes = segment.end;
-    }
-    return bytes;
-}
-
-/* What a VM may have of its entitlement as its own. */
-static uint64_t own_bytes(const Share *share)
-{
-    if (!share->known) {
-        return UINT64_MAX;
-    }
-    return share->claim->has_target ? share->claim->target_bytes : hot_bytes(share);
-}
-
 /* --- a stage by weight --- */
 
 /* What a VM holds at @level for each of width above its floor, with what it has and its bound. */
@@ -177,8 +157,8 @@ static double weigh(const Share *share, double saves)
     return saves * claim_weight(share->claim);
 }
 
-/* Up to which byte of a VM's memory bids are at @level or above. Bids fall along the curve. */
-static uint64_t bid_bytes(const Share *share, double level)
+/* Up to which byte of a VM's memory each is worth @level or more to it. That falls along the curve. */
+static uint64_t worth_bytes(const Share *share, double level)
 {
     Segment segment;
     uint64_t bytes = 0;
@@ -196,6 +176,14 @@ static uint64_t bid_bytes(const Share *share, double level)
     return bytes;
 }
 
+/* Up to which byte of a VM's memory bids are at @level or above: within its entitlement they count more. */
+static uint64_t bid_bytes(const Share *share, double level)
+{
+    const uint64_t own = worth_bytes(share, level / ARBITER_OWN);
+
+    return MAX(worth_bytes(share, level), MIN(own, share->entitled));
+}
+
 static bool bids(const Share *share)
 {
     return share->known && !share->claim->has_target;
@@ -208,6 +196,16 @@ static int highest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+static void add_levels(GArray *levels, const Share *share, const Segment *segment, double saves)
+{
+    const double plain = weigh(share, saves), own = plain * ARBITER_OWN;
+
+    g_array_append_val(levels, plain);
+    if (segment->start < share->entitled) {
+        g_array_append_val(levels, own);
+    }
+}
+
 /* All levels at which some VM's bids change, the highest first. */
 static GArray *bid_levels(const Share *shares, size_t n)
 {
@@ -216,12 +214,9 @@ static GArray *bid_levels(const Share *shares, size_t n)
 
     for (size_t v = 0; v < n; v++) {
         for (size_t i = 0; bids(&shares[v]) && hot_segment(&shares[v], i, &segment); i++) {
-            const double plain = weigh(&shares[v], segment.saves);
-            const double kept = weigh(&shares[v], segment.saves + shares[v].keep);
-
-            g_array_append_val(levels, plain);
-            if (segment.start < shares[v].claim->held_bytes && kept > plain) {
-                g_array_append_val(levels, kept);
+            add_levels(levels, &shares[v], &segment, segment.saves);
+            if (segment.start < shares[v].claim->held_bytes && shares[v].keep > 0) {
+                add_levels(levels, &shares[v], &segment, segment.saves + shares[v].keep);
             }
         }
     }
@@ -343,6 +338,15 @@ static void cut_floors(uint64_t capacity, const ArbiterClaim *claims, size_t n, 
     }
 }
 
+/* What a VM that does not bid may have of its entitlement. */
+static uint64_t asked_bytes(const Share *share)
+{
+    if (bids(share)) {
+        return 0;
+    }
+    return share->known ? share->claim->target_bytes : UINT64_MAX;
+}
+
 /* Stage 2: the entitlement, and of that what is the VM's own. */
 static void raise_to_own(Share *shares, size_t n, uint64_t capacity)
 {
@@ -351,7 +355,12 @@ static void raise_to_own(Share *shares, size_t n, uint64_t capacity)
     }
     raise_by_weight(shares, n, capacity);
     for (size_t i = 0; i < n; i++) {
-        shares[i].now = MAX(MIN(shares[i].now, own_bytes(&shares[i])), shares[i].floor);
+        shares[i].entitled = shares[i].now;
+        shares[i].now = MAX(MIN(shares[i].entitled, asked_bytes(&shares[i])), shares[i].floor);
+    }
+    raise_by_bids(shares, n, capacity);
+    for (size_t i = 0; i < n; i++) {
+        shares[i].now = MIN(shares[i].now, shares[i].entitled);
     }
 }
 

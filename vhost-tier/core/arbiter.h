@@ -9,23 +9,25 @@
  * a stage raises each VM to a bound of its own as far as there is room, and none takes back what one before it
  * gave.
  *   1. The floors. Floors that exceed the capacity are all cut by the same factor.
- *   2. What is a VM's own. Its entitlement is its share, by weight, of what floors leave. Within that it gets
- *      what its target asks for, or else the memory that is hotter than its own average: the part of its curve
- *      where it matters which pages are fast. Of whom nothing is known yet gets the entitlement in whole.
+ *   2. What is a VM's own, within its entitlement: its share, by weight, of what floors leave. Of that it gets what
+ *      its target asks for, or else what one water level for the whole host gives it (stage 4). Of whom nothing is
+ *      known yet gets the entitlement in whole.
  *   3. Targets that are larger than that, by weight.
- *   4. One water level for the whole host: memory that is hotter than its VM's own average, at what a byte of it
- *      saves, as a share of the VM's time, above what a byte of its average does, times the weight; the best
- *      first. A VM with a target takes no part: its owner has said what is enough.
+ *   4. The water level: memory that is hotter than its VM's own average, at what a byte of it saves, as a share of
+ *      the VM's time, above what a byte of its average does, times the weight; the best first. Within its own
+ *      entitlement each byte counts ARBITER_OWN times as much. A VM with a target takes no part: its owner has
+ *      said what is enough.
  *   5. What is left, by weight, up to what is present and then up to the ceilings. So idle memory is in use, and
  *      each VM's cooler memory has a fair part, not one by rank.
  *
- * What this promises. No VM gets less than its floor. Nothing that a neighbour does takes from a VM, within its
- * entitlement, what is hotter than its own average: that is judged by its own curve alone, so what is lent is
+ * What this promises. No VM gets less than its floor. Of what is hotter than its own average, a VM loses to
+ * neighbours, within its entitlement, only what saves them ARBITER_OWN times as much, weighed; so what is lent is
  * idle or matters little to its owner, and is its own again at the next call once it matters. Curves are taken
  * less what doubt makes of them (slowdown_doubted()): else noise would look like hot memory. A VM that touches
  * all it has, however fast, has no memory above its average: it gets its floor and its part of what is left, as
- * the cooler memory of others does. One that burns time to touch some of its memory fast bids in stage 4 with
- * nothing but the share of its time that it may lose, which the ratio of latencies bounds: no rate buys more.
+ * the cooler memory of others does, and takes nothing that is another's own. One that burns time to touch some of
+ * its memory fast bids with nothing but the share of its time that it may lose, which the ratio of latencies
+ * bounds: no rate buys more, and the more memory it claims so, the less a byte of it counts.
  *
  * An idle VM lends all but its floor: weights count in full only for those who could lose ARBITER_IDLE of a CPU
  * by having all memory slow, and by less in proportion for others.
@@ -50,6 +52,12 @@
 
 /* In CPUs: who can't lose as much by having all memory slow counts as idle, by degrees. */
 #define ARBITER_IDLE 0.01
+
+/*
+ * How many times as much a byte counts within a VM's entitlement as beyond it: 1 would make most of tier 0, and leave
+ * nothing but floors to those whose heat is spread thin; much more would keep memory that others need far more.
+ */
+#define ARBITER_OWN 2
 
 /* What one VM claims. All but the first three may be left zero: a VM of which nothing is known. */
 typedef struct ArbiterClaim {
