@@ -113,6 +113,23 @@ static void memory_falls_within_two_seconds_of_a_jump(void)
     g_assert_cmpfloat(heat_life_s(model_of(sim)), ==, 60);
 }
 
+static void tells_of_a_jump_of_steady_heat_once(void)
+{
+    g_autoptr(Sim) sim = sim_new(&config, GRANULES, 0.2, 85);
+    uint64_t jumped_ns, told_ns;
+
+    sim_gups(sim, 512, 0.9, 120000);
+    run(sim, 60, false);
+    jumped_ns = sim->now_ns;
+    g_assert_cmpuint(policy_changed_ns(sim->policy), <, jumped_ns - 40 * SECOND);
+    sim_gups(sim, 512, 0.9, 120000);
+    run(sim, 3, false);
+    told_ns = policy_changed_ns(sim->policy);
+    g_assert_cmpuint(told_ns, >, jumped_ns);
+    run(sim, 40, false);
+    g_assert_cmpuint(policy_changed_ns(sim->policy), ==, told_ns);
+}
+
 static void one_page_that_changes_all_the_time_shortens_nothing(void)
 {
     g_autoptr(Sim) sim = sim_new(&config, GRANULES, 0.2, 80);
@@ -214,6 +231,7 @@ int main(int argc, char **argv)
     ADD(steady_rates_get_known_to_a_tenth);
     ADD(finds_a_hot_set_that_jumped_as_fast_as_ever);
     ADD(memory_falls_within_two_seconds_of_a_jump);
+    ADD(tells_of_a_jump_of_steady_heat_once);
     ADD(one_page_that_changes_all_the_time_shortens_nothing);
     ADD(heat_that_creeps_is_not_remembered_for_long);
     ADD(half_life_grows_with_what_has_been_steady);

@@ -235,7 +235,9 @@ void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_
     }
     model->swept = slot;
     model->epoch = epoch;
-    steady_judge(&model->steady, epoch * (HEAT_EPOCH_NS / 1e9));
+    if (steady_judge(&model->steady, epoch * (HEAT_EPOCH_NS / 1e9))) {
+        model->jumped = epoch;
+    }
     set_memory(model);
 }
 

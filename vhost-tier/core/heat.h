@@ -134,6 +134,7 @@ typedef struct HeatModel {
     Steady steady;
     Log2 most_known;                    /* log2 of the accesses that the past counts for */
     Log2 reluctance;                    /* log2 of how many times as many as at the start */
+    uint64_t jumped;                    /* epoch in which steady heat was last found to have jumped; 0: never */
 } HeatModel;
 
 /* Both as configured: what is known halves in @half_life_ns or more, and heat lasts @life_ns until more is known. */

@@ -210,6 +210,11 @@ void policy_cover(Policy *policy, uint32_t tiers)
     policy->covered = tiers;
 }
 
+uint64_t policy_changed_ns(const Policy *policy)
+{
+    return policy->model.jumped * HEAT_EPOCH_NS;
+}
+
 /* What the placement of a map's granules turns on, as log2 of accesses per second. */
 typedef struct Stakes {
     Log2 hot;                       /* above that one is worth a swap into tier 0, */

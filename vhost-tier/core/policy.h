@@ -273,6 +273,12 @@ void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, siz
 void policy_cover(Policy *policy, uint32_t tiers);
 
 /*
+ * When heat that had been steady was last found to have changed, to within 250 ms; 0: never. What was learned before
+ * is void for the most part: it is time to look at all again, and to plan.
+ */
+uint64_t policy_changed_ns(const Policy *policy);
+
+/*
  * From now on record every call that changes @policy, and the plans that come of it; NULL ends that. Writer
  * is not owned.
  */

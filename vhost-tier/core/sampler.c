@@ -45,7 +45,7 @@
  */
 #define AGE_WORTH_PER_S 0.1
 #define AGE_MAX_S 1000.0
-#define CHANGED_WORTH 150.0 /* added where heat has changed since: about that of a page hardly known */
+#define CHANGED_WORTH 254.0 /* added where heat has changed since: what was known is as good as nothing */
 #define PRICE_MIN 20.0 /* of a fault, in worth: below that the budget is left unspent; with nothing saved */
 #define PRICE_MAX 120.0
 #define SETTLE_NS SECOND /* after arming */
@@ -62,7 +62,6 @@ typedef struct Block {
     uint8_t n_touched;  /* since the last arming, of 'armed' */
     uint8_t level;
     bool queued;
-    bool probe;         /* armed last as one, and all known of it had been learned since heat changed */
     uint32_t next, prev; /* in the queue of its level */
 } Block;
 
@@ -82,7 +81,6 @@ struct Sampler {
     double first_look_share; /* of the granules armed, those touched by the first look, lately */
     uint64_t random;
     uint64_t changed_ns; /* when heat last changed; 0: never */
-    size_t probed;       /* the block drawn last as a probe; SAMPLER_NONE: the last draw was none */
     size_t cursor; /* takes part in every draw, so that each block does in the end */
     Block *blocks;
     Queue queues[LEVELS]; /* each in order of time, as all in it wait equally long */
@@ -325,13 +323,6 @@ void sampler_changed(Sampler *sampler, uint64_t now_ns)
     sampler->changed_ns = now_ns;
 }
 
-bool sampler_is_probe(const Sampler *sampler, size_t index)
-{
-    const Block *block = &sampler->blocks[index];
-
-    return block->looked_ns == block->armed_ns && block->probe;
-}
-
 uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_ns)
 {
     *since_ns = sampler->blocks[block].looked_ns;
@@ -445,14 +436,15 @@ static double block_worth(const Sampler *sampler, size_t index, SamplerScore *sc
                           uint64_t now_ns, uint64_t *granules)
 {
     const Block *block = &sampler->blocks[index];
-    double worth = block->armed_ns < sampler->changed_ns ? CHANGED_WORTH : 0;
+    const bool changed = block->armed_ns < sampler->changed_ns;
+    double worth = changed ? CHANGED_WORTH : 0;
     double age_s = block->armed_ns ? (double)(now_ns - block->armed_ns) / SECOND : AGE_MAX_S;
     uint8_t scores[SAMPLER_BLOCK_GRANULES], highest = idle_scores(sampler, index, score, opaque, scores);
     unsigned n, sum = 0;
 
     *granules = 0;
     for (unsigned i = 0; i < SAMPLER_BLOCK_GRANULES; i++) {
-        if (scores[i] > 0 && scores[i] + PICKED_BELOW >= highest) {
+        if (scores[i] > 0 && (changed || scores[i] + PICKED_BELOW >= highest)) {
             *granules |= 1ull << i;
             sum += scores[i];
         }
@@ -477,8 +469,7 @@ size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64
     }
     sampler->budget->probe_ns -= (double)(__builtin_popcountll(*granules) * sampler->faults_per_granule +
                                           ARM_FAULTS * MAX(runs(*granules), 1)) * sampler->budget->fault_ns;
-    sampler->probed = *granules ? block : SAMPLER_NONE;
-    return sampler->probed;
+    return *granules ? block : SAMPLER_NONE;
 }
 
 size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns,
@@ -486,7 +477,6 @@ size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_
 {
     size_t best = SAMPLER_NONE;
 
-    sampler->probed = SAMPLER_NONE;
     *worth = -1;
     *granules = 0;
     for (unsigned i = 0; i < MIN(CANDIDATES, sampler->n_blocks); i++) {
@@ -516,7 +506,6 @@ void sampler_armed(Sampler *sampler, size_t index, uint64_t granules, uint64_t n
     block->armed = granules & ~block->watched;
     block->n_touched = 0;
     block->watched |= granules;
-    block->probe = index == sampler->probed && block->armed_ns > sampler->changed_ns;
     block->armed_ns = block->looked_ns = now_ns;
     expected = __builtin_popcountll(block->armed) * sampler->faults_per_granule * budget->hit_share;
     spend(budget, (flushes + expected - MAX(block->prepaid, 0)) * budget->fault_ns);

@@ -19,8 +19,8 @@
  * that are armed together one more (the flush). Of a few blocks of 64 granules drawn at random the one is
  * armed where a fault tells most: by the uncertainty of its granules, plus a little for the time since it
  * was last armed, so that all are looked at in the end, and much where heat is known to have changed
- * since. Of that block, those granules are left out that are known far better than the others, or that
- * somebody else watches.
+ * since. Of that block, those granules are left out that somebody else watches, or (unless heat has
+ * changed) that are known far better than the others.
  *
  * The budget is a bucket of nanoseconds of guest time. Arming is paid for in advance, by the share of
  * armed pages that lately were touched within a second; a second later it is settled by what was touched.
@@ -97,14 +97,8 @@ unsigned sampler_block_size(const Sampler *sampler, size_t block);
 size_t sampler_due(const Sampler *sampler, uint64_t now_ns);
 uint64_t sampler_due_ns(const Sampler *sampler);
 
-/* Heat has changed (surprise.h): what was learned before @now_ns is to be learned again. */
+/* Heat has changed (steady.h): what was learned before @now_ns is to be learned again. */
 void sampler_changed(Sampler *sampler, uint64_t now_ns);
-/*
- * Whether the next look at a block tells if heat has changed: it was armed as a probe, was not looked at
- * since, and what was known of it had been learned after heat last changed.
- */
-bool sampler_is_probe(const Sampler *sampler, size_t block);
-
 /* Which granules of a block are being watched (bit i: its i-th), and since when none of them was touched. */
 uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_ns);
 /*

@@ -11,6 +11,7 @@
 #define JUDGE_AFTER_S 0.5
 #define CREEP 0.08                      /* x above which heat creeps, */
 #define JUMP 0.25                       /* and above which it has jumped, */
+#define JUMPED_AFTER_S 4.0              /* of steadiness; before that it has not settled since the last jump */
 #define CHANCE 1.0                      /* on top of what chance makes it where the past counts for one access */
 #define SHARE_BITS 4096.0               /* the share of bits that are set is that of so many, or twice */
 
@@ -56,18 +57,20 @@ void steady_count(Steady *steady, Log2 interval, double set, double n, double su
     steady->weight += weight;
 }
 
-void steady_judge(Steady *steady, double now_s)
+bool steady_judge(Steady *steady, double now_s)
 {
     double elapsed_s = now_s - steady->judged_s, changed;
+    bool jumped = false;
 
     if (elapsed_s < JUDGE_AFTER_S || steady->weight < JUMP_WEIGHT) {
-        return;
+        return false;
     }
     changed = steady->surprise / steady->weight - CHANCE / steady_accesses(steady);
     if (changed > JUMP) {
+        jumped = steady->steady_s >= JUMPED_AFTER_S;
         steady->steady_s = 0;
     } else if (steady->weight < CREEP_WEIGHT) {
-        return;
+        return false;
     } else if (changed > CREEP) {
         steady->steady_s /= 2;
     } else {
@@ -76,6 +79,7 @@ void steady_judge(Steady *steady, double now_s)
     steady->judged_s = now_s;
     steady->surprise = 0;
     steady->weight = 0;
+    return jumped;
 }
 
 double steady_accesses(const Steady *steady)

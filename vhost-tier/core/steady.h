@@ -54,8 +54,8 @@ bool steady_valid(const Steady *steady);
 double steady_share(const Steady *steady, Log2 interval);
 /* Of @n bits of such intervals @set were set; @surprise and @weight are their sums. */
 void steady_count(Steady *steady, Log2 interval, double set, double n, double surprise, double weight);
-/* Judge what was counted up to @now_s, if it suffices. */
-void steady_judge(Steady *steady, double now_s);
+/* Judge what was counted up to @now_s, if it suffices. Whether heat that had been steady is found to have jumped. */
+bool steady_judge(Steady *steady, double now_s);
 
 /* For how many accesses the past counts. */
 double steady_accesses(const Steady *steady);

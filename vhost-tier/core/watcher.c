@@ -9,7 +9,6 @@
  */
 #include "watcher.h"
 
-#include "surprise.h"
 
 #define MS 1000000ull
 
@@ -22,7 +21,6 @@ typedef struct Watched {
     uint32_t id;
     void *region;       /* the host's */
     Sampler *sampler;
-    Surprise surprise;
     bool dead;
 } Watched;
 
@@ -35,6 +33,7 @@ struct Watcher {
     GPtrArray *regions; /* of Watched */
     size_t turn;        /* the region that is armed next */
     uint64_t reports;
+    uint64_t changed_ns; /* when the policy last found heat to have changed, as far as the samplers know */
     bool paused;
 };
 
@@ -87,24 +86,6 @@ static void report(Watcher *watcher, const Watched *watched, size_t block, uint6
     }
 }
 
-/* The first look at a probe tells whether what was known of its granules still holds. */
-static void compare(Watcher *watcher, Watched *watched, size_t block, uint64_t armed, uint64_t touched,
-                    uint64_t interval_ns, uint64_t now_ns)
-{
-    unsigned n = sampler_block_size(watched->sampler, block);
-    double per_s[SAMPLER_BLOCK_GRANULES];
-
-    policy_rates(watcher->policy, watched->id, block * SAMPLER_BLOCK_GRANULES, n, per_s);
-    for (unsigned i = 0; i < n; i++) {
-        if (armed >> i & 1 && per_s[i] >= 0) {
-            surprise_add(&watched->surprise, per_s[i], interval_ns / 1e9, touched >> i & 1);
-        }
-    }
-    if (surprise_changed(&watched->surprise)) {
-        sampler_changed(watched->sampler, now_ns);
-    }
-}
-
 /* Look at one block and report it; false when the region is dead. */
 static bool look(Watcher *watcher, Watched *watched, size_t block)
 {
@@ -118,9 +99,6 @@ static bool look(Watcher *watcher, Watched *watched, size_t block)
         return false;
     }
     touched &= armed;
-    if (sampler_is_probe(watched->sampler, block)) {
-        compare(watcher, watched, block, armed, touched, interval_ns, now_ns);
-    }
     if (watcher->source == POLICY_SOURCE_WP) {
         report(watcher, watched, block, touched, touched, interval_ns, now_ns);
         report(watcher, watched, block, armed & ~touched, 0, MAX(interval_ns / WP_MISS_DIVISOR, 1), now_ns);
@@ -309,6 +287,10 @@ uint64_t watcher_tick(Watcher *watcher, uint64_t now_ns)
     sampler_budget_refill(&watcher->budget, now_ns);
     if (watcher->paused) {
         return now_ns + TICK_MAX_NS;
+    }
+    if (policy_changed_ns(watcher->policy) > watcher->changed_ns) {
+        watcher->changed_ns = policy_changed_ns(watcher->policy);
+        watcher_changed(watcher);
     }
     look_at_due(watcher, now_ns + TICK_WORK_NS);
     if (arm_within_budget(watcher, now_ns + TICK_WORK_NS)) {

@@ -53,7 +53,10 @@ void watcher_region_dead(Watcher *watcher, uint32_t id);
 /* The guest keeps so many CPUs busy: guest time passes so much faster. 1 at first. */
 void watcher_set_cpus(Watcher *watcher, double cpus);
 
-/* Another source has found that heat has changed: all is looked at again, as the budget allows. */
+/*
+ * Heat has changed: all is looked at again, as the budget allows. A watcher sees to that itself when its policy finds
+ * it (policy_changed_ns()).
+ */
 void watcher_changed(Watcher *watcher);
 
 /* Look at what is due, arm what the budget allows; returns when to be called next. */
