@@ -17,6 +17,7 @@ typedef enum KeyKind {
     KEY_AMOUNT,     /* ConfigAmount */
     KEY_TEXT,       /* char * */
     KEY_LIST,       /* char **, non-empty items */
+    KEY_FLAG,       /* bool: yes or no */
 } KeyKind;
 
 typedef struct Key {
@@ -46,7 +47,7 @@ static const Key keys[] = {
     {"costs", "move-4k-ns", KEY_NUMBER, AT(move_4k_ns), "0", 0, 1e9, "0 (measure) to 1000000000"},
     {"costs", "move-2m-ns", KEY_NUMBER, AT(move_2m_ns), "0", 0, 4e9, "0 (measure) to 4000000000"},
     {"costs", "huge-walk-ns", KEY_NUMBER, AT(huge_walk_ns), "0", 0, 1e6, "0 to 1000000"},
-    {"sources", "enable", KEY_LIST, AT(sources), NULL, 0, 0, "names of sources: damon;rwp;wp"},
+    {"sources", "enable", KEY_LIST, AT(sources), NULL, 0, 0, "names of sources: damon;rwp;wp;chmu"},
     {"sources", "overhead-share", KEY_REAL, AT(overhead_share), "0.01", 0.0001, 0.5, "0.0001 to 0.5"},
     {"sources", "fault-ns", KEY_NUMBER, AT(fault_ns), "0", 0, 1e8, "0 (measure) to 100000000"},
     {"sources", "damon-sample-ms", KEY_NUMBER, AT(damon_sample_ms), "5", 1, 10000, "1 to 10000"},
@@ -54,6 +55,7 @@ static const Key keys[] = {
      "10 to 600000, and no less than damon-sample-ms"},
     {"sources", "damon-max-regions", KEY_NUMBER, AT(damon_max_regions), "1000", 10, 100000, "10 to 100000"},
     {"sources", "damon-ops", KEY_TEXT, AT(damon_ops), "auto", 0, 0, "auto, fvaddr, vaddr or paddr"},
+    {"sources", "chmu-take", KEY_FLAG, AT(chmu_take), "no", 0, 0, "yes or no"},
     {"policy", "touch-accesses", KEY_NUMBER, AT(touch_accesses), "16", 1, 65536, "1 to 65536"},
     {"policy", "heat-half-life-s", KEY_REAL, AT(heat_half_life_s), "30", 0.25, 86400, "0.25 to 86400"},
     {"policy", "heat-life-s", KEY_REAL, AT(heat_life_s), "60", 0.25, 86400, "0.25 to 86400"},
@@ -170,6 +172,9 @@ static bool key_set(Config *config, const Key *key, const char *text)
         return true;
     case KEY_LIST:
         return parse_list(text, field);
+    case KEY_FLAG:
+        *(bool *)field = !strcmp(text, "yes");
+        return !strcmp(text, "yes") || !strcmp(text, "no");
     }
     g_assert_not_reached();
 }

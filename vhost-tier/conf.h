@@ -43,6 +43,7 @@ typedef struct Config {
     uint64_t damon_aggr_ms;
     uint64_t damon_max_regions;
     char *damon_ops;                /* as for damon_ops_parse() */
+    bool chmu_take;                 /* hotness units may be taken from others */
     /* [policy] */
     uint64_t touch_accesses;
     double heat_half_life_s;

@@ -95,7 +95,7 @@ void epoch_forget_moves(Vm *vm)
     move_run_forget(&vm->run);
 }
 
-static void count_move(VmRegion *region, const PolicyMove *move, PolicyOutcome outcome)
+static void note_move(Vm *vm, VmRegion *region, const PolicyMove *move, PolicyOutcome outcome)
 {
     const uint64_t bytes = (uint64_t)move_granules(move) * region->region.granule_bytes;
 
@@ -108,6 +108,7 @@ static void count_move(VmRegion *region, const PolicyMove *move, PolicyOutcome o
         region->backend->promoted_bytes += bytes;
     }
     hugepages_moved(region, move);
+    tracking_moved(vm, region, move->granule, move_granules(move));
 }
 
 /* Carry on with the plan for one slice. */
@@ -135,7 +136,7 @@ static void move_slice(Vm *vm, uint64_t now_ns)
     now_ns = clock_ns();
     for (size_t i = 0; i < n; i++) {
         policy_moved(vm->policy, &moves[i], outcomes[i], now_ns);
-        count_move(region, &moves[i], outcomes[i]);
+        note_move(vm, region, &moves[i], outcomes[i]);
     }
     run->at += n;
 }

@@ -42,6 +42,10 @@ static const Need needs[] = {
      CAP_SYS_ADMIN, POLICY_SOURCE_DAMON, damon_is_physical},
     {"CAP_DAC_READ_SEARCH", "the same, for guests that are not root's", CAP_DAC_READ_SEARCH,
      POLICY_SOURCE_DAMON, damon_is_physical},
+    {"CAP_SYS_ADMIN", "seeing where guests' pages lie, as hotness units count by physical address", CAP_SYS_ADMIN,
+     POLICY_SOURCE_CHMU, NULL},
+    {"CAP_DAC_READ_SEARCH", "the same, for guests that are not root's", CAP_DAC_READ_SEARCH, POLICY_SOURCE_CHMU,
+     NULL},
 };
 
 static const int forbidden[] = {

@@ -87,6 +87,8 @@ static void tracker_start(Vm *vm, Tracker *tracker)
         .damon_aggr_ns = conf->damon_aggr_ms * 1000000,
         .damon_max_regions = (uint32_t)conf->damon_max_regions,
         .damon_ops = conf->damon_ops,
+        .touch_accesses = (uint32_t)conf->touch_accesses,
+        .chmu_take = conf->chmu_take,
     };
     g_autoptr(GError) err = NULL;
 
@@ -192,6 +194,31 @@ void tracking_stop(Vm *vm)
     }
 }
 
+/* One source has found that heat has moved. */
+static void tell_others(Vm *vm, Source *from)
+{
+    from->heat_moved = false;
+    for (size_t i = 0; i < vm->facts->n_sources; i++) {
+        Tracker *tracker = &vm->trackers[i];
+
+        if (tracker->source && tracker->source != from && tracker->class->look_again) {
+            tracker->class->look_again(tracker->source);
+            tracker->due_ns = 0;
+        }
+    }
+}
+
+void tracking_moved(Vm *vm, const VmRegion *region, size_t first, size_t n)
+{
+    for (size_t i = 0; i < vm->facts->n_sources; i++) {
+        const Tracker *tracker = &vm->trackers[i];
+
+        if (region->tracked & 1u << i && tracker->class->moved) {
+            tracker->class->moved(tracker->source, &region->region, first, n);
+        }
+    }
+}
+
 uint64_t tracking_tick(Vm *vm, uint64_t now_ns)
 {
     uint64_t next_ns = UINT64_MAX;
@@ -204,6 +231,9 @@ uint64_t tracking_tick(Vm *vm, uint64_t now_ns)
         }
         if (tracker->due_ns <= now_ns) {
             tracker->due_ns = tracker->class->tick(tracker->source, now_ns);
+        }
+        if (tracker->source->heat_moved) {
+            tell_others(vm, tracker->source);
         }
         next_ns = MIN(next_ns, tracker->due_ns);
     }

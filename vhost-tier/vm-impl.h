@@ -180,6 +180,8 @@ void tracking_region_del(Vm *vm, VmRegion *region);
 void tracking_stop(Vm *vm);
 /* Run the sources that are due; returns when the next one is (UINT64_MAX: none). */
 uint64_t tracking_tick(Vm *vm, uint64_t now_ns);
+/* Granules of a region lie elsewhere now, as they were moved. */
+void tracking_moved(Vm *vm, const VmRegion *region, size_t first, size_t n);
 /* The VM keeps so many CPUs busy. */
 void tracking_set_cpus(Vm *vm, double cpus);
 bool tracking_blind(const Vm *vm);

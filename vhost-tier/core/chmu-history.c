@@ -14,6 +14,7 @@ typedef struct Listed {
 
 struct ChmuHistory {
     GArray *listed, *next;          /* Listed, ascending by unit; the other is scratch */
+    uint32_t burst;
 };
 
 ChmuHistory *chmu_history_new(void)
@@ -22,7 +23,13 @@ ChmuHistory *chmu_history_new(void)
 
     history->listed = g_array_new(FALSE, FALSE, sizeof(Listed));
     history->next = g_array_new(FALSE, FALSE, sizeof(Listed));
+    history->burst = CHMU_BURST;
     return history;
+}
+
+void chmu_history_set_burst(ChmuHistory *history, uint32_t burst)
+{
+    history->burst = burst;
 }
 
 void chmu_history_free(ChmuHistory *history)
@@ -68,7 +75,7 @@ void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, u
         g_array_append_val(next, listed);
         lasting = counts[i].count;
         if (now_ms - listed.first_ms <= (epoch_ns + epoch_ns / 2) / MS) {
-            lasting -= MIN(lasting, CHMU_BURST);
+            lasting -= MIN(lasting, history->burst);
         }
         per_s[i] = lasting * 1e9 / (double)MAX(epoch_ns, 1);
     }

@@ -4,7 +4,7 @@
  *
  * Memory that is read once from end to end, by a scan, is accessed 64 times a page within a moment: in
  * that epoch it looks as hot as what is hot all the time. So of each count as much as a scan may make
- * (CHMU_BURST) is not believed, unless the same unit was listed before: not in the epoch just before,
+ * (CHMU_BURST, or as was set) is not believed, unless the same unit was listed before: not in the epoch just before,
  * across whose end a burst may lie, but no longer than CHMU_LASTING_NS ago.
  */
 #ifndef VHOST_TIER_CORE_CHMU_HISTORY_H
@@ -32,6 +32,9 @@ typedef struct ChmuHistory ChmuHistory;
 ChmuHistory *chmu_history_new(void);
 void chmu_history_free(ChmuHistory *history);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChmuHistory, chmu_history_free)
+
+/* As much of a count as one reading of a unit may make: CHMU_BURST at first, which is right for pages of 4 KiB. */
+void chmu_history_set_burst(ChmuHistory *history, uint32_t burst);
 
 /*
  * The epoch that ended at @now_ns after @epoch_ns listed these @n units, ascending by unit. Fills @per_s

@@ -205,6 +205,16 @@ void policy_rates(const Policy *policy, uint32_t region, size_t first, size_t n,
     }
 }
 
+void policy_where(const Policy *policy, uint32_t region, size_t first, size_t n, uint8_t *tiers)
+{
+    size_t known = n;
+    const HeatMap *map = policy_find_range(policy, region, first, &known);
+
+    for (size_t i = 0; i < n; i++) {
+        tiers[i] = map && i < known ? heat_tier(heat_at(map, first + i)) : POLICY_TIER_UNKNOWN;
+    }
+}
+
 void policy_cover(Policy *policy, uint32_t tiers)
 {
     policy->covered = tiers;

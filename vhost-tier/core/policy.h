@@ -251,6 +251,8 @@ void policy_stats(const Policy *policy, PolicyStats *stats);
 /* Copies what is known of one granule; false when there is no such region or granule. */
 bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint64_t now_ns,
                     PolicyGranule *out);
+/* Where granules are, as last told: of the @n from @first; POLICY_TIER_UNKNOWN for those that there are not. */
+void policy_where(const Policy *policy, uint32_t region, size_t first, size_t n, uint8_t *tiers);
 /* How accesses are spread, as of the last plan. */
 void policy_curve(const Policy *policy, PolicyCurve *curve);
 

@@ -5,11 +5,13 @@
 #include "source.h"
 
 #include "access-bits.h"
+#include "chmu.h"
 #include "damon.h"
 
 const SourceClass *const source_classes[] = {
     &damon_source_class,
     &rwp_source_class,
     &wp_source_class,
+    &chmu_source_class,
     NULL,
 };

@@ -25,6 +25,8 @@ typedef struct SourceParams {
     uint64_t damon_aggr_ns;   /* and its aggregation interval */
     uint32_t damon_max_regions;
     const char *damon_ops;    /* what DAMON monitors by: see damon_ops_parse() */
+    uint32_t touch_accesses;  /* as PolicyConfig has it */
+    bool chmu_take;           /* a hotness unit that somebody else has enabled may be taken */
 } SourceParams;
 
 typedef struct SourceHealth {
@@ -38,7 +40,7 @@ typedef struct Source Source;
 typedef struct SourceClass SourceClass;
 
 struct SourceClass {
-    const char *name; /* "damon", "rwp", "wp" */
+    const char *name; /* "damon", "rwp", "wp", "chmu" */
     PolicySource id;
     /* Whether this kernel can do it at all; on false, *errp says why not and the remedy. No side effects. */
     bool (*probe)(GError **errp);
@@ -50,6 +52,10 @@ struct SourceClass {
     uint64_t (*tick)(Source *source, uint64_t now_ns);
     /* The guest keeps so many CPUs busy, at least one; NULL where that does not matter. */
     void (*set_cpus)(Source *source, double cpus);
+    /* Granules first..first+n-1 lie elsewhere now, as they were moved; NULL where that does not matter. */
+    void (*moved)(Source *source, const Region *region, size_t first, size_t n);
+    /* Another source has found that heat has moved: it is time to look again. NULL where that does not matter. */
+    void (*look_again)(Source *source);
     /* Pause: nothing stays armed and nothing is reported until resume (live migration). */
     void (*pause)(Source *source, bool paused);
     void (*health)(const Source *source, SourceHealth *health);
@@ -58,6 +64,7 @@ struct SourceClass {
 
 struct Source {
     const SourceClass *class;
+    bool heat_moved; /* set by tick(), for the other sources to be told; cleared by who told them */
 };
 
 /* All that are built in, in the order in which they are tried; NULL-terminated. */

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's hotness units at work: orders, lists, and whose pages they speak of.
+ */
+#include "chmu-host.h"
+
+#include "chmu-unit.h"
+
+#define SECOND 1000000000ull
+#define RETRY_NS_MIN SECOND
+#define RETRY_NS_MAX (300 * SECOND)
+#define WINDOWS_NS (10 * SECOND)        /* CXL regions may come and go: they are looked up so often */
+#define PENDING_MAX 8u                  /* batches for a region whose VM is stuck; further ones are dropped */
+
+typedef struct Device {
+    char *name;                         /* its PCI address */
+    ChmuRegs *regs;                     /* NULL: can't be used */
+    ChmuUnit *unit;                     /* while something is watched */
+    GArray *windows;                    /* of ChmuWindow */
+    uint64_t windows_due_ns;
+    ChmuSetting setting;                /* of this epoch */
+    bool begun;                         /* an epoch was */
+    uint64_t due_ns;
+    uint64_t retry_ns;                  /* to wait after the next failure */
+    bool works;                         /* its last epoch gave a list that can be */
+    char *problem;
+} Device;
+
+struct ChmuHost {
+    GMutex lock;
+    char *sysfs;
+    GPtrArray *devices;                 /* of Device */
+    ChmuPages *pages;
+    GHashTable *watches;                /* owner in 'pages' -> ChmuWatch */
+    uint32_t last_owner;
+    bool take;
+};
+
+struct ChmuWatch {
+    uint32_t owner;
+    uint64_t page_size;
+    uint32_t granule_bytes;
+    GQueue pending;                     /* of ChmuBatch */
+};
+
+void chmu_batch_free(ChmuBatch *batch)
+{
+    if (batch) {
+        g_array_unref(batch->counts);
+        g_free(batch);
+    }
+}
+
+/* --- devices --- */
+
+static void device_free(gpointer data)
+{
+    Device *device = data;
+
+    chmu_unit_free(device->unit);
+    chmu_regs_unmap(device->regs);
+    g_clear_pointer(&device->windows, g_array_unref);
+    g_free(device->name);
+    g_free(device->problem);
+    g_free(device);
+}
+
+static void set_problem(Device *device, const char *problem)
+{
+    if (problem && g_strcmp0(device->problem, problem) != 0) {
+        g_message("hotness unit of %s: %s", device->name, problem);
+    }
+    g_free(device->problem);
+    device->problem = g_strdup(problem);
+}
+
+static Device *device_new(const char *sysfs, const ChmuPlace *place)
+{
+    Device *device = g_new0(Device, 1);
+    g_autoptr(GError) err = NULL;
+
+    device->name = g_strdup(place->device);
+    device->retry_ns = RETRY_NS_MIN;
+    if (place->problem) {
+        set_problem(device, place->problem);
+        return device;
+    }
+    device->regs = chmu_regs_map(sysfs, place, &err);
+    set_problem(device, err ? err->message : NULL);
+    return device;
+}
+
+ChmuHost *chmu_host_new(const char *sysfs, const char *proc, GError **errp)
+{
+    g_autoptr(GPtrArray) places = chmu_find(sysfs, proc, errp);
+    g_autoptr(ChmuHost) host = NULL;
+    unsigned usable = 0;
+
+    if (!places) {
+        return NULL;
+    }
+    host = g_new0(ChmuHost, 1);
+    g_mutex_init(&host->lock);
+    host->sysfs = g_strdup(sysfs);
+    host->devices = g_ptr_array_new_with_free_func(device_free);
+    host->pages = chmu_pages_new();
+    host->watches = g_hash_table_new(g_direct_hash, g_direct_equal);
+    for (guint i = 0; i < places->len; i++) {
+        Device *device = device_new(sysfs, g_ptr_array_index(places, i));
+
+        g_ptr_array_add(host->devices, device);
+        usable += device->regs != NULL;
+    }
+    if (usable == 0) {
+        g_autofree char *problem = chmu_host_problem(host);
+
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_NODEV, "%s", problem);
+        return NULL;
+    }
+    return g_steal_pointer(&host);
+}
+
+void chmu_host_free(ChmuHost *host)
+{
+    if (!host) {
+        return;
+    }
+    g_assert(g_hash_table_size(host->watches) == 0);
+    g_hash_table_unref(host->watches);
+    g_ptr_array_unref(host->devices);
+    chmu_pages_free(host->pages);
+    g_mutex_clear(&host->lock);
+    g_free(host->sysfs);
+    g_free(host);
+}
+
+/* --- watches --- */
+
+ChmuWatch *chmu_host_watch(ChmuHost *host, uint64_t page_size, uint32_t granule_bytes, bool take)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+    ChmuWatch *watch = g_new0(ChmuWatch, 1);
+
+    /* A number that was another's would give this one the other's pages. */
+    do {
+        host->last_owner = host->last_owner % CHMU_OWNER_MAX + 1;
+    } while (g_hash_table_contains(host->watches, GUINT_TO_POINTER(host->last_owner)));
+    watch->owner = host->last_owner;
+    watch->page_size = page_size;
+    watch->granule_bytes = granule_bytes;
+    g_queue_init(&watch->pending);
+    g_hash_table_insert(host->watches, GUINT_TO_POINTER(watch->owner), watch);
+    host->take = take;
+    return watch;
+}
+
+void chmu_host_unwatch(ChmuHost *host, ChmuWatch *watch)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+
+    g_hash_table_remove(host->watches, GUINT_TO_POINTER(watch->owner));
+    g_queue_clear_full(&watch->pending, (GDestroyNotify)chmu_batch_free);
+    g_free(watch);
+    for (guint i = 0; i < host->devices->len && g_hash_table_size(host->watches) == 0; i++) {
+        Device *device = g_ptr_array_index(host->devices, i);
+
+        g_clear_pointer(&device->unit, chmu_unit_free);
+        device->begun = false;
+        device->due_ns = 0;
+        device->works = false;
+    }
+}
+
+unsigned chmu_host_page(ChmuHost *host, const ChmuWatch *watch, uint64_t number, uint64_t physical)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+
+    if (!chmu_pages_set(host->pages, physical, watch->owner, number)) {
+        return 0;
+    }
+    for (guint i = 0; i < host->devices->len; i++) {
+        const Device *device = g_ptr_array_index(host->devices, i);
+
+        if (device->windows && chmu_decode_owns((const ChmuWindow *)(void *)device->windows->data,
+                                                device->windows->len, physical)) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+ChmuBatch *chmu_host_take(ChmuHost *host, ChmuWatch *watch)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+
+    return g_queue_pop_head(&watch->pending);
+}
+
+bool chmu_host_works(ChmuHost *host, unsigned number)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+
+    return number >= 1 && number <= host->devices->len &&
+           ((const Device *)g_ptr_array_index(host->devices, number - 1))->works;
+}
+
+unsigned chmu_host_devices(const ChmuHost *host)
+{
+    return host->devices->len;
+}
+
+char *chmu_host_problem(ChmuHost *host)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (guint i = 0; i < host->devices->len; i++) {
+        const Device *device = g_ptr_array_index(host->devices, i);
+
+        if (device->problem) {
+            g_string_append_printf(text, "%s%s: %s", text->len ? "; " : "", device->name, device->problem);
+        }
+    }
+    return text->len ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
+}
+
+/* --- epochs --- */
+
+/* What the device's windows are now, with a table of pages for each. */
+static bool look_up_windows(ChmuHost *host, Device *device, uint64_t now_ns, GError **errp)
+{
+    GArray *windows;
+
+    if (device->windows && now_ns < device->windows_due_ns) {
+        return true;
+    }
+    g_clear_pointer(&device->windows, g_array_unref);
+    windows = chmu_decode_read(host->sysfs, device->name, errp);
+    if (!windows) {
+        return false;
+    }
+    for (guint i = 0; i < windows->len; i++) {
+        const ChmuWindow *window = &g_array_index(windows, ChmuWindow, i);
+
+        if (!chmu_pages_cover(host->pages, window->hpa, window->hpa_bytes, errp)) {
+            g_array_unref(windows);
+            return false;
+        }
+    }
+    device->windows = windows;
+    device->windows_due_ns = now_ns + WINDOWS_NS;
+    return true;
+}
+
+/*
+ * The size of units to count by: each must lie within one page of whoever is watched, and within what the device
+ * has in a row of it.
+ */
+static bool choose_size(ChmuHost *host, const Device *device, uint64_t *bytes, GError **errp)
+{
+    uint64_t most = UINT64_MAX;
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, host->watches);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        most = MIN(most, MAX(((const ChmuWatch *)value)->page_size, CHMU_PAGE));
+    }
+    for (guint i = 0; i < device->windows->len; i++) {
+        const ChmuWindow *window = &g_array_index(device->windows, ChmuWindow, i);
+
+        most = window->ways > 1 ? MIN(most, window->granularity) : most;
+    }
+    *bytes = chmu_unit_size(device->unit, most);
+    if (*bytes > most) {
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "it counts in units of %" G_GINT64_MODIFIER "u bytes or more, and %" G_GINT64_MODIFIER
+                    "u is what pages and interleaving allow here: whose a count is can't be told",
+                    *bytes, most);
+        return false;
+    }
+    return true;
+}
+
+static bool begin(ChmuHost *host, Device *device, uint64_t now_ns, GError **errp)
+{
+    ChmuOrder order;
+
+    if (!device->unit) {
+        device->unit = chmu_unit_new(device->regs, host->take, errp);
+        if (!device->unit) {
+            return false;
+        }
+        device->setting = chmu_tuner_start(chmu_unit_limits(device->unit));
+    }
+    if (!look_up_windows(host, device, now_ns, errp) || !choose_size(host, device, &order.unit_bytes, errp)) {
+        return false;
+    }
+    order.setting = device->setting;
+    order.windows = (const ChmuWindow *)(void *)device->windows->data;
+    order.n_windows = device->windows->len;
+    chmu_unit_begin(device->unit, &order, now_ns);
+    return true;
+}
+
+/* On how many devices a granule lies: each counts its part, and accesses are taken to be spread evenly. */
+static uint32_t parts_of(const ChmuWindow *window, uint32_t granule_bytes)
+{
+    return CLAMP(granule_bytes / window->granularity, 1, window->ways);
+}
+
+/* Whose a count is; false where the device can't have counted that. */
+static bool hand_out(ChmuHost *host, const Device *device, const ChmuCount *count, uint64_t unit_bytes,
+                     GHashTable *batches)
+{
+    ChmuBatch *batch;
+    ChmuCount found;
+    ChmuWatch *watch;
+    ChmuSpan span;
+    uint32_t owner;
+
+    if (count->unit > UINT64_MAX / unit_bytes ||
+        !chmu_decode((const ChmuWindow *)(void *)device->windows->data, device->windows->len,
+                     count->unit * unit_bytes, unit_bytes, &span)) {
+        return false;
+    }
+    if (!chmu_pages_get(host->pages, span.hpa, &owner, &found.unit)) {
+        return true;
+    }
+    watch = g_hash_table_lookup(host->watches, GUINT_TO_POINTER(owner));
+    batch = watch ? g_hash_table_lookup(batches, watch) : NULL;
+    if (batch) {
+        found.count = (uint32_t)MIN((uint64_t)count->count * parts_of(span.window, watch->granule_bytes), UINT32_MAX);
+        g_array_append_val(batch->counts, found);
+    }
+    return true;
+}
+
+/* An empty batch for each region that has room for one; they go by their watches. */
+static GHashTable *new_batches(ChmuHost *host, unsigned device, const ChmuList *list)
+{
+    GHashTable *batches = g_hash_table_new(g_direct_hash, g_direct_equal);
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, host->watches);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        ChmuWatch *watch = value;
+
+        if (g_queue_get_length(&watch->pending) < PENDING_MAX) {
+            ChmuBatch *batch = g_new0(ChmuBatch, 1);
+
+            batch->device = device;
+            batch->counts = g_array_new(FALSE, FALSE, sizeof(ChmuCount));
+            batch->epoch_ns = list->epoch_ns;
+            batch->unit_bytes = list->unit_bytes;
+            g_queue_push_tail(&watch->pending, batch);
+            g_hash_table_insert(batches, watch, batch);
+        }
+    }
+    return batches;
+}
+
+/* Hand out a list, and choose the next epoch's setting by it. */
+static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
+{
+    Device *device = g_ptr_array_index(host->devices, number - 1);
+    g_autoptr(GHashTable) batches = new_batches(host, number, list);
+    g_autofree uint32_t *only = g_new(uint32_t, list->n);
+    uint64_t nonsense = list->nonsense;
+    GHashTableIter iter;
+    gpointer value;
+
+    for (size_t i = 0; i < list->n; i++) {
+        only[i] = list->counts[i].count;
+        nonsense += !hand_out(host, device, &list->counts[i], list->unit_bytes, batches);
+    }
+    g_hash_table_iter_init(&iter, batches);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        if (!list->overflowed && nonsense == 0) {
+            ((ChmuBatch *)value)->threshold = list->threshold;
+        }
+    }
+    if (nonsense > 0) {
+        g_autofree char *text = g_strdup_printf(
+            "%" G_GINT64_MODIFIER "u of %" G_GINT64_MODIFIER "u entries of its last hotlist were of no memory, or counts "
+            "of 0, and left out: the device is broken; reset it", nonsense, (uint64_t)list->n + list->nonsense);
+
+        set_problem(device, text);
+    } else {
+        set_problem(device, NULL);
+    }
+    device->works = nonsense == 0;
+    device->retry_ns = RETRY_NS_MIN;
+    device->setting = chmu_tuner_next(chmu_unit_limits(device->unit), &device->setting, only, list->n,
+                                      list->overflowed);
+}
+
+static void fail(Device *device, const GError *err, uint64_t now_ns)
+{
+    set_problem(device, err->message);
+    device->works = false;
+    device->begun = false;
+    device->due_ns = now_ns + device->retry_ns;
+    device->retry_ns = MIN(device->retry_ns * 2, RETRY_NS_MAX);
+}
+
+/* What is due of one device. */
+static void poll_device(ChmuHost *host, unsigned number, uint64_t now_ns)
+{
+    Device *device = g_ptr_array_index(host->devices, number - 1);
+    g_autoptr(GError) err = NULL;
+    ChmuList list;
+
+    if (!device->begun) {
+        device->begun = begin(host, device, now_ns, &err);
+    }
+    if (device->begun) {
+        switch (chmu_unit_step(device->unit, now_ns, &device->due_ns, &list, &err)) {
+        case CHMU_UNIT_BUSY:
+            return;
+        case CHMU_UNIT_LISTED:
+            take_list(host, number, &list);
+            device->begun = false;
+            device->due_ns = now_ns;
+            return;
+        case CHMU_UNIT_FAILED:
+            break;
+        }
+    }
+    fail(device, err, now_ns);
+}
+
+uint64_t chmu_host_poll(ChmuHost *host, uint64_t now_ns)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+    uint64_t next_ns = UINT64_MAX;
+
+    for (guint i = 0; i < host->devices->len && g_hash_table_size(host->watches) > 0; i++) {
+        Device *device = g_ptr_array_index(host->devices, i);
+
+        if (!device->regs) {
+            continue;
+        }
+        if (device->due_ns <= now_ns) {
+            poll_device(host, i + 1, now_ns);
+        }
+        next_ns = MIN(next_ns, device->due_ns);
+    }
+    return next_ns;
+}

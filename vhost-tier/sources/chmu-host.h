@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The hotness units of the host, which all VMs share.
+ *
+ * A unit counts for whole devices and knows nothing of VMs. So each region of a VM's says which of its pages lie
+ * where (chmu_host_page()), and what the units list is handed out by that. Units are taken with the first region
+ * that is watched and given back with the last. Whichever VM's thread looks in when a device is due does the work
+ * for all. All functions may be called from any thread.
+ *
+ * A device that fails is tried again, after a second at first and then ever later, up to five minutes; the others
+ * go on.
+ */
+#ifndef VHOST_TIER_SOURCES_CHMU_HOST_H
+#define VHOST_TIER_SOURCES_CHMU_HOST_H
+
+#include "core/chmu-history.h"
+#include "chmu-pages.h"
+
+typedef struct ChmuHost ChmuHost;
+typedef struct ChmuWatch ChmuWatch;     /* a region that is watched */
+
+/* What one device has listed of one region in an epoch. */
+typedef struct ChmuBatch {
+    unsigned device;                    /* 1 or more */
+    GArray *counts;                     /* of ChmuCount; 'unit' is a page's number; in any order, some twice */
+    uint64_t epoch_ns;
+    uint64_t unit_bytes;                /* of the units of memory that were counted; none reaches over a page */
+    uint32_t threshold;                 /* one of them that was not listed had fewer counts; 0: not known */
+} ChmuBatch;
+
+void chmu_batch_free(ChmuBatch *batch);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChmuBatch, chmu_batch_free)
+
+/*
+ * Find the units and map them, which takes capabilities; they are not changed yet. NULL, with an error, when
+ * there is none that can be used. @sysfs is "/sys" and @proc "/proc", or a test's trees.
+ */
+ChmuHost *chmu_host_new(const char *sysfs, const char *proc, GError **errp);
+/* There must be no watch any more. */
+void chmu_host_free(ChmuHost *host);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChmuHost, chmu_host_free)
+
+/*
+ * Watch a region whose memory comes in pages of @page_size bytes, and whose counts are to be those of @granule_bytes.
+ * With @take, units may be taken from others who have enabled them.
+ */
+ChmuWatch *chmu_host_watch(ChmuHost *host, uint64_t page_size, uint32_t granule_bytes, bool take);
+void chmu_host_unwatch(ChmuHost *host, ChmuWatch *watch);
+
+/*
+ * Page @number (of 4 KiB, of the region) lies at @physical now. Returns the number of the device that counts
+ * accesses to it; 0: none does.
+ */
+unsigned chmu_host_page(ChmuHost *host, const ChmuWatch *watch, uint64_t number, uint64_t physical);
+
+/* Do what is due, for a bounded time; returns when something is due next. */
+uint64_t chmu_host_poll(ChmuHost *host, uint64_t now_ns);
+
+/* The oldest batch that was not taken yet, which is the caller's then; NULL: there is none. */
+ChmuBatch *chmu_host_take(ChmuHost *host, ChmuWatch *watch);
+
+/* Whether device @number counts, and its last list was as it should be. */
+bool chmu_host_works(ChmuHost *host, unsigned number);
+/* Devices are numbered from 1 to that. */
+unsigned chmu_host_devices(const ChmuHost *host);
+
+/* Which devices don't give what they could, why, and the remedy; NULL: all do. To be freed. */
+char *chmu_host_problem(ChmuHost *host);
+
+#endif /* VHOST_TIER_SOURCES_CHMU_HOST_H */

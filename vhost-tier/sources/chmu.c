@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The source 'chmu' of one VM.
+ *
+ * Theory of operation
+ *
+ * A hotness unit lists memory of its device that was accessed often. Whose it is, the kernel tells by QEMU's
+ * pagemap, so all of a VM's memory is looked through again and again, a part at a time, and at once where a page
+ * was just moved; for each page the number of the device is kept that counts for it. What a list says of the VM's
+ * pages becomes evidence as core/chmu-evidence.h has it, and the simulator: a rate for what is listed, a limit for
+ * what is not. A count is of accesses that miss the caches, many of which stand behind one touch; the policy's
+ * rates are of touches.
+ *
+ * Tiers whose memory is watched in whole need no other source: policy_cover(). That is judged by where the pages
+ * are, since only they tell which nodes of a tier are CXL memory with a unit that works.
+ */
+#include "chmu.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "core/chmu-evidence.h"
+#include "core/slowdown.h"
+#include "damon-pages.h"
+
+#define MS 1000000ull
+#define SCAN_PAGES 16384u           /* looked at at a time: about a millisecond */
+#define SCAN_NS (100 * MS)          /* between two such times, */
+#define SCAN_NEW_NS (10 * MS)       /* and while there is memory that was not looked at yet */
+#define LIMIT_GRANULES (1u << 20)   /* spoken of at a time, of those not listed: some ten milliseconds */
+#define COVERED_SHARE 0.99          /* of a tier's pages: then it is watched in whole */
+
+typedef struct Chmu Chmu;
+
+typedef struct Watched {
+    Region region;
+    int pagemap;                    /* as this process may see it: with the pages' places */
+    ChmuWatch *watch;
+    ChmuHistory *history;           /* of granules */
+    uint8_t *device;                /* for each page of 4 KiB, the device that counts for it; 0: none */
+    size_t scanned;                 /* the page where the next part of a scan begins */
+    bool known;                     /* it was looked through once */
+    size_t limited;                 /* the granule where the next limits begin */
+    uint8_t speaking;               /* the device whose list is being reported */
+} Watched;
+
+struct Chmu {
+    Source source;
+    Policy *policy;
+    ChmuHost *host;
+    bool take;
+    double accesses_per_touch;
+    GPtrArray *regions;             /* of Watched */
+    size_t turn;                    /* the region that is scanned now */
+    uint64_t scan_due_ns;
+    /* Of this round of scans: pages by tier, all and those that are watched; and the devices that they lie on. */
+    uint64_t all[POLICY_MAX_TIERS], watched[POLICY_MAX_TIERS];
+    bool uses[UINT8_MAX + 1];
+    uint32_t covered;               /* tiers, as of the last round */
+    bool relies[UINT8_MAX + 1];     /* on these devices */
+    ChmuNews news;
+    uint64_t reports;
+    char *problem;
+};
+
+static ChmuHost *this_host;         /* NULL before the probe, or without a unit */
+
+static size_t pages_of(const Region *region)
+{
+    return (size_t)(region->size / CHMU_PAGE);
+}
+
+static size_t pages_per_granule(const Region *region)
+{
+    return region->granule_bytes / CHMU_PAGE;
+}
+
+/* --- where pages are --- */
+
+/* Note where the pages of @runs (of DamonRun) lie. */
+static void note_runs(Chmu *self, Watched *watched, const GArray *runs)
+{
+    for (guint i = 0; i < runs->len; i++) {
+        const DamonRun *run = &g_array_index(runs, DamonRun, i);
+        const size_t first = (size_t)((run->virtual - watched->region.hva) / CHMU_PAGE);
+
+        for (size_t k = 0; k < run->bytes / CHMU_PAGE; k++) {
+            watched->device[first + k] = (uint8_t)chmu_host_page(self->host, watched->watch, first + k,
+                                                                 run->physical + k * CHMU_PAGE);
+        }
+    }
+}
+
+/* Look where @n pages from @first on are; false when the process has ended. */
+static bool look(Chmu *self, Watched *watched, size_t first, size_t n)
+{
+    g_autoptr(GArray) runs = g_array_new(FALSE, FALSE, sizeof(DamonRun));
+    const uint64_t end = watched->region.hva + (first + n) * CHMU_PAGE;
+    uint64_t at = watched->region.hva + first * CHMU_PAGE;
+    size_t left = n;
+
+    if (!damon_pages_read(watched->pagemap, 0, &at, end, SIZE_MAX, &left, runs)) {
+        return false;
+    }
+    memset(watched->device + first, 0, n);
+    note_runs(self, watched, runs);
+    return true;
+}
+
+/* Count those pages for the round. */
+static void tally(Chmu *self, const Watched *watched, size_t first, size_t n)
+{
+    const size_t per = pages_per_granule(&watched->region);
+    const size_t granule = first / per, granules = (first + n - 1) / per - granule + 1;
+    g_autofree uint8_t *tiers = g_malloc(granules);
+
+    policy_where(self->policy, watched->region.id, granule, granules, tiers);
+    for (size_t page = first; page < first + n; page++) {
+        const uint8_t tier = tiers[page / per - granule];
+
+        if (tier < POLICY_MAX_TIERS) {
+            self->all[tier]++;
+            self->watched[tier] += watched->device[page] != 0;
+            self->uses[watched->device[page]] = true;
+        }
+    }
+}
+
+/* All devices that the covered tiers rely on work. */
+static bool all_work(const Chmu *self)
+{
+    for (unsigned number = 1; number <= MIN(chmu_host_devices(self->host), UINT8_MAX); number++) {
+        if (self->relies[number] && !chmu_host_works(self->host, number)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void cover(Chmu *self)
+{
+    policy_cover(self->policy, all_work(self) ? self->covered : 0);
+}
+
+static void begin_round(Chmu *self)
+{
+    for (guint i = 0; i < self->regions->len; i++) {
+        ((Watched *)g_ptr_array_index(self->regions, i))->scanned = 0;
+    }
+    self->turn = 0;
+    memset(self->uses, 0, sizeof(self->uses));
+    memset(self->all, 0, sizeof(self->all));
+    memset(self->watched, 0, sizeof(self->watched));
+}
+
+/* A round is over: which tiers are watched in whole? */
+static void end_round(Chmu *self)
+{
+    self->covered = 0;
+    for (unsigned tier = 1; tier < POLICY_MAX_TIERS; tier++) {
+        if (self->watched[tier] > 0 && (double)self->watched[tier] >= COVERED_SHARE * (double)self->all[tier]) {
+            self->covered |= 1u << tier;
+        }
+    }
+    memcpy(self->relies, self->uses, sizeof(self->relies));
+    begin_round(self);
+}
+
+/* Look at the next part of a VM's memory. */
+static void scan(Chmu *self, uint64_t now_ns)
+{
+    size_t left = SCAN_PAGES;
+    bool fresh = false;
+
+    while (left > 0 && self->turn < self->regions->len) {
+        Watched *watched = g_ptr_array_index(self->regions, self->turn);
+        const size_t n = MIN(left, pages_of(&watched->region) - watched->scanned);
+
+        if (look(self, watched, watched->scanned, n)) {
+            tally(self, watched, watched->scanned, n);
+        }
+        fresh = fresh || !watched->known;
+        watched->scanned += n;
+        left -= n;
+        if (watched->scanned == pages_of(&watched->region)) {
+            watched->known = true;
+            self->turn++;
+        }
+    }
+    if (self->turn >= self->regions->len) {
+        end_round(self);
+    }
+    self->scan_due_ns = now_ns + (fresh ? SCAN_NEW_NS : SCAN_NS);
+}
+
+static void chmu_moved(Source *source, const Region *region, size_t first, size_t n)
+{
+    Chmu *self = (Chmu *)source;
+    const size_t per = pages_per_granule(region);
+
+    for (guint i = 0; i < self->regions->len; i++) {
+        Watched *watched = g_ptr_array_index(self->regions, i);
+
+        if (watched->region.id == region->id) {
+            look(self, watched, first * per, n * per);
+        }
+    }
+}
+
+/* --- what was listed --- */
+
+static bool is_watched(void *opaque, size_t granule)
+{
+    const Watched *watched = opaque;
+
+    return watched->device[granule * pages_per_granule(&watched->region)] == watched->speaking;
+}
+
+static int by_unit(const void *a, const void *b)
+{
+    const ChmuCount *x = a, *y = b;
+
+    return (x->unit > y->unit) - (x->unit < y->unit);
+}
+
+/* From counts of pages, or parts of them, to those of granules: sorted, each once. */
+static void sum_granules(const Watched *watched, GArray *counts)
+{
+    const size_t per = pages_per_granule(&watched->region);
+    ChmuCount *all = (ChmuCount *)(void *)counts->data;
+    guint kept = 0;
+
+    g_array_sort(counts, by_unit);
+    for (guint i = 0; i < counts->len; i++) {
+        const uint64_t granule = all[i].unit / per;
+
+        if (all[i].unit >= pages_of(&watched->region) || watched->device[all[i].unit] == 0) {
+            continue;                   /* it was there, and is not any more */
+        }
+        if (kept > 0 && all[kept - 1].unit == granule) {
+            all[kept - 1].count = (uint32_t)MIN((uint64_t)all[kept - 1].count + all[i].count, UINT32_MAX);
+        } else {
+            all[kept++] = (ChmuCount){.unit = granule, .count = all[i].count};
+        }
+    }
+    g_array_set_size(counts, kept);
+}
+
+static void report(Chmu *self, Watched *watched, ChmuBatch *batch, uint64_t now_ns)
+{
+    const Region *region = &watched->region;
+    const size_t granules = (size_t)(region->size / region->granule_bytes);
+    const size_t below_end = MIN(watched->limited + LIMIT_GRANULES, granules);
+    const double units = MAX((double)region->granule_bytes / (double)batch->unit_bytes, 1);
+    g_autofree double *per_s = NULL;
+    ChmuListing listing;
+
+    sum_granules(watched, batch->counts);
+    per_s = g_new(double, batch->counts->len);
+    listing = (ChmuListing){
+        .counts = (const ChmuCount *)(void *)batch->counts->data,
+        .per_s = per_s,
+        .n = batch->counts->len,
+        .epoch_ns = batch->epoch_ns,
+        .accesses_per_touch = self->accesses_per_touch,
+        .limit_per_s = batch->threshold * units * 1e9 / (double)batch->epoch_ns,
+        .below = watched->limited,
+        .below_end = below_end,
+    };
+    chmu_history_add(watched->history, listing.counts, listing.n, batch->epoch_ns, now_ns, per_s);
+    watched->speaking = (uint8_t)batch->device;
+    self->reports += chmu_evidence_give(&self->news, self->policy, region->id, &listing, is_watched, watched, now_ns);
+    watched->limited = below_end == granules ? 0 : below_end;
+}
+
+/* Take what the units have listed. */
+static void take_lists(Chmu *self, uint64_t now_ns)
+{
+    uint64_t epoch_ns = 0;
+
+    for (guint i = 0; i < self->regions->len; i++) {
+        Watched *watched = g_ptr_array_index(self->regions, i);
+        ChmuBatch *taken;
+
+        while ((taken = chmu_host_take(self->host, watched->watch))) {
+            g_autoptr(ChmuBatch) batch = taken;
+
+            report(self, watched, batch, now_ns);
+            epoch_ns = MAX(epoch_ns, batch->epoch_ns);
+        }
+    }
+    if (epoch_ns > 0) {
+        PolicyCurve curve;
+
+        policy_curve(self->policy, &curve);
+        self->source.heat_moved |= chmu_evidence_news(&self->news, slowdown_total(&curve), epoch_ns);
+    }
+}
+
+static uint64_t chmu_tick(Source *source, uint64_t now_ns)
+{
+    Chmu *self = (Chmu *)source;
+    const uint64_t due_ns = chmu_host_poll(self->host, now_ns);
+
+    take_lists(self, now_ns);
+    if (self->scan_due_ns <= now_ns) {
+        scan(self, now_ns);
+    }
+    cover(self);
+    g_free(self->problem);
+    self->problem = chmu_host_problem(self->host);
+    return MIN(due_ns, self->scan_due_ns);
+}
+
+/* --- life --- */
+
+static void watched_free(gpointer data)
+{
+    Watched *watched = data;
+
+    close(watched->pagemap);
+    chmu_history_free(watched->history);
+    g_free(watched->device);
+    g_free(watched);
+}
+
+static bool chmu_region_add(Source *source, const Region *region, GError **errp)
+{
+    Chmu *self = (Chmu *)source;
+    const int pagemap = damon_pages_open(region->pid, region->pidfd, errp);
+    Watched *watched;
+
+    if (pagemap < 0) {
+        return false;
+    }
+    watched = g_new0(Watched, 1);
+    watched->region = *region;
+    watched->pagemap = pagemap;
+    watched->history = chmu_history_new();
+    chmu_history_set_burst(watched->history, (uint32_t)(CHMU_BURST * pages_per_granule(region)));
+    watched->device = g_malloc0(pages_of(region));
+    watched->watch = chmu_host_watch(self->host, region->page_size, region->granule_bytes, self->take);
+    g_ptr_array_add(self->regions, watched);
+    begin_round(self);
+    self->scan_due_ns = 0;
+    return true;
+}
+
+static void chmu_region_del(Source *source, const Region *region)
+{
+    Chmu *self = (Chmu *)source;
+
+    for (guint i = 0; i < self->regions->len; i++) {
+        Watched *watched = g_ptr_array_index(self->regions, i);
+
+        if (watched->region.id == region->id) {
+            chmu_host_unwatch(self->host, watched->watch);
+            g_ptr_array_remove_index(self->regions, i);
+            begin_round(self);
+            return;
+        }
+    }
+}
+
+static void chmu_pause(Source *source, bool paused)
+{
+    Chmu *self = (Chmu *)source;
+
+    for (guint i = 0; i < self->regions->len && !paused; i++) {
+        const Watched *watched = g_ptr_array_index(self->regions, i);
+        ChmuBatch *old;
+
+        while ((old = chmu_host_take(self->host, watched->watch))) {
+            chmu_batch_free(old);       /* of before, and of the pause */
+        }
+    }
+}
+
+static void chmu_health(const Source *source, SourceHealth *health)
+{
+    const Chmu *self = (const Chmu *)source;
+
+    *health = (SourceHealth){.reports = self->reports, .problem = self->problem};
+}
+
+static void chmu_stop(Source *source)
+{
+    Chmu *self = (Chmu *)source;
+
+    policy_cover(self->policy, 0);
+    g_ptr_array_unref(self->regions);
+    g_free(self->problem);
+    g_free(self);
+}
+
+Source *chmu_start_with(ChmuHost *host, const SourceParams *params, Policy *policy)
+{
+    Chmu *self = g_new0(Chmu, 1);
+
+    self->source.class = &chmu_source_class;
+    self->policy = policy;
+    self->host = host;
+    self->take = params->chmu_take;
+    self->accesses_per_touch = MAX(params->touch_accesses, 1);
+    self->regions = g_ptr_array_new_with_free_func(watched_free);
+    return &self->source;
+}
+
+static Source *chmu_start(const SourceParams *params, Policy *policy, GError **errp)
+{
+    return chmu_start_with(this_host, params, policy);
+}
+
+static bool chmu_probe(GError **errp)
+{
+    if (!this_host) {
+        this_host = chmu_host_new("/sys", "/proc", errp);
+    }
+    if (this_host && !damon_pages_usable(NULL)) {
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_PERM,
+                    "where guests' pages lie in physical memory (/proc/PID/pagemap) is shown to CAP_SYS_ADMIN only: "
+                    "run the daemon with it");
+        return false;
+    }
+    return this_host != NULL;
+}
+
+const SourceClass chmu_source_class = {
+    .name = "chmu",
+    .id = POLICY_SOURCE_CHMU,
+    .probe = chmu_probe,
+    .start = chmu_start,
+    .region_add = chmu_region_add,
+    .region_del = chmu_region_del,
+    .tick = chmu_tick,
+    .moved = chmu_moved,
+    .pause = chmu_pause,
+    .health = chmu_health,
+    .stop = chmu_stop,
+};
