@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tests of the CXL hotness monitoring unit as a part of its device: true
+ * accesses to memory, resets, migration, and what it costs.
+ */
+#include "qemu/osdep.h"
+
+#include <glib/gstdio.h>
+
+#include "cxl-chmu-bed.h"
+#include "hw/mem/cxl-chmu-regs.h"
+#include "cxl-chmu-test.h"
+
+#define PAGE 4096ull
+
+/* True accesses */
+
+static void counts_what_reaches_the_memory(void)
+{
+    ChmuBed *bed = bed_new("chmu-instances=2");
+    uint64_t window = bed_open_window(bed);
+    QTestState *qts = bed->qts;
+
+    bed_enable(bed, 0, &(ChmuSetup) { .what = CHMU_WHAT_READS });
+    bed_enable(bed, 1, &(ChmuSetup) { .what = CHMU_WHAT_WRITES });
+    for (unsigned i = 0; i < 10; i++) {
+        qtest_writeq(qts, window + 3 * PAGE + 8 * i, 0x1111 * i);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        g_assert_cmphex(qtest_readq(qts, window + 3 * PAGE + 8 * i), ==,
+                        0x1111 * i);
+        g_assert_cmphex(qtest_readl(qts, window + 3 * PAGE + 8 * i), ==,
+                        0x1111 * i);
+    }
+    qtest_writeb(qts, window + 9 * PAGE - 1, 0x5a);
+    qtest_writew(qts, window + BED_MEMORY_BYTES - 2, 0x1234);
+    g_assert_cmphex(qtest_readb(qts, window + 9 * PAGE - 1), ==, 0x5a);
+    bed_step(bed, BED_EPOCH_NS);
+    bed_assert_listed(bed, 0, 2, (ChmuEntry[]) { { 3, 20 }, { 8, 1 } });
+    bed_assert_listed(bed, 1, 3, (ChmuEntry[]) {
+        { 3, 10 }, { 8, 1 }, { BED_MEMORY_BYTES / PAGE - 1, 1 } });
+    bed_free(bed);
+}
+
+static void counts_an_access_of_two_units_in_both(void)
+{
+    ChmuBed *bed = bed_new("");
+    uint64_t window = bed_open_window(bed);
+
+    bed_enable(bed, 0, &(ChmuSetup) { .unit_shift = 8 });
+    qtest_writeq(bed->qts, window + 0x1000 - 4, 0x1122334455667788ull);
+    g_assert_cmphex(qtest_readq(bed->qts, window + 0x1000 - 4), ==,
+                    0x1122334455667788ull);
+    bed_step(bed, BED_EPOCH_NS);
+    bed_assert_listed(bed, 0, 2, (ChmuEntry[]) { { 0xf, 2 }, { 0x10, 2 } });
+    bed_free(bed);
+}
+
+static void ignores_accesses_that_reach_nothing(void)
+{
+    ChmuBed *bed = bed_new("");
+    uint64_t window = bed_open_window(bed);
+
+    bed_enable(bed, 0, &(ChmuSetup) { 0 });
+    qtest_writeq(bed->qts, window + BED_MEMORY_BYTES, 1);
+    qtest_writeq(bed->qts, window + 3 * BED_MEMORY_BYTES, 1);
+    bed_step(bed, BED_EPOCH_NS);
+    bed_assert_listed(bed, 0, 0, NULL);
+    bed_free(bed);
+}
+
+static void a_unit_that_is_off_leaves_memory_alone(void)
+{
+    ChmuBed *bed = bed_new("");
+    uint64_t window = bed_open_window(bed);
+
+    qtest_writeq(bed->qts, window + PAGE, 0x1234);
+    g_assert_cmphex(qtest_readq(bed->qts, window + PAGE), ==, 0x1234);
+    g_assert_cmpuint(bed_count(bed, 0, "requests"), ==, 0);
+    bed_free(bed);
+}
+
+/* Resets */
+
+static void assert_as_new(ChmuBed *bed)
+{
+    uint64_t bitmap = bed_read(bed, 0, CHMU_BITMAP_OFFSET);
+    uint64_t hotlist = bed_read(bed, 0, CHMU_HOTLIST_OFFSET);
+
+    g_assert_cmphex(bed_read(bed, 0, CHMU_STATUS), ==, 16ull << 32);
+    g_assert_cmphex(bed_read(bed, 0, CHMU_CFG0), ==, 0);
+    g_assert_cmphex(bed_read(bed, 0, CHMU_CFG1), ==, 0);
+    g_assert_cmphex(bed_read(bed, 0, CHMU_CFG2), ==, 0);
+    g_assert_cmphex(bed_read(bed, 0, CHMU_HEAD), ==, 0);
+    g_assert_cmphex(bed_read(bed, 0, bitmap), ==, 0);
+    for (unsigned i = 0; i < 8; i++) {
+        g_assert_cmphex(bed_read(bed, 0, hotlist + 8 * i), ==, 0);
+    }
+    g_assert_cmpuint(bed_count(bed, 0, "requests"), ==, 0);
+    bed_access(bed, 0, 3, false);
+    bed_step(bed, BED_EPOCH_NS);
+    g_assert_cmphex(bed_read(bed, 0, CHMU_HEAD), ==, 0);
+}
+
+static void a_system_reset_makes_it_as_new(void)
+{
+    ChmuBed *bed = bed_new("chmu-entries=8");
+
+    bed_enable(bed, 0, &(ChmuSetup) {
+        .notify = 1, .flags = CHMU_CFG0_LEVEL_INT });
+    for (unsigned i = 0; i < 10; i++) {
+        bed_access(bed, i * PAGE, 1, false);
+    }
+    bed_step(bed, BED_EPOCH_NS);
+    bed_access(bed, 0, 1, false);
+    qtest_system_reset(bed->qts);
+    bed_map(bed);
+    assert_as_new(bed);
+    bed_free(bed);
+}
+
+static void a_reset_ends_an_operation_in_progress(void)
+{
+    ChmuBed *bed = bed_new("chmu-entries=8");
+    uint64_t cfg0 = bed_configure(bed, 0, &(ChmuSetup) { 0 });
+
+    bed_write(bed, 0, CHMU_CFG0, cfg0 | CHMU_CFG0_ENABLE);
+    qtest_system_reset(bed->qts);
+    bed_map(bed);
+    bed_step(bed, NS_PER_MS);
+    assert_as_new(bed);
+    bed_free(bed);
+}
+
+/* Migration */
+
+static void wait_migration(QTestState *qts)
+{
+    for (unsigned i = 0; i < 3000; i++) {
+        QDict *info = qtest_qmp_assert_success_ref(
+            qts, "{'execute': 'query-migrate'}");
+        bool completed = g_str_equal(qdict_get_try_str(info, "status") ?: "",
+                                     "completed");
+
+        qobject_unref(info);
+        if (completed) {
+            return;
+        }
+        g_usleep(10000);
+    }
+    g_assert_not_reached();
+}
+
+/*
+ * Move what runs in @from to a new QEMU with these @properties. What a guest
+ * would bring along does not migrate here: a qtest's clock, which is set, and
+ * the device's PCI state, which is mapped anew.
+ */
+static ChmuBed *migrate(ChmuBed *from, const char *properties)
+{
+    g_autofree char *dir = g_dir_make_tmp("cxl-chmu-XXXXXX", NULL);
+    g_autofree char *uri = g_strdup_printf("file:%s/stream", dir);
+    g_autofree char *file = g_build_filename(dir, "stream", NULL);
+    g_autofree char *all = g_strdup_printf("chmu=on,%s", properties);
+    ChmuBed *to = bed_new_bare(BED_MEMORY_BYTES, all, "-incoming defer");
+
+    qtest_qmp_assert_success(from->qts, "{'execute': 'migrate', "
+                             "'arguments': {'uri': %s}}", uri);
+    wait_migration(from->qts);
+    bed_step(to, from->now_ns);
+    qtest_qmp_assert_success(to->qts, "{'execute': 'migrate-incoming', "
+                             "'arguments': {'uri': %s}}", uri);
+    wait_migration(to->qts);
+    bed_map(to);
+    g_unlink(file);
+    g_rmdir(dir);
+    return to;
+}
+
+static void migrates_in_the_middle_of_an_epoch(void)
+{
+    const char *properties = "chmu-instances=3,chmu-entries=16";
+    ChmuBed *from = bed_new(properties), *to;
+    uint64_t before[3][14];
+    g_autoptr(GArray) entries = NULL;
+
+    bed_enable(from, 0, &(ChmuSetup) { .threshold = 5, .notify = 2 });
+    bed_enable(from, 1, &(ChmuSetup) {
+        .mode = CHMU_MODE_ALWAYS_ON, .threshold = 4, .unit_shift = 21 });
+    bed_access(from, 7 * PAGE, 9, false);
+    bed_step(from, BED_EPOCH_NS);       /* 0: one entry, 1: two */
+    bed_access(from, 8 * PAGE, 3, true);
+    bed_step(from, BED_EPOCH_NS / 4);
+    /* Instance 2 is moved while it is being enabled. */
+    bed_write(from, 2, CHMU_CFG0, bed_configure(from, 2, &(ChmuSetup) { 0 }) |
+              CHMU_CFG0_ENABLE);
+    for (unsigned n = 0; n < 3; n++) {
+        for (unsigned i = 0; i < ARRAY_SIZE(before[n]); i++) {
+            before[n][i] = bed_read(from, n, 8 * i);
+        }
+    }
+
+    to = migrate(from, properties);
+    bed_free(from);
+    for (unsigned n = 0; n < 3; n++) {
+        for (unsigned i = 0; i < ARRAY_SIZE(before[n]); i++) {
+            g_assert_cmphex(bed_read(to, n, 8 * i), ==, before[n][i]);
+        }
+    }
+    /* Counts go on from where they were, and the epoch ends when it would. */
+    bed_access(to, 8 * PAGE, 2, false);
+    bed_wait(to, 2);
+    bed_access(to, 9 * PAGE, 1, false);
+    g_assert_cmphex(bed_read(to, 2, CHMU_STATUS) & CHMU_STATUS_ENABLED, !=, 0);
+    bed_step(to, BED_EPOCH_NS);
+    bed_assert_listed(to, 0, 2, (ChmuEntry[]) { { 7, 9 }, { 8, 5 } });
+    bed_assert_listed(to, 2, 1, (ChmuEntry[]) { { 9, 1 } });
+    /* 9 + 3 + 2 + 1 accesses to the same 2 MiB */
+    bed_assert_listed(to, 1, 3, (ChmuEntry[]) { { 0, 4 }, { 0, 4 }, { 0, 4 } });
+    bed_free(to);
+}
+
+static void random_down_sampling_goes_on_the_same_after_migration(void)
+{
+    ChmuSetup setup = {
+        .mode = CHMU_MODE_ALWAYS_ON, .sampling = 3, .unit_shift = 8,
+        .flags = CHMU_CFG0_RANDOM,
+    };
+    g_autoptr(GArray) there = NULL, here = NULL;
+    ChmuBed *from = bed_new("chmu-seed=7"), *to;
+
+    bed_enable(from, 0, &setup);
+    bed_access(from, 0, 1000, false);
+    to = migrate(from, "chmu-seed=8");
+    for (unsigned i = 0; i < 200; i++) {
+        bed_access(to, 256 * i, 1, false);
+    }
+    there = bed_drain(to, 0);
+    bed_free(to);
+    qtest_qmp_assert_success(from->qts, "{'execute': 'cont'}");
+    for (unsigned i = 0; i < 200; i++) {
+        bed_access(from, 256 * i, 1, false);
+    }
+    here = bed_drain(from, 0);
+    bed_free(from);
+    g_assert_cmpuint(here->len, ==, there->len);
+    g_assert_cmpint(memcmp(here->data, there->data,
+                           here->len * sizeof(ChmuEntry)), ==, 0);
+}
+
+/* What the destination's QEMU says when it refuses the stream */
+static void refuses_the_state_of_another_unit(void)
+{
+    static const struct {
+        const char *properties, *status;
+    } cases[] = {
+        { "chmu-instances=2", "failed" },
+        { "chmu-entries=100", "failed" },
+        { "chmu-counter-width=8", "failed" },
+        { "chmu-unit-sizes=0x1", "failed" },
+        { "chmu-counters=1", "failed" },
+        { "chmu-seed=99", "completed" },
+    };
+    g_autofree char *dir = g_dir_make_tmp("cxl-chmu-XXXXXX", NULL);
+    g_autofree char *uri = g_strdup_printf("file:%s/stream", dir);
+    g_autofree char *file = g_build_filename(dir, "stream", NULL);
+    ChmuBed *from = bed_new("");
+
+    bed_enable(from, 0, &(ChmuSetup) { 0 });
+    bed_access(from, 0, 1, false);
+    bed_access(from, PAGE, 1, false);
+    qtest_qmp_assert_success(from->qts, "{'execute': 'migrate', "
+                             "'arguments': {'uri': %s}}", uri);
+    wait_migration(from->qts);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *all = g_strdup_printf("chmu=on,%s",
+                                               cases[i].properties);
+        ChmuBed *to = bed_new_bare(BED_MEMORY_BYTES, all, "-incoming defer");
+        const char *status = NULL;
+
+        qtest_qmp_assert_success(
+            to->qts, "{'execute': 'migrate-incoming', 'arguments': "
+            "{'uri': %s, 'exit-on-error': false}}", uri);
+        while (!status) {
+            QDict *info = qtest_qmp_assert_success_ref(
+                to->qts, "{'execute': 'query-migrate'}");
+            const char *now = qdict_get_try_str(info, "status") ?: "";
+
+            if (g_str_equal(now, "failed") || g_str_equal(now, "completed")) {
+                status = now[0] == 'f' ? "failed" : "completed";
+            }
+            qobject_unref(info);
+        }
+        g_assert_cmpstr(status, ==, cases[i].status);
+        bed_free(to);
+    }
+    bed_free(from);
+    g_unlink(file);
+    g_rmdir(dir);
+}
+
+/* What it costs */
+
+/* Kilobytes of QEMU's own memory that are there */
+static int64_t resident_kib(ChmuBed *bed)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/status",
+                                            qtest_pid(bed->qts));
+    g_autofree char *text = NULL;
+    char *line;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    line = strstr(text, "RssAnon:");
+    g_assert_nonnull(line);
+    return g_ascii_strtoll(line + strlen("RssAnon:"), NULL, 10);
+}
+
+/*
+ * 64 MiB that are touched all over a TiB, in units of 256 bytes: the most that
+ * 64 MiB can be.
+ */
+static void takes_memory_by_what_is_touched(void)
+{
+    const unsigned blocks = 64;
+    ChmuBed *bed = bed_new_bare(TIB, "chmu=on", "");
+    uint64_t touched = 0;
+    int64_t before;
+
+    bed_map(bed);
+    before = resident_kib(bed);
+    bed_enable(bed, 0, &(ChmuSetup) { .unit_shift = 8, .threshold = 2 });
+    for (unsigned i = 0; i < blocks; i++) {
+        bed_access_bytes(bed, i * (TIB / blocks), MIB, 1, false);
+        touched += MIB;
+    }
+    g_assert_cmpuint(touched, ==, 64 * MIB);
+    g_assert_cmpuint(bed_count(bed, 0, "requests"), ==,
+                     touched / CHMU_LINE_BYTES);
+    g_assert_cmpuint(bed_count(bed, 0, "uncounted"), ==, 0);
+    g_assert_cmpuint(bed_bytes(bed), >, 256 * 1024 * 8);
+    g_assert_cmpuint(bed_bytes(bed), <, 64 * MIB);
+    g_assert_cmpint(resident_kib(bed) - before, <, 64 * 1024);
+    bed_free(bed);
+}
+
+static void memory_stays_within_its_bound(void)
+{
+    ChmuBed *bed = bed_new("chmu-counters=1000,chmu-entries=4");
+
+    bed_enable(bed, 0, &(ChmuSetup) { .unit_shift = 8, .threshold = 2 });
+    bed_access_bytes(bed, 0, 1000 * 256, 1, false);
+    g_assert_cmphex(bed_read(bed, 0, CHMU_STATUS) & CHMU_STATUS_OVERFLOW, ==,
+                    0);
+    /* No counter is left: what had one goes on, the rest is told of. */
+    bed_access_bytes(bed, MIB, MIB, 1, false);
+    g_assert_cmphex(bed_read(bed, 0, CHMU_STATUS) & CHMU_STATUS_OVERFLOW, !=,
+                    0);
+    g_assert_cmpuint(bed_count(bed, 0, "uncounted"), ==, MIB / 64);
+    g_assert_cmpuint(bed_bytes(bed), <, 64 * 1024);
+    bed_step(bed, BED_EPOCH_NS);
+    /* A new epoch has all counters free. */
+    bed_access_bytes(bed, MIB, 1000 * 256, 1, false);
+    g_assert_cmpuint(bed_count(bed, 0, "uncounted"), ==, MIB / 64);
+    bed_free(bed);
+}
+
+void add_lifetime_tests(void)
+{
+    qtest_add_func("cxl-chmu/window/counts", counts_what_reaches_the_memory);
+    qtest_add_func("cxl-chmu/window/straddling",
+                   counts_an_access_of_two_units_in_both);
+    qtest_add_func("cxl-chmu/window/nothing",
+                   ignores_accesses_that_reach_nothing);
+    qtest_add_func("cxl-chmu/window/off",
+                   a_unit_that_is_off_leaves_memory_alone);
+    qtest_add_func("cxl-chmu/reset/system", a_system_reset_makes_it_as_new);
+    qtest_add_func("cxl-chmu/reset/operation",
+                   a_reset_ends_an_operation_in_progress);
+    qtest_add_func("cxl-chmu/migration/epoch",
+                   migrates_in_the_middle_of_an_epoch);
+    qtest_add_func("cxl-chmu/migration/random",
+                   random_down_sampling_goes_on_the_same_after_migration);
+    qtest_add_func("cxl-chmu/migration/refused",
+                   refuses_the_state_of_another_unit);
+    qtest_add_func("cxl-chmu/memory/touched", takes_memory_by_what_is_touched);
+    qtest_add_func("cxl-chmu/memory/bound", memory_stays_within_its_bound);
+}
