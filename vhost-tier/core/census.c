@@ -30,30 +30,95 @@ void rules_init(Rules *rules, const PolicyConfig *config, const HeatModel *model
     }
 }
 
-static void count_run(Census *census, const Rules *rules, const HeatMap *map, size_t first, size_t end)
+/*
+ * Granules of the same estimate and of a like state are all judged alike. So they are counted first, which is a few
+ * instructions for each, and each kind is judged once. States are alike in tier and in what a judgement makes of what
+ * became of them last.
+ */
+#define KINDS 3u                            /* of each tier: nothing of note, moved here lately, refused */
+#define CLASSES (POLICY_MAX_TIERS * KINDS)  /* and then one for those that lie on no tier */
+#define RATES (HEAT_RATE_MAX + 1u)
+#define KNOWN (HEAT_KNOWN_MAX + 1u)
+
+typedef struct Tally {
+    uint8_t class_of[256];                  /* by Heat.state, */
+    uint8_t state_of[CLASSES];              /* and one of that class */
+    uint32_t *granules;                     /* by class and estimate, which is rate and accesses known */
+    bool used[(CLASSES + 1) * RATES];       /* whether there are any, by class and rate */
+} Tally;
+
+static unsigned class_of_state(uint8_t state)
 {
-    for (size_t i = first; i < end; i++) {
-        Heat heat = heat_at(map, i);
-        Log2 judged;
-        Role role = census_judge(rules, heat, &judged);
+    const Heat heat = {.state = state};
+    const uint8_t tier = heat_tier(heat);
+    unsigned kind = 0;
 
-        if (role != ROLE_NONE) {
-            uint64_t *buckets = role == ROLE_VICTIM ? census->victims : census->candidates;
+    if (tier >= POLICY_MAX_TIERS) {
+        return CLASSES;
+    }
+    if (heat_last(heat) == HEAT_REFUSED || heat_last(heat) == HEAT_UNMOVABLE) {
+        kind = 2;
+    } else if (heat_lately(heat, tier == 0 ? HEAT_PROMOTED : HEAT_DEMOTED)) {
+        kind = 1;
+    }
+    return tier * KINDS + kind;
+}
 
-            buckets[census_bucket(judged)] += map->granule_bytes;
+static void tally(Tally *tally, const HeatMap *map)
+{
+    const uint16_t *estimates = map->estimates;
+    const uint8_t *states = map->states, *class_of = tally->class_of;
+    uint32_t *granules = tally->granules;
+    bool *used = tally->used;
+
+    for (unsigned state = 0; state < G_N_ELEMENTS(tally->class_of); state++) {
+        tally->class_of[state] = class_of_state(state);
+        if (tally->class_of[state] < CLASSES) {
+            tally->state_of[tally->class_of[state]] = state;
         }
-        if (heat_seen(heat) && heat_tier(heat) < POLICY_MAX_TIERS) {
-            uint64_t *buckets = heat_tier(heat) == 0 ? census->fast : census->slow;
+    }
+    for (size_t first = 0, end = 0; blocks_next_run(map, &first, &end);) {
+        for (size_t i = first; i < end; i++) {
+            const uint32_t at = class_of[states[i]] * (RATES * KNOWN) + estimates[i];
 
-            buckets[census_bucket(heat_rate(rules->model, heat) + rules->per_page)] += map->granule_bytes;
+            granules[at]++;
+            used[at / KNOWN] = true;
         }
+    }
+}
+
+static void judge(Census *census, const Rules *rules, Heat heat, uint64_t bytes)
+{
+    Log2 judged;
+    Role role = census_judge(rules, heat, &judged);
+
+    if (role != ROLE_NONE) {
+        uint64_t *buckets = role == ROLE_VICTIM ? census->victims : census->candidates;
+
+        buckets[census_bucket(judged)] += bytes;
+    }
+    if (heat_seen(heat)) {
+        uint64_t *buckets = heat_tier(heat) == 0 ? census->fast : census->slow;
+
+        buckets[census_bucket(heat_rate(rules->model, heat) + rules->per_page)] += bytes;
     }
 }
 
 static void count(Census *census, const Rules *rules, const HeatMap *map)
 {
-    for (size_t first = 0, end = 0; blocks_next_run(map, &first, &end);) {
-        count_run(census, rules, map, first, end);
+    /* Most of it is never touched, and then takes no memory. */
+    g_autofree uint32_t *granules = g_new0(uint32_t, (CLASSES + 1) * RATES * KNOWN);
+    Tally counted = {.granules = granules};
+
+    tally(&counted, map);
+    for (unsigned row = 0; row < CLASSES * RATES; row++) {
+        for (unsigned at = row * KNOWN; counted.used[row] && at < (row + 1) * KNOWN; at++) {
+            const Heat heat = {.estimate = at % (RATES * KNOWN), .state = counted.state_of[row / RATES]};
+
+            if (granules[at] > 0) {
+                judge(census, rules, heat, (uint64_t)granules[at] * map->granule_bytes);
+            }
+        }
     }
     if (map->fine) {
         return;                 /* its bytes are in the fine one's sums */

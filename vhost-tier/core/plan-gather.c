@@ -16,7 +16,7 @@ typedef struct Reach {
     unsigned bucket;
     uint64_t left;                      /* bytes of this bucket not yet taken, while the plan is laid out */
     uint64_t taken;
-    uint64_t total;
+    uint64_t total;                     /* of all buckets; while they are gathered, what is left of it */
 } Reach;
 
 double job_least_price(const Job *job)
@@ -112,35 +112,55 @@ static void lay_out(Job *job, Reach *hot, Reach *cold)
 }
 
 /*
- * Whether a granule in @bucket is within @reach, whose direction is @step; uses up its share of the last
- * bucket.
+ * Whether a granule in @bucket is within @reach, whose direction is @step; uses up its share of what is to be gathered,
+ * and of the last bucket.
  */
 static bool within(Reach *reach, unsigned bucket, int step, uint64_t bytes)
 {
-    if (bucket != reach->bucket) {
-        return (step > 0) == (bucket < reach->bucket);
-    }
-    if (reach->taken == 0) {
+    if (bucket == reach->bucket) {
+        bytes = MIN(reach->taken, bytes);
+        reach->taken -= bytes;
+    } else if ((step > 0) != (bucket < reach->bucket)) {
         return false;
     }
-    reach->taken -= MIN(reach->taken, bytes);
-    return true;
+    reach->total -= MIN(reach->total, bytes);
+    return bytes > 0;
 }
 
 /*
- * Whether the granule's estimate alone rules it out: judging makes candidates no hotter and victims no
- * colder than that.
+ * Which granules can be within reach, by place and estimate: judging makes candidates no hotter and victims no colder
+ * than they are estimated. Of what lies on no tier none is.
  */
-static bool out_of_reach(const Rules *rules, Heat heat, const Reach *hot, const Reach *cold)
-{
-    uint8_t tier = heat_tier(heat);
-    unsigned bucket;
+typedef struct Span {
+    uint32_t least[8], n[8];                /* of those that were seen, the least estimate, and so many from there on */
+    bool unseen[8];
+} Span;
 
-    if (tier >= POLICY_MAX_TIERS) {
-        return true;
+#define SEEN (1u << HEAT_KNOWN_BITS)        /* the least estimate of one that was seen */
+
+static bool can_reach(const Rules *rules, uint8_t tier, uint32_t rate, const Reach *hot, const Reach *cold)
+{
+    const Heat heat = {.estimate = rate * SEEN, .state = tier ^ POLICY_TIER_UNKNOWN};
+    const unsigned bucket = census_bucket(census_estimate(rules, heat));
+
+    return tier == 0 ? bucket <= cold->bucket : bucket >= hot->bucket;
+}
+
+static void span_of(const Rules *rules, const Reach *hot, const Reach *cold, Span *span)
+{
+    *span = (Span){.unseen = {false}};
+    for (unsigned tier = 0; tier < POLICY_MAX_TIERS; tier++) {
+        uint32_t rate = 1;      /* all below it are within reach of victims, or out of that of candidates */
+
+        for (uint32_t step = 1 << (HEAT_RATE_BITS - 1); step > 0; step /= 2) {
+            if (can_reach(rules, tier, rate + step - 1, hot, cold) == (tier == 0)) {
+                rate += step;
+            }
+        }
+        span->least[tier] = tier == 0 ? SEEN : rate * SEEN;
+        span->n[tier] = (tier == 0 ? rate : HEAT_RATE_MAX + 1) * SEEN - span->least[tier];
+        span->unseen[tier] = can_reach(rules, tier, 0, hot, cold);
     }
-    bucket = census_bucket(census_estimate(rules, heat));
-    return tier == 0 ? bucket > cold->bucket : bucket < hot->bucket;
 }
 
 /* What gathering has in common for all granules of a map. */
@@ -148,20 +168,23 @@ typedef struct Gathering {
     Job *job;
     uint32_t map;
     Rules rules;
+    Span span;
     Reach hot, cold;
 } Gathering;
 
 static void gather_run(Gathering *gathering, const HeatMap *map, size_t first, size_t end)
 {
     const Rules *rules = &gathering->rules;
+    const Span *span = &gathering->span;
     Reach *hot = &gathering->hot, *cold = &gathering->cold;
 
-    for (size_t i = first; i < end; i++) {
-        Heat heat = heat_at(map, i);
-        Candidate candidate = {.map = gathering->map, .granule = i, .tier = heat_tier(heat)};
+    for (size_t i = first; i < end && (hot->total > 0 || cold->total > 0); i++) {
+        const Heat heat = heat_at(map, i);
+        const uint8_t tier = heat_tier(heat);
+        Candidate candidate = {.map = gathering->map, .granule = i, .tier = tier};
         Role role;
 
-        if (out_of_reach(rules, heat, hot, cold)) {
+        if (heat.estimate < SEEN ? !span->unseen[tier] : heat.estimate - span->least[tier] >= span->n[tier]) {
             continue;
         }
         candidate.estimate = census_estimate(rules, heat);
@@ -186,6 +209,7 @@ void plan_gather(Job *job, const PolicyConfig *config, const HeatModel *model)
     for (size_t m = 0; m < job->n_maps; m++) {
         gathering.map = m;
         rules_init(&gathering.rules, config, model, job->maps[m]);
+        span_of(&gathering.rules, &gathering.hot, &gathering.cold, &gathering.span);
         for (size_t first = 0, end = 0; blocks_next_run(job->maps[m], &first, &end);) {
             gather_run(&gathering, job->maps[m], first, end);
         }

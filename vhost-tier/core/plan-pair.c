@@ -7,25 +7,42 @@
 
 #include "blocks.h"
 
-/* Coldest first; a total order, so that any sort gives the same plan. */
-static int compare_coldest(const void *left, const void *right)
-{
-    const Candidate *a = left, *b = right;
+#define DIGIT_BITS 11           /* two digits hold any Log2 */
+#define DIGITS (1u << DIGIT_BITS)
 
-    if (a->heat != b->heat) {
-        return a->heat < b->heat ? -1 : 1;
-    }
-    if (a->map != b->map) {
-        return a->map < b->map ? -1 : 1;
-    }
-    return a->granule < b->granule ? -1 : a->granule > b->granule;
+static unsigned digit_of(const Candidate *candidate, bool hottest_first, unsigned shift)
+{
+    uint32_t key = (uint32_t)(candidate->heat + (1 << (2 * DIGIT_BITS - 1)));
+
+    return (hottest_first ? ~key : key) >> shift & (DIGITS - 1);
 }
 
-static int compare_hottest(const void *left, const void *right)
+/* Sort by heat. Those of equal heat keep their order, which is that of maps and granules. */
+static void sort(GArray *array, bool hottest_first)
 {
-    const Candidate *a = left, *b = right;
+    const size_t n = array->len;
+    g_autofree Candidate *other = g_new(Candidate, n);
+    Candidate *from = (Candidate *)(void *)array->data, *to = other;
 
-    return a->heat != b->heat ? (a->heat > b->heat ? -1 : 1) : compare_coldest(a, b);
+    for (unsigned shift = 0; shift < 2 * DIGIT_BITS; shift += DIGIT_BITS) {
+        size_t at[DIGITS] = {0}, sum = 0;
+        Candidate *swap = from;
+
+        for (size_t i = 0; i < n; i++) {
+            at[digit_of(&from[i], hottest_first, shift)]++;
+        }
+        for (unsigned digit = 0; digit < DIGITS; digit++) {
+            size_t here = at[digit];
+
+            at[digit] = sum;
+            sum += here;
+        }
+        for (size_t i = 0; i < n; i++) {
+            to[at[digit_of(&from[i], hottest_first, shift)]++] = from[i];
+        }
+        from = to;
+        to = swap;
+    }
 }
 
 /* What there is of tier 0 to be sold: free room, then the room of the victims in their order, by the byte. */
@@ -159,8 +176,8 @@ static void write_moves(const Job *job, size_t n_victims)
 
 void plan_pair(Job *job)
 {
-    g_array_sort(job->planner->candidates, compare_hottest);
-    g_array_sort(job->planner->victims, compare_coldest);
+    sort(job->planner->candidates, true);
+    sort(job->planner->victims, false);
     write_moves(job, pair(job));
 }
 
@@ -168,7 +185,7 @@ void plan_relieve(Job *job)
 {
     GArray *victims = job->planner->victims;
 
-    g_array_sort(victims, compare_hottest);
+    sort(victims, true);
     for (size_t i = 0; i < victims->len && job->load_room < 0; i++) {
         const Candidate *victim = &g_array_index(victims, Candidate, i);
         const uint64_t bytes = candidate_bytes(job, victim);

@@ -22,8 +22,8 @@ typedef struct Candidate {
 
 struct Planner {
     Census census;
-    GArray *candidates;                 /* Candidate, hottest first */
-    GArray *victims;                    /* Candidate, coldest first */
+    GArray *candidates;                 /* Candidate, hottest first; only while a plan is made */
+    GArray *victims;                    /* Candidate, coldest first; likewise */
     GArray *moves;                      /* PolicyMove */
     bool cut_short;                     /* the last plan left out what it had no allowance for */
     unsigned edge;                      /* bucket of the census down to which the hottest fill the budget */

@@ -31,16 +31,12 @@ Planner *planner_new(void)
 {
     Planner *planner = g_new0(Planner, 1);
 
-    planner->candidates = g_array_new(false, false, sizeof(Candidate));
-    planner->victims = g_array_new(false, false, sizeof(Candidate));
     planner->moves = g_array_new(false, true, sizeof(PolicyMove));
     return planner;
 }
 
 void planner_free(Planner *planner)
 {
-    g_array_unref(planner->candidates);
-    g_array_unref(planner->victims);
     g_array_unref(planner->moves);
     g_free(planner);
 }
@@ -177,8 +173,8 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
     Job job = {.planner = planner, .maps = maps, .n_maps = n_maps, .margin = margin};
     uint64_t fast_bytes, allowance;
 
-    g_array_set_size(planner->candidates, 0);
-    g_array_set_size(planner->victims, 0);
+    planner->candidates = g_array_new(false, false, sizeof(Candidate));
+    planner->victims = g_array_new(false, false, sizeof(Candidate));
     g_array_set_size(planner->moves, 0);
     set_allowance(&job, state, config, now_ns);
     allowance = job.allowance;
@@ -195,6 +191,8 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
         choose_moves(&job, config, model);
     }
     publish(&job, state, model, config->budget_bytes);
+    g_clear_pointer(&planner->candidates, g_array_unref);
+    g_clear_pointer(&planner->victims, g_array_unref);
 
     state->tokens -= MIN(state->tokens, (double)(allowance - job.allowance));
     state->plan_ns = now_ns;
