@@ -27,7 +27,7 @@ typedef struct Config {
     ConfigAmount reserve;           /* of tier 0, left to the host */
     char *control_group;            /* owner group of the control socket; NULL: the daemon's own */
     uint64_t epoch_ms;
-    uint64_t max_bytes_per_s;       /* moved, per VM; 0: no limit */
+    uint64_t max_bytes_per_s;       /* moved, by all VMs together; 0: no limit */
     uint64_t max_vm_size;           /* bytes of RAM; 0: twice the host's memory */
     char *trace_dir;                /* traces are made nowhere else */
     /* [costs] */

@@ -145,7 +145,11 @@ static void plan(Vm *vm, uint64_t now_ns)
 {
     const PolicyPlan *made = policy_plan(vm->policy, now_ns);
 
-    vm->throttled = made->throttled;
+    vm->mover = (ArbiterMover) {
+        .planned_bytes = made->bytes,
+        .planned_gain_per_s = made->gain_per_s,
+        .throttled = made->throttled,
+    };
     vm->thrashing = made->thrashing;
     if (vm->mode != TIER_MODE_ON || made->n_moves == 0) {
         return;

@@ -27,6 +27,7 @@ typedef struct HostVm {
     bool remembered;
     uint64_t budget;            /* what the arbiter has decided on */
     uint64_t granted;           /* and what of that was given, as memory is left by others */
+    uint64_t rate;              /* bytes a second that it may move, as last told */
     uid_t uid;                  /* owners of the socket, for the register */
     gid_t gid;
     VmDone done;                /* of vm-del */
@@ -181,7 +182,8 @@ typedef struct Wants {
     HostVm **entries;
     Snapshot **snapshots;
     ArbiterClaim *claims;
-    uint64_t *budgets, *before, *held, *granted;
+    ArbiterMover *movers;
+    uint64_t *budgets, *before, *held, *granted, *rates;
 } Wants;
 
 static void wants_clear(Wants *wants)
@@ -192,10 +194,12 @@ static void wants_clear(Wants *wants)
     g_free(wants->entries);
     g_free(wants->snapshots);
     g_free(wants->claims);
+    g_free(wants->movers);
     g_free(wants->budgets);
     g_free(wants->before);
     g_free(wants->held);
     g_free(wants->granted);
+    g_free(wants->rates);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Wants, wants_clear)
@@ -210,10 +214,12 @@ static void wants_collect(Wants *wants, Host *host)
         .entries = g_new0(HostVm *, n),
         .snapshots = g_new0(Snapshot *, n),
         .claims = g_new0(ArbiterClaim, n),
+        .movers = g_new0(ArbiterMover, n),
         .budgets = g_new0(uint64_t, n),
         .before = g_new0(uint64_t, n),
         .held = g_new0(uint64_t, n),
         .granted = g_new0(uint64_t, n),
+        .rates = g_new0(uint64_t, n),
     };
     g_hash_table_iter_init(&iter, host->vms);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
@@ -230,6 +236,8 @@ static void wants_collect(Wants *wants, Host *host)
         wants->claims[i] = claim_of(host, entry, snapshot);
         wants->before[i] = entry->granted;
         wants->held[i] = movable_bytes(snapshot);
+        wants->movers[i] = snapshot->mover;
+        wants->movers[i].held_bytes = wants->held[i];
         wants->snapshots[i] = g_steal_pointer(&snapshot);
         wants->n++;
     }
@@ -257,14 +265,17 @@ static void share_out(Host *host)
     fit = arbiter_split(capacity, wants.claims, wants.n, wants.budgets);
     note_floors(host, fit ? 0 : arbiter_floors(wants.claims, wants.n));
     arbiter_grant(capacity, wants.budgets, wants.before, wants.held, wants.n, wants.granted);
+    arbiter_pace(host->facts->config->max_bytes_per_s, wants.claims, wants.movers, wants.n, wants.rates,
+                 wants.granted);
     for (size_t i = 0; i < wants.n; i++) {
         HostVm *entry = wants.entries[i];
 
         entry->budget = wants.budgets[i];
         entry->granted = wants.granted[i];
         /* 0 may also be said of one that has none yet. A snapshot that is behind is followed by a change. */
-        if (entry->granted != wants.snapshots[i]->budget || entry->granted == 0) {
-            vm_budget(entry->vm, entry->granted);
+        if (entry->granted != wants.snapshots[i]->budget || entry->granted == 0 || entry->rate != wants.rates[i]) {
+            entry->rate = wants.rates[i];
+            vm_budget(entry->vm, entry->granted, entry->rate);
         }
     }
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "core/arbiter.h"
 #include "core/policy.h"
 #include "core/slowdown.h"
 #include "interference.h"
@@ -53,6 +54,7 @@ typedef struct Snapshot {
     char *not_counted;          /* why load.accesses_per_s is not measured, or NULL */
     uint32_t n_tiers;
     char *nodes[TIER_MAX_TIERS];
+    ArbiterMover mover;         /* the last plan, where it is carried out; what the VM holds is left out */
     bool planned;               /* 'stats' hold something */
     PolicyStats stats;
     PolicyCurve curve;          /* as of the last plan; empty before */

@@ -95,9 +95,11 @@ struct Vm {
     uint32_t weight;
     double slowdown;            /* target, 0: none */
     bool has_budget;            /* the arbiter has spoken: nothing is planned before */
+    uint64_t bytes_per_s;       /* that may be moved; 0: no limit */
     uint64_t epoch_ns, epoch_due_ns;
     MoveRun run;
-    bool throttled, thrashing;  /* the last plan was */
+    bool thrashing;             /* when it planned last */
+    ArbiterMover mover;         /* its last plan; what it holds is left out */
     uint64_t pages_before, pages_before_ns;
     double pages_per_s;
     PredictionLog predictions;
@@ -134,6 +136,8 @@ void vm_log(Vm *vm, GLogLevelFlags level, const char *format, ...) G_GNUC_PRINTF
  * arbiter and QEMU.
  */
 void vm_refresh(Vm *vm);
+/* Of these, what the policy goes by. Only while there is one. */
+void vm_configure_policy(Vm *vm);
 /* The first CONFIG fixes the VM's tiers, and with them its policy; later ones must agree. */
 bool vm_take_tiers(Vm *vm, const TierMsgConfig *msg, GError **errp);
 /* A backend's connection has ended: frees it and all that came with it. */

@@ -34,7 +34,7 @@ static uint32_t state_now(Vm *vm, GString *reason)
 {
     uint32_t state = 0;
 
-    if (vm->throttled && vm->mode == TIER_MODE_ON) {
+    if (vm->mover.throttled && vm->mode == TIER_MODE_ON) {
         state |= TIER_STATE_THROTTLED;
         reason_add(reason, "max-bytes-per-s holds moves back");
     }
@@ -192,6 +192,9 @@ void report_publish(Vm *vm)
     snapshot->fast_min = vm->fast_min;
     snapshot->weight = vm->weight;
     snapshot->budget = vm->budget_bytes;
+    if (vm->mode == TIER_MODE_ON && !vm_frozen(vm)) {
+        snapshot->mover = vm->mover;
+    }
     add_load(vm, snapshot);
     snapshot->trace = g_strdup(vm->trace_file);
     snapshot->interference = vm->interference ? g_ptr_array_ref(vm->interference) : NULL;

@@ -68,7 +68,7 @@ static void policy_config_of(const Vm *vm, PolicyConfig *config)
 
     *config = (PolicyConfig) {
         .budget_bytes = vm->budget_bytes,
-        .max_bytes_per_s = conf->max_bytes_per_s,
+        .max_bytes_per_s = vm->bytes_per_s,
         .heat_half_life_ns = (uint64_t)(conf->heat_half_life_s * 1e9),
         .heat_life_ns = (uint64_t)(conf->heat_life_s * 1e9),
         .n_tiers = vm->topology->n_tiers,
@@ -228,7 +228,8 @@ void vm_backend_gone(Vm *vm, Backend *backend)
         g_clear_pointer(&vm->interference, g_ptr_array_unref);
         vm->has_budget = false;
         vm->budget_bytes = 0;
-        vm->throttled = vm->thrashing = false;
+        vm->thrashing = false;
+        vm->mover = (ArbiterMover) { 0 };
     }
     vm_refresh(vm);
 }
@@ -333,14 +334,19 @@ static void tell_settings(Vm *vm)
     }
 }
 
+void vm_configure_policy(Vm *vm)
+{
+    PolicyConfig config;
+
+    policy_config_of(vm, &config);
+    policy_configure(vm->policy, &config);
+}
+
 void vm_refresh(Vm *vm)
 {
     settings_in_force(vm);
     if (vm->policy) {
-        PolicyConfig config;
-
-        policy_config_of(vm, &config);
-        policy_configure(vm->policy, &config);
+        vm_configure_policy(vm);
     }
     if (vm->mode != TIER_MODE_ON || vm_frozen(vm)) {
         epoch_forget_moves(vm);

@@ -39,7 +39,7 @@ typedef struct Request {
     /* arguments */
     VmSettings settings;
     VmSurvey asked;
-    uint64_t bytes;
+    uint64_t bytes, bytes_per_s;
     char *path;
     int fd;
 } Request;
@@ -118,20 +118,24 @@ static gpointer run_budget(Request *request, GError **errp)
 {
     Vm *vm = request->vm;
 
+    vm->bytes_per_s = request->bytes_per_s;
     if (!vm->has_budget || vm->budget_bytes != request->bytes) {
         vm->has_budget = true;
         vm->budget_bytes = request->bytes;
         load_foretell(vm, clock_ns());
         vm_refresh(vm);
+    } else if (vm->policy) {
+        vm_configure_policy(vm);
     }
     return NULL;
 }
 
-void vm_budget(Vm *vm, uint64_t bytes)
+void vm_budget(Vm *vm, uint64_t bytes, uint64_t bytes_per_s)
 {
     Request *request = request_new(vm, run_budget, NULL, NULL);
 
     request->bytes = bytes;
+    request->bytes_per_s = bytes_per_s;
     request_post(request);
 }
 

@@ -60,8 +60,8 @@ const char *vm_socket(const Vm *vm);
 /* The latest snapshot; the caller owns a reference. Never blocks, never NULL. */
 Snapshot *vm_snapshot(Vm *vm);
 
-/* What the arbiter gives, in bytes of tier 0. */
-void vm_budget(Vm *vm, uint64_t bytes);
+/* What the arbiter gives, in bytes of tier 0, and in bytes a second that may be moved (0: no limit). */
+void vm_budget(Vm *vm, uint64_t bytes, uint64_t bytes_per_s);
 
 /*
  * Requests; @done is called once each. Results: NULL for all but vm_trace_stop, whose is a VmTrace, and

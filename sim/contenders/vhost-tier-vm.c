@@ -31,6 +31,8 @@ struct OurVm {
     MoveRun run;
     size_t look_at;                 /* page where the next look for placement begins */
     bool has_budget;
+    uint64_t due_bytes;             /* of tier 0: what the arbiter has decided on; the budget is what it has granted */
+    ArbiterMover mover;
     uint64_t watch_due_ns, damon_due_ns, epoch_due_ns, slice_due_ns;
     PolicyCurve curve;
     ChmuNews news;
@@ -197,14 +199,18 @@ static void measure_latencies(OurVm *vm)
 
 static void epoch(OurVm *vm, uint64_t now_ns)
 {
+    const PolicyPlan *plan;
+
     move_run_forget(&vm->run);
     look_around(vm);
     if (!vm->has_budget) {
         return;
     }
     measure_latencies(vm);
-    move_run_begin(&vm->run, policy_plan(vm->policy, now_ns),
-                   now_ns + (uint64_t)(MOVE_RUN_SHARE * vm->params->epoch_ms * MS));
+    plan = policy_plan(vm->policy, now_ns);
+    move_run_begin(&vm->run, plan, now_ns + (uint64_t)(MOVE_RUN_SHARE * vm->params->epoch_ms * MS));
+    vm->mover = (ArbiterMover){
+        .planned_bytes = plan->bytes, .planned_gain_per_s = plan->gain_per_s, .throttled = plan->throttled};
     machine_charge_host(vm->machine, (double)guest_pages(vm->guest) * PLAN_NS);
     vm->slice_due_ns = now_ns;
 }
@@ -254,7 +260,7 @@ void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
         .floor_bytes = config->floor_bytes,
         .ceiling_bytes = config->ceiling_bytes ? MIN(config->ceiling_bytes, bytes) : bytes,
         .weight = config->weight,
-        .held_bytes = vm->has_budget ? vm->config.budget_bytes : 0,
+        .held_bytes = vm->due_bytes,
         .curve = &vm->curve,
         .model = slowdown_model(&vm->curve, &load),
         .move_ns_per_byte = 2.0 * vm->config.costs.move_4k_ns / SIM_PAGE / vm->params->life_s,
@@ -265,11 +271,20 @@ void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
     }
 }
 
-void our_vm_budget(OurVm *vm, uint64_t budget_bytes)
+void our_vm_mover(const OurVm *vm, ArbiterMover *mover, uint64_t *granted_bytes)
+{
+    *mover = vm->mover;
+    mover->held_bytes = guest_resident_bytes(vm->guest, 0);
+    *granted_bytes = vm->config.budget_bytes;
+}
+
+void our_vm_budget(OurVm *vm, uint64_t due_bytes, uint64_t granted_bytes, uint64_t bytes_per_s)
 {
     vm->has_budget = true;
-    if (vm->config.budget_bytes != budget_bytes) {
-        vm->config.budget_bytes = budget_bytes;
+    vm->due_bytes = due_bytes;
+    if (vm->config.budget_bytes != granted_bytes || vm->config.max_bytes_per_s != bytes_per_s) {
+        vm->config.budget_bytes = granted_bytes;
+        vm->config.max_bytes_per_s = bytes_per_s;
         policy_configure(vm->policy, &vm->config);
     }
 }

@@ -36,9 +36,12 @@ uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns);
 void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first,
                    uint64_t epoch_ns, uint32_t threshold);
 
-/* Its claim on tier 0, with a curve that the VM owns, until the next call; and what it was given. */
+/* Its claim on tier 0, with a curve that the VM owns, until the next call. */
 void our_vm_claim(OurVm *vm, ArbiterClaim *claim);
-void our_vm_budget(OurVm *vm, uint64_t budget_bytes);
+/* How it moves memory, and what it was granted last. */
+void our_vm_mover(const OurVm *vm, ArbiterMover *mover, uint64_t *granted_bytes);
+/* What of tier 0 it is to have, what of that it has now, and how fast it may move memory. */
+void our_vm_budget(OurVm *vm, uint64_t due_bytes, uint64_t granted_bytes, uint64_t bytes_per_s);
 
 /* Of its data about pages. */
 size_t our_vm_bytes(const OurVm *vm);

@@ -38,18 +38,26 @@ static OurVm *vm_at(const Ours *ours, guint i)
     return g_ptr_array_index(ours->vms.items, i);
 }
 
+/* What the daemon does each second for its host: budgets, what is granted of them now, and how fast each moves. */
 static void split_budgets(Ours *ours)
 {
+    const MachineConfig *config = machine_config(ours->contender.machine);
     const guint n = ours->vms.items->len;
     g_autofree ArbiterClaim *claims = g_new(ArbiterClaim, n);
-    g_autofree uint64_t *budgets = g_new(uint64_t, n);
+    g_autofree ArbiterMover *movers = g_new(ArbiterMover, n);
+    g_autofree uint64_t *budgets = g_new(uint64_t, n), *before = g_new(uint64_t, n), *held = g_new(uint64_t, n);
+    g_autofree uint64_t *granted = g_new(uint64_t, n), *rates = g_new(uint64_t, n);
 
     for (guint i = 0; i < n; i++) {
         our_vm_claim(vm_at(ours, i), &claims[i]);
+        our_vm_mover(vm_at(ours, i), &movers[i], &before[i]);
+        held[i] = movers[i].held_bytes;
     }
-    arbiter_split(machine_config(ours->contender.machine)->capacity_bytes[0], claims, n, budgets);
+    arbiter_split(config->capacity_bytes[0], claims, n, budgets);
+    arbiter_grant(config->capacity_bytes[0], budgets, before, held, n, granted);
+    arbiter_pace(config->move_bytes_per_s, claims, movers, n, rates, granted);
     for (guint i = 0; i < n; i++) {
-        our_vm_budget(vm_at(ours, i), budgets[i]);
+        our_vm_budget(vm_at(ours, i), budgets[i], granted[i], rates[i]);
     }
 }
 

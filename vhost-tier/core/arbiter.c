@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PAGE 4096u
 #define WIDTH_ONE 1024u         /* how wide a busy VM of weight 1 is */
@@ -439,5 +440,64 @@ void arbiter_grant(uint64_t capacity_bytes, const uint64_t *budgets_bytes, const
 
         granted_bytes[i] = room >= lacking ? budgets_bytes[i] : has + (uint64_t)(lacks * room / lacking);
         granted_bytes[i] = granted_bytes[i] / PAGE * PAGE;
+    }
+}
+
+/* --- how fast all that is reached --- */
+
+/* What a VM may want to move in a second: twice its last plan, or all there is where that was cut short. */
+static uint64_t wanted_rate(uint64_t limit, const ArbiterMover *mover)
+{
+    return mover->throttled || mover->planned_bytes > limit / 2 ? limit : 2 * mover->planned_bytes;
+}
+
+/* What a byte of a plan saves, as a share of the VM's time, times its weight. */
+static double planned_gain(const ArbiterClaim *claim, const ArbiterMover *mover)
+{
+    const double cpus = MAX(not_negative(claim->model.work), 1);
+
+    return claim_weight(claim) * not_negative(mover->planned_gain_per_s) / cpus / (double)MAX(mover->planned_bytes, 1);
+}
+
+/* Rates are shared out as memory is: what a VM wants is its ceiling. What nobody wants is there for whoever will. */
+static void share_rates(uint64_t limit, const ArbiterClaim *claims, const ArbiterMover *movers, size_t n,
+                        uint64_t *bytes_per_s)
+{
+    g_autofree ArbiterClaim *rates = g_new0(ArbiterClaim, n);
+    double weights = 0, gains = 0;
+    uint64_t rest = limit;
+
+    for (size_t i = 0; i < n; i++) {
+        weights += claim_weight(&claims[i]);
+        gains += planned_gain(&claims[i], &movers[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const double by_weight = claim_weight(&claims[i]) / weights;
+        const double by_gain = gains > 0 ? planned_gain(&claims[i], &movers[i]) / gains : by_weight;
+
+        rates[i].weight = (uint32_t)(WEIGHT_MAX * (by_weight + by_gain) / 2);
+        rates[i].ceiling_bytes = wanted_rate(limit, &movers[i]);
+    }
+    arbiter_split(limit, rates, n, bytes_per_s);
+    for (size_t i = 0; i < n; i++) {
+        rest -= bytes_per_s[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        bytes_per_s[i] = MAX(bytes_per_s[i] + rest / n, 1);     /* 0 would be no limit */
+    }
+}
+
+void arbiter_pace(uint64_t limit_bytes_per_s, const ArbiterClaim *claims, const ArbiterMover *movers, size_t n,
+                  uint64_t *bytes_per_s, uint64_t *granted_bytes)
+{
+    if (limit_bytes_per_s == 0) {
+        memset(bytes_per_s, 0, n * sizeof(*bytes_per_s));
+        return;
+    }
+    share_rates(limit_bytes_per_s, claims, movers, n, bytes_per_s);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t held = movers[i].held_bytes / PAGE * PAGE, leaves = bytes_per_s[i] / 2 / PAGE * PAGE;
+
+        granted_bytes[i] = MAX(granted_bytes[i], held - MIN(held, MAX(leaves, PAGE)));
     }
 }

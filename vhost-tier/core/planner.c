@@ -201,6 +201,11 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
     state->reported_bytes = 0;
     plan->moves = (const PolicyMove *)planner->moves->data;
     plan->n_moves = planner->moves->len;
+    plan->bytes = allowance - job.allowance;
+    plan->gain_per_s = 0;
+    for (size_t i = 0; i < plan->n_moves; i++) {
+        plan->gain_per_s += plan->moves[i].gain_per_s;
+    }
     plan->throttled = job.by_rate && job.cut_short;
     planner->cut_short = job.cut_short;
 }

@@ -81,6 +81,8 @@ typedef struct PolicyPlan {
      */
     const PolicyMove *moves;
     size_t n_moves;
+    uint64_t bytes;                 /* of all moves */
+    double gain_per_s;              /* nanoseconds that they save a second, together */
     bool throttled;                 /* max_bytes_per_s cut it short */
     bool thrashing;                 /* the brake is on */
 } PolicyPlan;
