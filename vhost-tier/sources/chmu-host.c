@@ -27,8 +27,8 @@ typedef struct Device {
 } Device;
 
 struct ChmuHost {
+    const ChmuPlaces *where;
     GMutex lock;
-    char *sysfs;
     GPtrArray *devices;                 /* of Device */
     ChmuPages *pages;
     GHashTable *watches;                /* owner in 'pages' -> ChmuWatch */
@@ -74,7 +74,7 @@ static void set_problem(Device *device, const char *problem)
     device->problem = g_strdup(problem);
 }
 
-static Device *device_new(const char *sysfs, const ChmuPlace *place)
+static Device *device_new(const ChmuPlaces *where, const ChmuPlace *place)
 {
     Device *device = g_new0(Device, 1);
     g_autoptr(GError) err = NULL;
@@ -85,14 +85,16 @@ static Device *device_new(const char *sysfs, const ChmuPlace *place)
         set_problem(device, place->problem);
         return device;
     }
-    device->regs = chmu_regs_map(sysfs, place, &err);
+    device->regs = where->map(where->sysfs, place, &err);
     set_problem(device, err ? err->message : NULL);
     return device;
 }
 
-ChmuHost *chmu_host_new(const char *sysfs, const char *proc, GError **errp)
+const ChmuPlaces chmu_host_real = {.sysfs = "/sys", .proc = "/proc", .map = chmu_regs_map};
+
+ChmuHost *chmu_host_new(const ChmuPlaces *where, GError **errp)
 {
-    g_autoptr(GPtrArray) places = chmu_find(sysfs, proc, errp);
+    g_autoptr(GPtrArray) places = chmu_find(where->sysfs, where->proc, errp);
     g_autoptr(ChmuHost) host = NULL;
     unsigned usable = 0;
 
@@ -101,12 +103,12 @@ ChmuHost *chmu_host_new(const char *sysfs, const char *proc, GError **errp)
     }
     host = g_new0(ChmuHost, 1);
     g_mutex_init(&host->lock);
-    host->sysfs = g_strdup(sysfs);
+    host->where = where;
     host->devices = g_ptr_array_new_with_free_func(device_free);
     host->pages = chmu_pages_new();
     host->watches = g_hash_table_new(g_direct_hash, g_direct_equal);
     for (guint i = 0; i < places->len; i++) {
-        Device *device = device_new(sysfs, g_ptr_array_index(places, i));
+        Device *device = device_new(where, g_ptr_array_index(places, i));
 
         g_ptr_array_add(host->devices, device);
         usable += device->regs != NULL;
@@ -130,7 +132,6 @@ void chmu_host_free(ChmuHost *host)
     g_ptr_array_unref(host->devices);
     chmu_pages_free(host->pages);
     g_mutex_clear(&host->lock);
-    g_free(host->sysfs);
     g_free(host);
 }
 
@@ -235,7 +236,7 @@ static bool look_up_windows(ChmuHost *host, Device *device, uint64_t now_ns, GEr
         return true;
     }
     g_clear_pointer(&device->windows, g_array_unref);
-    windows = chmu_decode_read(host->sysfs, device->name, errp);
+    windows = chmu_decode_read(host->where->sysfs, device->name, errp);
     if (!windows) {
         return false;
     }

@@ -13,8 +13,9 @@
 #ifndef VHOST_TIER_SOURCES_CHMU_HOST_H
 #define VHOST_TIER_SOURCES_CHMU_HOST_H
 
-#include "core/chmu-history.h"
 #include "chmu-pages.h"
+#include "chmu-regs.h"
+#include "core/chmu-history.h"
 
 typedef struct ChmuHost ChmuHost;
 typedef struct ChmuWatch ChmuWatch;     /* a region that is watched */
@@ -31,11 +32,19 @@ typedef struct ChmuBatch {
 void chmu_batch_free(ChmuBatch *batch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChmuBatch, chmu_batch_free)
 
+/* Where a host's units are looked for, and how they are mapped: chmu_host_real, or what a test makes up. */
+typedef struct ChmuPlaces {
+    const char *sysfs, *proc;
+    ChmuRegs *(*map)(const char *sysfs, const ChmuPlace *place, GError **errp);
+} ChmuPlaces;
+
+extern const ChmuPlaces chmu_host_real;
+
 /*
  * Find the units and map them, which takes capabilities; they are not changed yet. NULL, with an error, when
- * there is none that can be used. @sysfs is "/sys" and @proc "/proc", or a test's trees.
+ * there is none that can be used. @where must outlive it.
  */
-ChmuHost *chmu_host_new(const char *sysfs, const char *proc, GError **errp);
+ChmuHost *chmu_host_new(const ChmuPlaces *where, GError **errp);
 /* There must be no watch any more. */
 void chmu_host_free(ChmuHost *host);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChmuHost, chmu_host_free)

@@ -18,9 +18,11 @@
 #define BITMAP_WORDS_MAX 65536u     /* 1 PiB */
 
 struct ChmuRegs {
-    int fd;                         /* of the BAR; holds the lock */
-    volatile uint8_t *mapped;
+    const ChmuAccess *access;
+    void *opaque;
     size_t bytes;
+    int fd;                         /* of the BAR; holds the lock. -1: it is none */
+    uint8_t *mapped;                /* NULL: neither */
     unsigned slot;                  /* in 'maps' */
 };
 
@@ -79,22 +81,40 @@ static bool within(const ChmuRegs *regs, uint64_t at, size_t size)
     return at % size == 0 && at < regs->bytes && regs->bytes - at >= size;
 }
 
+static uint64_t mapped_read(void *opaque, uint64_t at)
+{
+    return GUINT64_FROM_LE(*(volatile uint64_t *)((uint8_t *)opaque + at));
+}
+
+static void mapped_write(void *opaque, uint64_t at, uint64_t value, unsigned size)
+{
+    uint8_t *reg = (uint8_t *)opaque + at;
+
+    if (size == 2) {
+        *(volatile uint16_t *)reg = GUINT16_TO_LE((uint16_t)value);
+    } else {
+        *(volatile uint64_t *)reg = GUINT64_TO_LE(value);
+    }
+}
+
+static const ChmuAccess mapped_access = {.read = mapped_read, .write = mapped_write};
+
 uint64_t chmu_regs_read(const ChmuRegs *regs, uint64_t at)
 {
-    return within(regs, at, 8) ? GUINT64_FROM_LE(*(volatile uint64_t *)(regs->mapped + at)) : CHMU_GONE;
+    return within(regs, at, 8) ? regs->access->read(regs->opaque, at) : CHMU_GONE;
 }
 
 void chmu_regs_write(const ChmuRegs *regs, uint64_t at, uint64_t value)
 {
     if (within(regs, at, 8)) {
-        *(volatile uint64_t *)(regs->mapped + at) = GUINT64_TO_LE(value);
+        regs->access->write(regs->opaque, at, value, 8);
     }
 }
 
 void chmu_regs_write16(const ChmuRegs *regs, uint64_t at, uint16_t value)
 {
     if (within(regs, at, 2)) {
-        *(volatile uint16_t *)(regs->mapped + at) = GUINT16_TO_LE(value);
+        regs->access->write(regs->opaque, at, value, 2);
     }
 }
 
@@ -224,7 +244,8 @@ static bool map(ChmuRegs *regs, const char *path, const ChmuPlace *place, GError
         set_map_error(errp, path, errno);
         return false;
     }
-    regs->mapped = mapped;
+    regs->access = &mapped_access;
+    regs->opaque = regs->mapped = mapped;
     if (!guard(regs)) {
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_NFILE, "there are more than %d blocks of hotness units", MAPS_MAX);
         return false;
@@ -250,17 +271,31 @@ static bool is_block(const ChmuRegs *regs, GError **errp)
     return true;
 }
 
-ChmuRegs *chmu_regs_map(const char *sysfs, const ChmuPlace *place, GError **errp)
+static ChmuRegs *regs_alloc(void)
 {
-    g_autofree char *path = g_strdup_printf("%s/bus/pci/devices/%s/resource%u", sysfs, place->device, place->bar);
-    g_autoptr(ChmuRegs) regs = g_new0(ChmuRegs, 1);
+    ChmuRegs *regs = g_new0(ChmuRegs, 1);
 
     regs->fd = -1;
     regs->slot = MAPS_MAX;
-    if (!map(regs, path, place, errp) || !is_block(regs, errp)) {
-        return NULL;
-    }
-    return g_steal_pointer(&regs);
+    return regs;
+}
+
+ChmuRegs *chmu_regs_new(const ChmuAccess *access, void *opaque, size_t bytes, GError **errp)
+{
+    g_autoptr(ChmuRegs) regs = regs_alloc();
+
+    regs->access = access;
+    regs->opaque = opaque;
+    regs->bytes = bytes;
+    return is_block(regs, errp) ? g_steal_pointer(&regs) : NULL;
+}
+
+ChmuRegs *chmu_regs_map(const char *sysfs, const ChmuPlace *place, GError **errp)
+{
+    g_autofree char *path = g_strdup_printf("%s/bus/pci/devices/%s/resource%u", sysfs, place->device, place->bar);
+    g_autoptr(ChmuRegs) regs = regs_alloc();
+
+    return map(regs, path, place, errp) && is_block(regs, errp) ? g_steal_pointer(&regs) : NULL;
 }
 
 void chmu_regs_unmap(ChmuRegs *regs)
@@ -272,7 +307,7 @@ void chmu_regs_unmap(ChmuRegs *regs)
         __atomic_store_n(&maps[regs->slot].start, 0, __ATOMIC_RELEASE);
     }
     if (regs->mapped) {
-        munmap((void *)regs->mapped, regs->bytes);
+        munmap(regs->mapped, regs->bytes);
     }
     if (regs->fd >= 0) {
         close(regs->fd);

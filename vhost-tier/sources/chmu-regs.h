@@ -29,6 +29,18 @@ typedef struct ChmuCaps {
     uint64_t epoch_min_ns, epoch_max_ns;
 } ChmuCaps;
 
+/* How registers are reached: @at bytes from the block's beginning, within it and aligned to the size. */
+typedef struct ChmuAccess {
+    uint64_t (*read)(void *opaque, uint64_t at);
+    void (*write)(void *opaque, uint64_t at, uint64_t value, unsigned size);
+} ChmuAccess;
+
+/*
+ * A block of @bytes bytes whose registers are reached by @access, which must outlive it: what a test makes up.
+ * NULL, with an error, when it is no block of hotness units.
+ */
+ChmuRegs *chmu_regs_new(const ChmuAccess *access, void *opaque, size_t bytes, GError **errp);
+
 /*
  * Map the block at @place, and lock it against other daemons of this kind. NULL, with an error, when that can't
  * be done or it is no block of hotness units. @sysfs is "/sys", or a test's tree.

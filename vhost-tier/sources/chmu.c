@@ -26,7 +26,8 @@
 #define MS 1000000ull
 #define SCAN_PAGES 16384u           /* looked at at a time: about a millisecond */
 #define SCAN_NS (100 * MS)          /* between two such times, */
-#define SCAN_NEW_NS (10 * MS)       /* and while there is memory that was not looked at yet */
+#define SCAN_NEW_NS (10 * MS)       /* while there is memory that was not looked at yet, */
+#define SCAN_ROUND_NS (1000 * MS)   /* and when all was looked at */
 #define LIMIT_GRANULES (1u << 20)   /* spoken of at a time, of those not listed: some ten milliseconds */
 #define COVERED_SHARE 0.99          /* of a tier's pages: then it is watched in whole */
 
@@ -48,6 +49,7 @@ struct Chmu {
     Source source;
     Policy *policy;
     ChmuHost *host;
+    ChmuPagemap *pagemap;
     bool take;
     double accesses_per_touch;
     GPtrArray *regions;             /* of Watched */
@@ -170,7 +172,7 @@ static void end_round(Chmu *self)
 static void scan(Chmu *self, uint64_t now_ns)
 {
     size_t left = SCAN_PAGES;
-    bool fresh = false;
+    uint64_t pause_ns = SCAN_NS;
 
     while (left > 0 && self->turn < self->regions->len) {
         Watched *watched = g_ptr_array_index(self->regions, self->turn);
@@ -179,7 +181,7 @@ static void scan(Chmu *self, uint64_t now_ns)
         if (look(self, watched, watched->scanned, n)) {
             tally(self, watched, watched->scanned, n);
         }
-        fresh = fresh || !watched->known;
+        pause_ns = watched->known ? pause_ns : SCAN_NEW_NS;
         watched->scanned += n;
         left -= n;
         if (watched->scanned == pages_of(&watched->region)) {
@@ -189,8 +191,9 @@ static void scan(Chmu *self, uint64_t now_ns)
     }
     if (self->turn >= self->regions->len) {
         end_round(self);
+        pause_ns = SCAN_ROUND_NS;
     }
-    self->scan_due_ns = now_ns + (fresh ? SCAN_NEW_NS : SCAN_NS);
+    self->scan_due_ns = now_ns + pause_ns;
 }
 
 static void chmu_moved(Source *source, const Region *region, size_t first, size_t n)
@@ -327,7 +330,7 @@ static void watched_free(gpointer data)
 static bool chmu_region_add(Source *source, const Region *region, GError **errp)
 {
     Chmu *self = (Chmu *)source;
-    const int pagemap = damon_pages_open(region->pid, region->pidfd, errp);
+    const int pagemap = self->pagemap(region->pid, region->pidfd, errp);
     Watched *watched;
 
     if (pagemap < 0) {
@@ -393,13 +396,14 @@ static void chmu_stop(Source *source)
     g_free(self);
 }
 
-Source *chmu_start_with(ChmuHost *host, const SourceParams *params, Policy *policy)
+Source *chmu_start_with(ChmuHost *host, ChmuPagemap *pagemap, const SourceParams *params, Policy *policy)
 {
     Chmu *self = g_new0(Chmu, 1);
 
     self->source.class = &chmu_source_class;
     self->policy = policy;
     self->host = host;
+    self->pagemap = pagemap;
     self->take = params->chmu_take;
     self->accesses_per_touch = MAX(params->touch_accesses, 1);
     self->regions = g_ptr_array_new_with_free_func(watched_free);
@@ -408,13 +412,13 @@ Source *chmu_start_with(ChmuHost *host, const SourceParams *params, Policy *poli
 
 static Source *chmu_start(const SourceParams *params, Policy *policy, GError **errp)
 {
-    return chmu_start_with(this_host, params, policy);
+    return chmu_start_with(this_host, damon_pages_open, params, policy);
 }
 
 static bool chmu_probe(GError **errp)
 {
     if (!this_host) {
-        this_host = chmu_host_new("/sys", "/proc", errp);
+        this_host = chmu_host_new(&chmu_host_real, errp);
     }
     if (this_host && !damon_pages_usable(NULL)) {
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_PERM,
