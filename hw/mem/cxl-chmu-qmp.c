@@ -29,7 +29,7 @@ static CXLType3Dev *find_device(const char *path, Error **errp)
     return CXL_TYPE3(obj);
 }
 
-static CxlChmuInstance *instance_info(ChmuInstance *inst)
+static CxlChmuInstance *instance_info(const ChmuInstance *inst)
 {
     CxlChmuInstance *info = g_new0(CxlChmuInstance, 1);
     const CXLChmu *chmu = inst->chmu;
@@ -38,7 +38,6 @@ static CxlChmuInstance *instance_info(ChmuInstance *inst)
     unsigned mode = chmu_get(inst->cfg1, CHMU_CFG1_MODE);
     uint32_t shift = chmu_get(inst->cfg1, CHMU_CFG1_UNIT_SIZE);
 
-    chmu_instance_run(inst, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
     info->enabled = inst->status & CHMU_STATUS_ENABLED;
     info->operation = chmu_get(inst->status, CHMU_STATUS_OPERATION);
     info->requests = what <= CHMU_WHAT_BOTH ? what : CXL_CHMU_REQUESTS_NONE;
@@ -80,6 +79,7 @@ static CxlChmuInfo *unit_info(CXLType3Dev *ct3d)
     CxlChmuInstanceList **end = &info->instances;
     CXLChmu *chmu = &ct3d->chmu;
 
+    cxl_chmu_catch_up(chmu);
     info->path = object_get_canonical_path(OBJECT(ct3d));
     info->capacity = chmu->capacity;
     info->hotlist_size = chmu->n_entries;
@@ -150,6 +150,7 @@ void qmp_cxl_chmu_access(const char *path, uint64_t address, bool has_length,
                    MAX_ACCESSES);
         return;
     }
+    cxl_chmu_catch_up(&ct3d->chmu);
     cxl_chmu_count(&ct3d->chmu, address, length, count, has_write && write);
 }
 

@@ -14,16 +14,27 @@
 #include "qemu/log.h"
 #include "qemu/units.h"
 
+void cxl_chmu_catch_up(CXLChmu *chmu)
+{
+    int64_t now_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+
+    for (unsigned i = 0; i < chmu->n_instances; i++) {
+        chmu_instance_run(&chmu->instances[i], now_ns);
+    }
+}
+
 void cxl_chmu_count(CXLChmu *chmu, uint64_t dpa, uint64_t bytes,
                     uint64_t times, bool is_write)
 {
-    int64_t now_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     uint64_t end = MIN(dpa + bytes, chmu->capacity);
 
+    if (++chmu->looks == CXL_CHMU_LOOK_EACH) {
+        chmu->looks = 0;
+        cxl_chmu_catch_up(chmu);
+    }
     for (uint32_t left = chmu->counting; left; left &= left - 1) {
         ChmuInstance *inst = &chmu->instances[ctz32(left)];
 
-        chmu_instance_run(inst, now_ns);
         for (uint64_t line = dpa / CHMU_LINE_BYTES;
              line * CHMU_LINE_BYTES < end; line++) {
             chmu_instance_count(inst, line, times, is_write);
@@ -125,12 +136,11 @@ static const MemoryRegionOps mmio_ops = {
 static int pre_save(void *opaque)
 {
     CXLChmu *chmu = opaque;
-    int64_t now_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 
+    cxl_chmu_catch_up(chmu);
     for (unsigned i = 0; i < chmu->n_instances; i++) {
         ChmuInstance *inst = &chmu->instances[i];
 
-        chmu_instance_run(inst, now_ns);
         inst->saved = inst->counters.entries;
         inst->n_saved = inst->counters.n;
     }

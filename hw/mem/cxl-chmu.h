@@ -19,10 +19,11 @@
  * are called from the fixed memory window's MemoryRegionOps, which take it,
  * and so are the registers' ops, the timers, migration and QMP commands.
  *
- * An epoch ends by the virtual clock, not when its timer happens to be run:
- * whatever looks at an instance (a counted access, a register, QMP) first lets
- * it catch up, by chmu_instance_run(). So an access counts for the epoch in
- * which it was made.
+ * An epoch ends by the virtual clock, not when its timer happens to be run,
+ * for which the main loop must get the big lock from busy CPUs: whatever looks
+ * at an instance (a register, QMP, migration) first lets it catch up, by
+ * chmu_instance_run(), and so does every 16th access. Each would be better,
+ * but the clock alone costs more than all else that is done for an access.
  *
  * What a guest can cost us is bounded by properties: each instance counts at
  * most 'chmu-counters' units at a time, in 16 to 32 bytes each.
@@ -39,6 +40,8 @@
 #define CXL_CHMU_EPOCH_MIN_NS 100000ull
 #define CXL_CHMU_EPOCH_MAX_NS 100000000000ull
 #define CXL_CHMU_BAR_IDX 5
+/* Accesses from one look at the clock to the next */
+#define CXL_CHMU_LOOK_EACH 16
 /* Where the first instance's bitmap and hotlist lie in the block */
 #define CXL_CHMU_AREAS 0x1000
 /* How long enabling, disabling and resetting an instance take */
@@ -134,6 +137,7 @@ struct CXLChmu {
     uint64_t *areas;            /* of all instances, as the guest sees them */
     MemoryRegion mmio;
     uint32_t counting;          /* bit for each instance that counts */
+    uint32_t looks;             /* accesses, modulo CXL_CHMU_LOOK_EACH */
     ChmuInstance *instances;
 };
 
@@ -152,6 +156,8 @@ uint32_t cxl_chmu_register_locator(const CXLChmu *chmu);
 /* Bytes that the unit takes now. */
 uint64_t cxl_chmu_bytes(const CXLChmu *chmu);
 
+/* All instances do what was to be done by now. */
+void cxl_chmu_catch_up(CXLChmu *chmu);
 /* cxl_chmu_access() for an enabled unit, @times over. */
 void cxl_chmu_count(CXLChmu *chmu, uint64_t dpa, uint64_t bytes,
                     uint64_t times, bool is_write);
