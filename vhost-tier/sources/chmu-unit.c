@@ -29,6 +29,7 @@ struct ChmuUnit {
     bool take;                          /* it may be taken from somebody else */
     uint64_t cfg0_before, cfg1_before, cfg2_before; /* as it was taken */
     uint64_t *ranges_before, *ranges;   /* and the range bitmap as it is now */
+    bool lost;                          /* an epoch failed: the device may have been reset since 'ranges' */
     bool changed;                       /* something was written: to be restored */
 
     Phase phase;
@@ -166,6 +167,7 @@ static void give_back(ChmuUnit *unit)
     chmu_regs_write16(unit->regs, unit->caps.base + CHMU_HEAD,
                       (uint16_t)chmu_get(get(unit, CHMU_HEAD), CHMU_HEAD_TAIL_TAIL));
     put(unit, CHMU_STATUS, CHMU_STATUS_OVERFLOW | CHMU_STATUS_LEVEL);
+    read_words(unit, unit->ranges);
     write_words(unit, unit->ranges_before);
     put(unit, CHMU_CFG1, unit->cfg1_before);
     put(unit, CHMU_CFG2, unit->cfg2_before);
@@ -278,6 +280,7 @@ void chmu_unit_begin(ChmuUnit *unit, const ChmuOrder *order, uint64_t now_ns)
     unit->wanted = g_steal_pointer(&ranges);
     g_array_set_size(unit->counts, 0);
     unit->nonsense = 0;
+    unit->lost = unit->phase != ENDED;
     unit->told = false;
     enter(unit, STOPPING, now_ns);
 }
@@ -301,6 +304,9 @@ static ChmuProgress wait_for(const ChmuUnit *unit, const char *verb, uint64_t no
 static void configure(ChmuUnit *unit)
 {
     unit->changed = true;
+    if (unit->lost) {
+        read_words(unit, unit->ranges);
+    }
     write_words(unit, unit->wanted);
     put(unit, CHMU_CFG1, unit->cfg1);
     put(unit, CHMU_CFG2, chmu_put(CHMU_CFG2_NOTIFY, MARK));
