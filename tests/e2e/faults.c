@@ -14,7 +14,7 @@
 #include "observer/hog.h"
 #include "observer/setting.h"
 
-#define CONFIG BED_COSTS "[sources]\noverhead-share=0.05\n"
+#define CONFIG BED_COSTS BED_TRACKING
 #define SLOWLY "max-bytes-per-s=2M\n" CONFIG /* of [host]: moving takes some seconds */
 #define MOVES_WITHIN_S 40
 #define HOG_LEAVES (2u << 20) /* of a node that is to be full: for the kernel, lest it kill for memory */

@@ -8,7 +8,7 @@
 #include "inspect.h"
 #include "observer/watch.h"
 
-#define CONFIG BED_COSTS "[sources]\noverhead-share=0.05\n"
+#define CONFIG BED_COSTS BED_TRACKING
 #define TIER_S 20
 #define RISE_BY 0.3
 

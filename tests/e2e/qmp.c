@@ -11,7 +11,7 @@
 #include "inspect.h"
 #include "observer/placement.h"
 
-#define CONFIG BED_COSTS "[sources]\noverhead-share=0.05\n"
+#define CONFIG BED_COSTS BED_TRACKING
 #define MIB UINT64_C(0x100000)
 #define STRIPE (2u << 20) /* of placement=interleave, docs/qmp.md */
 
