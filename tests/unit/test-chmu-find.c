@@ -268,10 +268,12 @@ static void registers_that_a_driver_has_claimed_are_refused(void)
                "    fe440000-fe44ffff : hmu_mem0.0\n", -1);
     expect_place(&tree, "hmu_mem0.0");
     write_file(tree.root, "iomem",                              /* all of the BAR, at the end of the list */
+               "fe400000-fe5fffff : PCI Bus 0000:0d\n"
                "  fe420000-fe45ffff : 0000:0d:00.0\n"
                "    fe420000-fe45ffff : greedy", -1);
     expect_place(&tree, "greedy");
     write_file(tree.root, "iomem",                              /* another device's */
+               "fe400000-fe5fffff : PCI Bus 0000:0d\n"
                "  fe420000-fe45ffff : 0000:0d:00.0\n"
                "  fe440000-fe44ffff : 0000:0e:00.0\n"
                "    fe440000-fe44ffff : other\n", -1);
