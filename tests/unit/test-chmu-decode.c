@@ -49,7 +49,7 @@ static void a_byte_is_found_where_the_standard_puts_it(void)
         g_assert_true(chmu_decode(&window, 1, 512 * MIB + cases[i].byte, 1, &span));
         g_assert_cmphex(span.hpa, ==, 64 * GIB + cases[i].place);
         g_assert_cmpuint(span.bytes, ==, 1);
-        g_assert_true(chmu_decode_owns(&window, 1, span.hpa));
+        g_assert_true(chmu_decode_owns(&window, 1, span.hpa, 1));
     }
 }
 
@@ -75,7 +75,7 @@ static void every_byte_of_a_region_is_one_devices(void)
             g_assert_cmphex(span.hpa, ==, 8 * GIB + chunk * 512);
             g_assert_cmpuint(span.bytes, ==, 512);
             for (uint32_t i = 0; i < ways; i++) {
-                g_assert_cmpint(chmu_decode_owns(&windows[i], 1, span.hpa), ==, i == device);
+                g_assert_cmpint(chmu_decode_owns(&windows[i], 1, span.hpa, 512), ==, i == device);
             }
             next[device] += 512;
         }
@@ -100,9 +100,11 @@ static void what_is_not_mapped_is_told(void)
     g_assert_true(span.window == &windows[0]);
     g_assert_true(chmu_decode(windows, 2, 4 * GIB, 256, &span));
     g_assert_true(span.window == &windows[1]);
-    g_assert_false(chmu_decode_owns(windows, 2, 15 * GIB));
-    g_assert_false(chmu_decode_owns(windows, 2, 17 * GIB));
-    g_assert_false(chmu_decode_owns(windows, 2, 32 * GIB + 256));
+    g_assert_false(chmu_decode_owns(windows, 2, 15 * GIB, 1));
+    g_assert_false(chmu_decode_owns(windows, 2, 17 * GIB, 1));
+    g_assert_false(chmu_decode_owns(windows, 2, 32 * GIB + 256, 256));
+    g_assert_true(chmu_decode_owns(windows, 2, 32 * GIB + 256, 257));
+    g_assert_true(chmu_decode_owns(windows, 2, 32 * GIB + 4096, 4096));
 }
 
 static void a_unit_over_several_chunks_stretches_over_those_between(void)

@@ -45,13 +45,19 @@ bool chmu_decode(const ChmuWindow *windows, size_t n, uint64_t dpa, uint64_t byt
     return false;
 }
 
-bool chmu_decode_owns(const ChmuWindow *windows, size_t n, uint64_t hpa)
+bool chmu_decode_owns(const ChmuWindow *windows, size_t n, uint64_t hpa, uint64_t bytes)
 {
     for (size_t i = 0; i < n; i++) {
         const ChmuWindow *window = &windows[i];
+        uint64_t first, last;           /* chunks */
 
-        if (hpa >= window->hpa && hpa - window->hpa < window->hpa_bytes &&
-            (hpa - window->hpa) / chunk(window) % window->ways == window->position) {
+        if (hpa < window->hpa || hpa - window->hpa >= window->hpa_bytes) {
+            continue;
+        }
+        first = (hpa - window->hpa) / chunk(window);
+        last = (hpa - window->hpa + bytes - 1) / chunk(window);
+        /* how far it is from the first to the device's next */
+        if ((window->position + window->ways - first % window->ways) % window->ways <= last - first) {
             return true;
         }
     }

@@ -42,8 +42,8 @@ typedef struct ChmuSpan {
  */
 bool chmu_decode(const ChmuWindow *windows, size_t n, uint64_t dpa, uint64_t bytes, ChmuSpan *span);
 
-/* Whether the byte at @hpa is this device's, by one of its @n windows. */
-bool chmu_decode_owns(const ChmuWindow *windows, size_t n, uint64_t hpa);
+/* Whether any of the @bytes bytes from @hpa on (1 or more) is this device's, by one of its @n windows. */
+bool chmu_decode_owns(const ChmuWindow *windows, size_t n, uint64_t hpa, uint64_t bytes);
 
 /*
  * The windows of PCI device @device ("0000:0d:00.0") that are in use now (of ChmuWindow; the caller owns the

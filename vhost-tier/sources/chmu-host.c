@@ -183,7 +183,7 @@ unsigned chmu_host_page(ChmuHost *host, const ChmuWatch *watch, uint64_t number,
         const Device *device = g_ptr_array_index(host->devices, i);
 
         if (device->windows && chmu_decode_owns((const ChmuWindow *)(void *)device->windows->data,
-                                                device->windows->len, physical)) {
+                                                device->windows->len, physical, CHMU_PAGE)) {
             return i + 1;
         }
     }
