@@ -123,12 +123,8 @@ static int64_t find_entry(ChmuCounters *counters, uint64_t unit)
     return *slot - 1;
 }
 
-uint64_t *chmu_counters_add(ChmuCounters *counters, uint64_t unit,
-                            uint64_t count)
+uint64_t *chmu_counters_entry(ChmuCounters *counters, uint64_t unit)
 {
-    uint64_t max = chmu_counters_max(counters);
-    uint64_t *entry;
-
     if (counters->last >= counters->n ||
         unit_of(counters, counters->last) != unit) {
         int64_t found = find_entry(counters, unit);
@@ -138,9 +134,7 @@ uint64_t *chmu_counters_add(ChmuCounters *counters, uint64_t unit,
         }
         counters->last = found;
     }
-    entry = &counters->entries[counters->last];
-    *entry += MIN(count, max - (*entry & max));
-    return entry;
+    return &counters->entries[counters->last];
 }
 
 uint64_t chmu_counters_bytes(const ChmuCounters *counters)

@@ -266,6 +266,7 @@ void chmu_instance_count(ChmuInstance *inst, uint64_t line, uint64_t requests,
 {
     uint64_t dpa = line * CHMU_LINE_BYTES;
     uint64_t range = dpa / CHMU_RANGE_BYTES;
+    uint64_t max = chmu_counters_max(&inst->counters);
     uint64_t counted = requests;
     uint64_t *entry;
 
@@ -282,22 +283,21 @@ void chmu_instance_count(ChmuInstance *inst, uint64_t line, uint64_t requests,
             return;
         }
     }
-    entry = chmu_counters_add(&inst->counters, dpa >> inst->unit_shift,
-                              counted);
+    entry = chmu_counters_entry(&inst->counters, dpa >> inst->unit_shift);
     if (!entry) {
         inst->stats.uncounted += counted;
         overflow(inst);
         return;
     }
     inst->stats.counted += counted;
-    if (!inst->epoch_ns) {
-        uint64_t max = chmu_counters_max(&inst->counters);
-
-        if ((*entry & max) >= inst->threshold) {
-            list_unit(inst, *entry);
-            *entry &= ~max;
+    counted += *entry & max;
+    if (!inst->epoch_ns && inst->threshold <= max) {
+        /* As if they came one by one */
+        for (; counted >= inst->threshold; counted -= inst->threshold) {
+            list_unit(inst, (*entry & ~max) | inst->threshold);
         }
     }
+    *entry = (*entry & ~max) | MIN(counted, max);
 }
 
 uint64_t chmu_instance_read(const ChmuInstance *inst, unsigned reg)
@@ -488,19 +488,21 @@ void chmu_instance_reset(ChmuInstance *inst)
 /* Put the saved counters in place. False: they are not what we'd have saved */
 static bool load_counters(ChmuInstance *inst)
 {
-    uint64_t max = chmu_counters_max(&inst->counters);
     uint64_t units = DIV_ROUND_UP(inst->chmu->capacity, 1u << inst->unit_shift);
     uint32_t i;
 
     chmu_counters_destroy(&inst->counters);
     for (i = 0; i < inst->n_saved; i++) {
         uint64_t unit = inst->saved[i] >> inst->counters.width;
+        uint64_t *entry = NULL;
 
-        if (unit >= units || !chmu_counters_add(&inst->counters, unit,
-                                                inst->saved[i] & max) ||
-            inst->counters.n != i + 1) {
+        if (unit < units) {
+            entry = chmu_counters_entry(&inst->counters, unit);
+        }
+        if (!entry || inst->counters.n != i + 1) {
             return false;
         }
+        *entry = inst->saved[i];
     }
     return true;
 }

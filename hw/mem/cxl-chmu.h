@@ -206,11 +206,10 @@ void chmu_counters_destroy(ChmuCounters *counters);
 /* Forget all units; memory that was hardly used is given back. */
 void chmu_counters_clear(ChmuCounters *counters);
 /*
- * Add to the count of @unit, which saturates. Returns its entry, which holds
- * until the next call; NULL when there is no counter left, or no memory.
+ * The entry of @unit, made with a count of 0 if need be; it holds until the
+ * next call. NULL when there is no counter left, or no memory.
  */
-uint64_t *chmu_counters_add(ChmuCounters *counters, uint64_t unit,
-                            uint64_t count);
+uint64_t *chmu_counters_entry(ChmuCounters *counters, uint64_t unit);
 uint64_t chmu_counters_bytes(const ChmuCounters *counters);
 
 static inline uint64_t chmu_counters_max(const ChmuCounters *counters)
