@@ -4,6 +4,8 @@
  */
 #include "vhost-tier-vm.h"
 
+#include <math.h>
+
 #include "../damon.h"
 #include "core/chmu-evidence.h"
 #include "core/damon-rate.h"
@@ -18,7 +20,15 @@
 #define SLICE_NS (10 * MS)          /* between two parts of a plan, as the daemon has it */
 #define LOOK_SHARE 0.03             /* of an epoch, for looking where pages are, as the daemon has it */
 #define WHERE_NS 50                 /* to look where one page is: move_pages(2) without nodes */
+#define LATELY_NS 10e9              /* what was counted fades in that time */
 #define PLAN_NS 15                  /* host CPU of a plan, per granule: 'meson test --benchmark' */
+
+/* What counters tell, all since the start. */
+typedef struct Counts {
+    double accesses, fast_accesses;
+    double busy_ns, wall_ns;        /* vCPU time used; time in which it was not idle */
+    double stolen_ns;               /* vCPU time taken by faults and shootdowns */
+} Counts;
 
 struct OurVm {
     Machine *machine;
@@ -37,6 +47,7 @@ struct OurVm {
     PolicyCurve curve;
     ChmuNews news;
     double accesses, busy_ns;       /* when last asked for */
+    Counts counts, lately;          /* all when last asked for; sums that fade */
     uint64_t asked_ns;
 };
 
@@ -235,6 +246,57 @@ uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns)
 
 /* --- its part of the host --- */
 
+/* Bring what was counted lately up to date, @elapsed_ns after the last time. */
+static void count(OurVm *vm, double elapsed_ns)
+{
+    const double kept = exp(-elapsed_ns / LATELY_NS);
+    GuestCounters counters;
+    Counts now;
+
+    guest_counters(vm->guest, &counters);
+    now = (Counts){
+        .accesses = guest_accesses(vm->guest),
+        .fast_accesses = counters.fast_accesses,
+        .busy_ns = guest_busy_ns(vm->guest),
+        .wall_ns = guest_busy_ns(vm->guest) / guest_config(vm->guest)->vcpus,
+        .stolen_ns = counters.stolen_ns,
+    };
+    vm->lately = (Counts){
+        .accesses = vm->lately.accesses * kept + now.accesses - vm->counts.accesses,
+        .fast_accesses = vm->lately.fast_accesses * kept + now.fast_accesses - vm->counts.fast_accesses,
+        .busy_ns = vm->lately.busy_ns * kept + now.busy_ns - vm->counts.busy_ns,
+        .wall_ns = vm->lately.wall_ns * kept + now.wall_ns - vm->counts.wall_ns,
+        .stolen_ns = vm->lately.stolen_ns * kept + now.stolen_ns - vm->counts.stolen_ns,
+    };
+    vm->counts = now;
+    if (vm->lately.wall_ns > 0) {
+        const double seconds = vm->lately.wall_ns / 1e9;
+
+        policy_counted(vm->policy, vm->lately.fast_accesses / seconds,
+                       (vm->lately.accesses - vm->lately.fast_accesses) / seconds);
+    }
+}
+
+void our_vm_forecast(const OurVm *vm, Forecast *now)
+{
+    const MachineConfig *config = machine_config(vm->machine);
+    const double seconds = vm->lately.wall_ns / 1e9;
+
+    *now = (Forecast){
+        .accesses_per_s = vm->lately.accesses / seconds / config->scale,
+        .hit_ratio = vm->lately.fast_accesses / vm->lately.accesses,
+        .busy = vm->lately.busy_ns / vm->lately.wall_ns / config->scale,
+        .stolen = vm->lately.stolen_ns / vm->lately.busy_ns,
+    };
+    for (unsigned tier = 0; tier < 2; tier++) {
+        now->tiers[tier] = (ForecastTier){
+            .now_ns = machine_latency_ns(vm->machine, tier),
+            .idle_ns = config->costs.latency_ns[tier],
+            .bytes_per_s = config->costs.bandwidth[tier],
+        };
+    }
+}
+
 void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
 {
     const GuestConfig *config = guest_config(vm->guest);
@@ -246,6 +308,7 @@ void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
     SlowdownLoad load = {.fast_ns = vm->config.costs.latency_ns[0],
                          .slow_ns = vm->config.costs.latency_ns[1]};
 
+    count(vm, elapsed_ns);
     policy_curve(vm->policy, &vm->curve);
     policy_stats(vm->policy, &stats);
     load.hit_ratio = stats.hit_ratio;

@@ -9,6 +9,7 @@
 #include "../chmu.h"
 #include "core/arbiter.h"
 #include "core/chmu-history.h"
+#include "core/forecast.h"
 
 typedef struct OurParams {          /* as in vhost-tier.conf, with its defaults */
     double epoch_ms;
@@ -36,6 +37,8 @@ uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns);
 void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first,
                    uint64_t epoch_ns, uint32_t threshold);
 
+/* How it is now, as of the last claim. */
+void our_vm_forecast(const OurVm *vm, Forecast *now);
 /* Its claim on tier 0, with a curve that the VM owns, until the next call. */
 void our_vm_claim(OurVm *vm, ArbiterClaim *claim);
 /* How it moves memory, and what it was granted last. */

@@ -164,14 +164,18 @@ static bool ours_predict(Contender *contender, const uint64_t *fast_bytes, size_
 {
     Ours *ours = (Ours *)contender;
     ArbiterClaim claim;
+    Forecast now;
 
     if (ours->vms.items->len != 1) {
         return false;
     }
     our_vm_claim(vm_at(ours, 0), &claim);
+    our_vm_forecast(vm_at(ours, 0), &now);
     for (size_t i = 0; i < n; i++) {
-        hit_ratios[i] = slowdown_hit_ratio(claim.curve, fast_bytes[i]);
-        slowdowns[i] = slowdown_at(claim.curve, &claim.model, fast_bytes[i]);
+        const ForecastAt at = forecast_at(&now, claim.curve, fast_bytes[i]);
+
+        hit_ratios[i] = at.hit_ratio;
+        slowdowns[i] = at.slowdown;
     }
     return true;
 }

@@ -9,6 +9,7 @@
 #include "brake.h"
 #include "heat.h"
 #include "planner.h"
+#include "trials.h"
 
 /* All of a policy that is neither configuration nor map. Words of 8 bytes only: a trace keeps it as it is. */
 typedef struct PolicyState {
@@ -29,6 +30,11 @@ struct Policy {
     Planner *planner;
     ActivityTable activity_table;
     PolicyPlan plan;
+    Trials *trials;
+    uint64_t trials_from_ns;        /* heat last changed then, as far as they know */
+    TrialsFit fits[TRIALS_STRATA];  /* what they say, as of fitted_ns; 0: nothing yet */
+    uint64_t fitted_ns;
+    double counted[2];              /* see policy_counted() */
     GHashTable *planned;            /* its granules, once asked for: policy-view.c; empty before */
     uint32_t covered;               /* tiers, see policy_cover() */
     TraceWriter *trace;             /* NULL while nothing is recorded */
@@ -45,6 +51,9 @@ HeatMap *policy_find_map(const Policy *policy, uint32_t id);
  * do.
  */
 HeatMap *policy_find_range(const Policy *policy, uint32_t region, size_t first, size_t *n);
+
+/* See what trials say, from time to time, after a plan. */
+void policy_fit_trials(Policy *policy);
 
 void policy_save_state(const Policy *policy, PolicyState *state);
 /* Fails, and changes nothing, when @state can't be used. */

@@ -154,42 +154,6 @@ bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint6
     return true;
 }
 
-static unsigned buckets_in_use(const Census *census)
-{
-    unsigned n = 0;
-
-    for (unsigned bucket = 0; bucket < CENSUS_BUCKETS; bucket++) {
-        n += census->fast[bucket] + census->slow[bucket] > 0;
-    }
-    return n;
-}
-
-void policy_curve(const Policy *policy, PolicyCurve *curve)
-{
-    const Census *census = planner_census(policy->planner);
-    unsigned merged = (buckets_in_use(census) + POLICY_CURVE_POINTS - 1) / POLICY_CURVE_POINTS;
-    unsigned in_point = 0;
-    uint64_t bytes = 0;
-    double per_s = 0;
-
-    *curve = (PolicyCurve){.present_bytes = census->fast_bytes + census->slow_bytes};
-    for (unsigned bucket = CENSUS_BUCKETS; bucket-- > 0;) {
-        uint64_t here = census->fast[bucket] + census->slow[bucket];
-
-        if (here == 0) {
-            continue;
-        }
-        if (in_point == 0) {
-            curve->n++;
-        }
-        bytes += here;
-        per_s += log2_value(census_middle(bucket)) * ((double)here / CENSUS_PAGE);
-        curve->points[curve->n - 1].bytes = bytes;
-        curve->points[curve->n - 1].per_s = per_s;
-        in_point = (in_point + 1) % merged;
-    }
-}
-
 void policy_rates(const Policy *policy, uint32_t region, size_t first, size_t n, double *per_s)
 {
     size_t known = n;

@@ -3,6 +3,8 @@
  * The door of the core: checks what it is given, records it where a trace is being made, and hands it on to
  * heat map and planner.
  */
+#include <math.h>
+
 #include "blocks.h"
 #include "policy-internal.h"
 #include "trace-internal.h"
@@ -56,6 +58,8 @@ Policy *policy_new(const PolicyConfig *config)
     activity_table_init(&policy->activity_table, &policy->model.tables);
     policy->maps = g_ptr_array_new_with_free_func((GDestroyNotify)heat_map_free);
     policy->planner = planner_new();
+    policy->trials = trials_new();
+    policy->counted[0] = policy->counted[1] = NAN;
     policy->planned = g_hash_table_new(NULL, NULL);
     return policy;
 }
@@ -65,6 +69,7 @@ void policy_free(Policy *policy)
     if (policy) {
         g_ptr_array_unref(policy->maps);
         planner_free(policy->planner);
+    trials_free(policy->trials);
         g_hash_table_unref(policy->planned);
         g_free(policy);
     }
@@ -248,6 +253,7 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
     planner_run(policy->planner, &policy->state.planner, &policy->config, &policy->model, policy_maps(policy),
                 policy->maps->len, brake->margin, policy->state.now_ns, plan);
     plan->thrashing = brake->margin > 1;
+    policy_fit_trials(policy);
     if (policy->trace) {
         TracePlan record = {.now_ns = now_ns, .n_moves = plan->n_moves, .throttled = plan->throttled,
                             .thrashing = plan->thrashing};

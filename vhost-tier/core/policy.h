@@ -255,6 +255,21 @@ bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint6
                     PolicyGranule *out);
 /* Where granules are, as last told: of the @n from @first; POLICY_TIER_UNKNOWN for those that there are not. */
 void policy_where(const Policy *policy, uint32_t region, size_t first, size_t n, uint8_t *tiers);
+/*
+ * A trial begins (trials.h): of the block of 64 granules that begins with @first, those in @granules (bit i: its
+ * i-th) are watched from @now_ns on, and were drawn whatever is known of them. Tells the curve how hot what is
+ * estimated at some rate is; changes no plan, and is not recorded.
+ */
+void policy_trial_begin(Policy *policy, uint32_t region, size_t first, uint64_t granules, uint64_t now_ns);
+/* A look at that block found these granules touched since the look before; blocks without a trial are ignored. */
+void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t touched, uint64_t now_ns);
+/* Nothing is watched any more. */
+void policy_trials_end(Policy *policy);
+/*
+ * What hardware counts lately: accesses a second to tier 0 and to the others; NaN: that is not known. Tells the curve
+ * what its parts come to.
+ */
+void policy_counted(Policy *policy, double fast_per_s, double slow_per_s);
 /* How accesses are spread, as of the last plan. */
 void policy_curve(const Policy *policy, PolicyCurve *curve);
 

@@ -48,6 +48,7 @@
 #define CHANGED_WORTH 254.0 /* added where heat has changed since: what was known is as good as nothing */
 #define PRICE_MIN 20.0 /* of a fault, in worth: below that the budget is left unspent; with nothing saved */
 #define PRICE_MAX 120.0
+#define DRAW_SAVED 0.125 /* of what can be saved: trials wait while there is more to be learned than can be paid */
 #define SETTLE_NS SECOND /* after arming */
 #define LEARN 0.1        /* weight of one block in what is learned */
 #define BURST_KEPT_NS (200 * MS) /* that much may be spent at once */
@@ -56,12 +57,14 @@
 typedef struct Block {
     uint64_t watched;   /* bit i: its i-th granule is armed, and was not seen touched since */
     uint64_t armed;     /* by the last arming */
+    uint64_t trial;     /* of those watched, the ones that are for a trial alone */
     uint64_t looked_ns; /* last look, or arming */
     uint64_t armed_ns;  /* last arming; 0: never */
     float prepaid;      /* faults paid for and not yet seen; negative once settled */
     uint8_t n_touched;  /* since the last arming, of 'armed' */
     uint8_t level;
     bool queued;
+    bool drawn;         /* armed last for a trial */
     uint32_t next, prev; /* in the queue of its level */
 } Block;
 
@@ -81,6 +84,7 @@ struct Sampler {
     double first_look_share; /* of the granules armed, those touched by the first look, lately */
     uint64_t random;
     uint64_t changed_ns; /* when heat last changed; 0: never */
+    size_t drawn;        /* the block drawn last, for a trial; SAMPLER_NONE: the last draw was none */
     size_t cursor; /* takes part in every draw, so that each block does in the end */
     Block *blocks;
     Queue queues[LEVELS]; /* each in order of time, as all in it wait equally long */
@@ -129,11 +133,13 @@ void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns)
         budget->tokens_ns += income(budget) * (now_ns - budget->refilled_ns);
         budget->burst_ns += burst(budget) * (now_ns - budget->refilled_ns);
         budget->probe_ns += income(budget) * SAMPLER_PROBE_SHARE * (now_ns - budget->refilled_ns);
+        budget->draw_ns += income(budget) * SAMPLER_DRAW_SHARE * (now_ns - budget->refilled_ns);
         budget->refilled_ns = now_ns;
     }
     budget->tokens_ns = CLAMP(budget->tokens_ns, least, most);
     budget->burst_ns = CLAMP(budget->burst_ns, least, most_now);
     budget->probe_ns = MIN(budget->probe_ns, income(budget) * SAMPLER_PROBE_SHARE * SECOND);
+    budget->draw_ns = MIN(budget->draw_ns, income(budget) * SAMPLER_DRAW_SHARE * SECOND);
     if (now_ns >= budget->window_ns + SECOND) {
         budget->lost_share =
             (double)(budget->lost_ns - budget->window_lost_ns) / (now_ns - budget->window_ns) / budget->cpus;
@@ -166,6 +172,11 @@ bool sampler_budget_probes(const SamplerBudget *budget)
     return budget->probe_ns > 0;
 }
 
+bool sampler_budget_draws(const SamplerBudget *budget)
+{
+    return budget->draw_ns > 0 && budget->tokens_ns > DRAW_SAVED * income(budget) * SAMPLER_SAVED_NS;
+}
+
 double sampler_budget_price(const SamplerBudget *budget)
 {
     double saved = budget->tokens_ns / MAX(income(budget) * SAMPLER_SAVED_NS, 1);
@@ -196,6 +207,7 @@ Sampler *sampler_new(size_t n_granules, unsigned faults_per_granule, SamplerBudg
     sampler->faults_per_granule = faults_per_granule;
     sampler->random = seed;
     sampler->last_level = LAST_LEVEL_MIN;
+    sampler->drawn = SAMPLER_NONE;
     while (sampler->last_level < LEVELS - 1 &&
            LEVEL_NS(sampler->last_level) < sampler->n_blocks * (SECOND / LOOKS_PER_S)) {
         sampler->last_level++;
@@ -236,7 +248,7 @@ static uint64_t whole_block(const Sampler *sampler, size_t block)
 void sampler_reset(Sampler *sampler)
 {
     for (size_t i = 0; i < sampler->n_blocks; i++) {
-        sampler->blocks[i].watched = 0;
+        sampler->blocks[i].watched = sampler->blocks[i].trial = 0;
         sampler->blocks[i].queued = false;
         sampler->blocks[i].prepaid = -1;
     }
@@ -329,6 +341,11 @@ uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_n
     return sampler->blocks[block].watched;
 }
 
+uint64_t sampler_trial(const Sampler *sampler, size_t block)
+{
+    return sampler->blocks[block].trial;
+}
+
 /* Pay for @faults that were seen, out of what was paid in advance as far as that goes. */
 static void pay(Sampler *sampler, Block *block, double faults)
 {
@@ -356,7 +373,7 @@ static void settle(Sampler *sampler, Block *block, uint64_t now_ns)
     }
     spend(budget, -block->prepaid * budget->fault_ns);
     block->prepaid = -1;
-    if (block->armed) {
+    if (block->armed && !block->drawn) {
         budget->hit_share += LEARN * (touched_share(block) - budget->hit_share);
     }
 }
@@ -367,7 +384,7 @@ static void settle(Sampler *sampler, Block *block, uint64_t now_ns)
  */
 static void adapt_first_look(Sampler *sampler, const Block *block)
 {
-    if (block->armed == 0) {
+    if (block->armed == 0 || block->drawn) {
         return;
     }
     sampler->first_look_share += LEARN * (touched_share(block) - sampler->first_look_share);
@@ -390,6 +407,7 @@ void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t n
 
     queue_remove(sampler, index);
     block->watched &= ~touched;
+    block->trial &= ~touched;
     block->looked_ns = now_ns;
     block->n_touched += n_of_armed;
     pay(sampler, block, (double)n * sampler->faults_per_granule);
@@ -469,7 +487,15 @@ size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64
     }
     sampler->budget->probe_ns -= (double)(__builtin_popcountll(*granules) * sampler->faults_per_granule +
                                           ARM_FAULTS * MAX(runs(*granules), 1)) * sampler->budget->fault_ns;
+    sampler->drawn = SAMPLER_NONE;
     return *granules ? block : SAMPLER_NONE;
+}
+
+size_t sampler_draw(Sampler *sampler)
+{
+    sampler->budget->draw_ns -= (double)sampler->budget->fault_ns; /* also where all of it is watched already */
+    sampler->drawn = next_random(sampler) % sampler->n_blocks;
+    return sampler->drawn;
 }
 
 size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t now_ns,
@@ -477,6 +503,7 @@ size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_
 {
     size_t best = SAMPLER_NONE;
 
+    sampler->drawn = SAMPLER_NONE;
     *worth = -1;
     *granules = 0;
     for (unsigned i = 0; i < MIN(CANDIDATES, sampler->n_blocks); i++) {
@@ -506,11 +533,16 @@ void sampler_armed(Sampler *sampler, size_t index, uint64_t granules, uint64_t n
     block->armed = granules & ~block->watched;
     block->n_touched = 0;
     block->watched |= granules;
+    block->drawn = index == sampler->drawn;
+    block->trial |= block->drawn ? block->armed : 0;
     block->armed_ns = block->looked_ns = now_ns;
     expected = __builtin_popcountll(block->armed) * sampler->faults_per_granule * budget->hit_share;
     spend(budget, (flushes + expected - MAX(block->prepaid, 0)) * budget->fault_ns);
     budget->lost_ns += flushes * budget->fault_ns;
     block->prepaid = expected;
+    if (block->drawn) {
+        budget->draw_ns -= (flushes + __builtin_popcountll(block->armed) * sampler->faults_per_granule) * budget->fault_ns;
+    }
     queue_append(sampler, index, sampler->first_level);
     if (index == sampler->cursor) {
         sampler->cursor = (sampler->cursor + 1) % sampler->n_blocks;

@@ -46,6 +46,7 @@
 #define SAMPLER_BURST 5
 #define SAMPLER_BURST_MAX 0.05
 #define SAMPLER_PROBE_SHARE 0.15
+#define SAMPLER_DRAW_SHARE 0.1
 
 /* What watching may cost, and has cost; one for all regions of a VM. */
 typedef struct SamplerBudget {
@@ -55,6 +56,7 @@ typedef struct SamplerBudget {
     double tokens_ns;        /* that may be spent; negative: a debt */
     double burst_ns;         /* that may be spent now, whatever was saved */
     double probe_ns;         /* that is to be spent on blocks at random */
+    double draw_ns;          /* and on whole ones, for trials */
     double hit_share;        /* of the pages that were armed, those touched within a second, lately */
     uint64_t refilled_ns;    /* time of the last refill */
     uint64_t lost_ns;        /* guest time lost, since the start */
@@ -71,6 +73,8 @@ void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns);
 /* Whether something may be armed now; whether that is to be at random; and else what it must be worth. */
 bool sampler_budget_allows(const SamplerBudget *budget);
 bool sampler_budget_probes(const SamplerBudget *budget);
+/* Whether a block is to be drawn for a trial (trials.h), which is not while the budget is all but spent. */
+bool sampler_budget_draws(const SamplerBudget *budget);
 double sampler_budget_price(const SamplerBudget *budget);
 /* When something can be armed again, given that nothing else is spent: @now_ns or later. */
 uint64_t sampler_budget_ready_ns(const SamplerBudget *budget, uint64_t now_ns);
@@ -84,7 +88,7 @@ typedef struct Sampler Sampler;
 Sampler *sampler_new(size_t n_granules, unsigned faults_per_granule, SamplerBudget *budget, uint64_t seed);
 void sampler_free(Sampler *sampler);
 
-/* Bytes that it takes: 48 for each block. */
+/* Bytes that it takes: 56 for each block. */
 size_t sampler_bytes(const Sampler *sampler);
 size_t sampler_blocks(const Sampler *sampler);
 /* The granules of a block, 64 but for the last. */
@@ -101,6 +105,8 @@ uint64_t sampler_due_ns(const Sampler *sampler);
 void sampler_changed(Sampler *sampler, uint64_t now_ns);
 /* Which granules of a block are being watched (bit i: its i-th), and since when none of them was touched. */
 uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_ns);
+/* Those of them that are watched for a trial alone. */
+uint64_t sampler_trial(const Sampler *sampler, size_t block);
 /*
  * A look at @now_ns found @touched of the watched ones touched: these are watched no more, the others go
  * on.
@@ -118,6 +124,8 @@ size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_
                     uint64_t *granules, double *worth);
 /* The same for a probe: one drawn at random, SAMPLER_NONE if there is nothing to be armed there. */
 size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t *granules);
+/* A block at random: what is armed of it next is for a trial, and tells nothing about what to arm, and when to look. */
+size_t sampler_draw(Sampler *sampler);
 /* They were armed, just after the block had been looked at if some of it was watched. */
 void sampler_armed(Sampler *sampler, size_t index, uint64_t granules, uint64_t now_ns);
 /* The block can't be armed now; it is left alone for a while, as if it had been. */

@@ -99,8 +99,10 @@ static bool look(Watcher *watcher, Watched *watched, size_t block)
         return false;
     }
     touched &= armed;
+    policy_trial_look(watcher->policy, watched->id, block * SAMPLER_BLOCK_GRANULES, touched, now_ns);
+    armed &= ~sampler_trial(watched->sampler, block);
     if (watcher->source == POLICY_SOURCE_WP) {
-        report(watcher, watched, block, touched, touched, interval_ns, now_ns);
+        report(watcher, watched, block, armed & touched, touched, interval_ns, now_ns);
         report(watcher, watched, block, armed & ~touched, 0, MAX(interval_ns / WP_MISS_DIVISOR, 1), now_ns);
     } else {
         report(watcher, watched, block, armed, touched, interval_ns, now_ns);
@@ -166,18 +168,21 @@ static size_t pick(Watcher *watcher, Watched *watched, uint64_t now_ns, uint64_t
     return worth < sampler_budget_price(&watcher->budget) ? SAMPLER_NONE : block;
 }
 
-/* Arm one block of a region; false when there is none. */
-static bool arm_one(Watcher *watcher, Watched *watched, uint64_t now_ns)
+/* What of a block is watched now, after a look at it. False when the region is dead. */
+static bool look_again(Watcher *watcher, Watched *watched, size_t block, uint64_t *already)
 {
-    uint64_t granules, unused;
-    size_t block = pick(watcher, watched, now_ns, &granules);
+    uint64_t since_ns;
 
-    if (block == SAMPLER_NONE) {
+    if (sampler_watched(watched->sampler, block, &since_ns) && !look(watcher, watched, block)) {
         return false;
     }
-    if (sampler_watched(watched->sampler, block, &unused) && !look(watcher, watched, block)) {
-        return false;
-    }
+    *already = sampler_watched(watched->sampler, block, &since_ns);
+    return true;
+}
+
+/* Arm these granules of a block, some of which may be watched already; false when the region is dead. */
+static bool arm_block(Watcher *watcher, Watched *watched, size_t block, uint64_t granules)
+{
     switch (arm_granules(watcher, watched, block, granules)) {
     case WATCH_OK:
         sampler_armed(watched->sampler, block, granules, clock_of(watcher));
@@ -190,6 +195,52 @@ static bool arm_one(Watcher *watcher, Watched *watched, uint64_t now_ns)
     }
     give_up(watched);
     return false;
+}
+
+/* What of a block lies on a tier. */
+static uint64_t present(const Watcher *watcher, const Watched *watched, size_t block)
+{
+    const unsigned n = sampler_block_size(watched->sampler, block);
+    uint8_t tiers[SAMPLER_BLOCK_GRANULES];
+    uint64_t granules = 0;
+
+    policy_where(watcher->policy, watched->id, block * SAMPLER_BLOCK_GRANULES, n, tiers);
+    for (unsigned i = 0; i < n; i++) {
+        granules |= (uint64_t)(tiers[i] < POLICY_MAX_TIERS) << i;
+    }
+    return granules;
+}
+
+/* Begin a trial: all of a block that is present is watched from the same moment on. */
+static bool begin_trial(Watcher *watcher, Watched *watched)
+{
+    const size_t block = sampler_draw(watched->sampler);
+    uint64_t already, granules, since_ns;
+
+    if (!look_again(watcher, watched, block, &already)) {
+        return false;
+    }
+    granules = present(watcher, watched, block);
+    if (granules & ~already && !arm_block(watcher, watched, block, granules & ~already)) {
+        return false;
+    }
+    granules &= sampler_watched(watched->sampler, block, &since_ns);
+    policy_trial_begin(watcher->policy, watched->id, block * SAMPLER_BLOCK_GRANULES, granules, since_ns);
+    return true;
+}
+
+/* Arm one block of a region; false when there is none. */
+static bool arm_one(Watcher *watcher, Watched *watched, uint64_t now_ns)
+{
+    uint64_t granules, already;
+    size_t block;
+
+    if (watcher->source == POLICY_SOURCE_RWP && sampler_budget_draws(&watcher->budget)) {
+        return begin_trial(watcher, watched);
+    }
+    block = pick(watcher, watched, now_ns, &granules);
+    return block != SAMPLER_NONE && look_again(watcher, watched, block, &already) &&
+           arm_block(watcher, watched, block, granules);
 }
 
 /* Arm what the budget allows. False when there is nothing that is worth arming. */
@@ -331,6 +382,7 @@ static void disarm(Watcher *watcher, Watched *watched)
 void watcher_pause(Watcher *watcher, bool paused)
 {
     watcher->paused = paused;
+    policy_trials_end(watcher->policy);
     for (guint i = 0; paused && i < watcher->regions->len; i++) {
         disarm(watcher, g_ptr_array_index(watcher->regions, i));
     }

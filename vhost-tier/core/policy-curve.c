@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The curve: how accesses are spread over memory.
+ *
+ * Theory of operation
+ *
+ * The census tells how much memory is estimated to be how hot, in tier 0 and outside of it. Trials (trials.h) tell
+ * how hot such memory is indeed: its mean rate, how it is spread about that, and how sure that is. Strata of which
+ * there was no trial are taken for what they are estimated at, and memory that was never seen is left out unless
+ * there was one.
+ *
+ * What hardware counts, the accesses to each of the two, must come out as the sum. Outside tier 0, where little is
+ * so hot that looks can't tell, all is scaled to it. In tier 0 the difference is shared out by doubt, and what is
+ * missing beyond that belongs to what every look finds touched: it is as hot as it takes.
+ *
+ * Then each stratum is cut into pieces from its hottest to its coldest, and all pieces are put in order.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blocks.h"
+#include "policy-internal.h"
+
+#define STRATA (TRIALS_STRATA / 2)      /* of tier 0; as many for the others */
+#define UNSEEN 0u                       /* the stratum of what no estimate was ever made of */
+#define COOLEST (-9)                    /* octave of stratum 1, accesses a second and page; stratum 2 is one up */
+#define OCTAVE_BUCKETS (LOG2_ONE >> CENSUS_SHIFT)
+#define PIECES OCTAVE_BUCKETS           /* that a stratum is cut into: the buckets of its octave, or as many parts */
+#define REFIT_NS 5000000000ull          /* trials are looked at anew as often */
+#define SIMILAR 2.0                     /* memory is as cold as what lies outside tier 0 if no more than so hotter */
+#define MISSING_POWER 3                 /* of the rate, by which what is missing is shared out */
+
+typedef struct Stratum {
+    double pages;
+    double bucket_pages[PIECES];        /* of these, by the buckets of the octave, coolest first */
+    double estimate;                    /* accesses a second and page, as estimated, on average */
+    double cold, cold_per_s;            /* as in TrialsFit */
+    double per_s;                       /* of the rest, as it is */
+    double spread;                      /* standard deviation of its natural logarithm; 0: as the buckets have it */
+    double doubt;                       /* of its mean: standard deviation in octaves */
+} Stratum;
+
+typedef struct Piece {
+    double per_s;                       /* of a page */
+    double pages;
+} Piece;
+
+/* The stratum of memory that is estimated at 2^@rate accesses a second and page. */
+static unsigned stratum_of(Log2 rate, bool fast)
+{
+    return (unsigned)CLAMP((rate >> 10) - COOLEST + 1, 1, (int)STRATA - 1) + (fast ? 0 : STRATA);
+}
+
+static uint64_t trial_block(uint32_t region, size_t first)
+{
+    return (uint64_t)region << 32 | first / TRIALS_BLOCK;
+}
+
+void policy_trial_begin(Policy *policy, uint32_t region, size_t first, uint64_t granules, uint64_t now_ns)
+{
+    size_t n = TRIALS_BLOCK;
+    const HeatMap *map = policy_find_range(policy, region, first, &n);
+    uint8_t strata[TRIALS_BLOCK] = {0};
+    Log2 per_page;
+
+    if (!map || policy->model.quiet) {
+        return;
+    }
+    if (policy_changed_ns(policy) > policy->trials_from_ns) {
+        policy->trials_from_ns = policy_changed_ns(policy);
+        trials_forget(policy->trials);
+    }
+    per_page = -log2_of((double)map->granule_bytes / CENSUS_PAGE);
+    for (size_t i = 0; i < TRIALS_BLOCK; i++) {
+        Heat heat;
+
+        if (!(granules >> i & 1)) {
+            continue;
+        }
+        heat = i < n ? heat_at(map, first + i) : (Heat){0};
+        if (i >= n || heat_tier(heat) >= POLICY_MAX_TIERS || block_is_huge(map, first + i)) {
+            granules &= ~(1ull << i);
+        } else if (heat_seen(heat)) {
+            strata[i] = stratum_of(heat_rate(&policy->model, heat) + per_page, heat_tier(heat) == 0);
+        } else {
+            strata[i] = heat_tier(heat) == 0 ? UNSEEN : STRATA + UNSEEN;
+        }
+    }
+    trials_begin(policy->trials, trial_block(region, first), granules, strata,
+                 (double)map->granule_bytes / CENSUS_PAGE, now_ns);
+}
+
+void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t touched, uint64_t now_ns)
+{
+    if (policy->model.quiet) {
+        trials_end(policy->trials);
+    } else {
+        trials_look(policy->trials, trial_block(region, first), touched, now_ns);
+    }
+}
+
+void policy_trials_end(Policy *policy)
+{
+    trials_end(policy->trials);
+}
+
+void policy_counted(Policy *policy, double fast_per_s, double slow_per_s)
+{
+    policy->counted[0] = fast_per_s;
+    policy->counted[1] = slow_per_s;
+}
+
+/* What the census has of each stratum. */
+static void take_strata(const Policy *policy, Stratum strata[TRIALS_STRATA])
+{
+    const Census *census = planner_census(policy->planner);
+    double left[2] = {(double)census->fast_bytes / CENSUS_PAGE, (double)census->slow_bytes / CENSUS_PAGE};
+
+    memset(strata, 0, TRIALS_STRATA * sizeof(*strata));
+    for (unsigned bucket = 0; bucket < CENSUS_BUCKETS; bucket++) {
+        for (unsigned slow = 0; slow < 2; slow++) {
+            const double pages = (double)(slow ? census->slow : census->fast)[bucket] / CENSUS_PAGE;
+            Stratum *stratum = &strata[stratum_of(census_heat(bucket), !slow)];
+
+            stratum->pages += pages;
+            stratum->bucket_pages[bucket % PIECES] += pages;
+            stratum->estimate += pages * log2_value(census_middle(bucket));
+            left[slow] -= pages;
+        }
+    }
+    for (unsigned i = 0; i < TRIALS_STRATA; i++) {
+        strata[i].estimate /= MAX(strata[i].pages, 1);
+    }
+    for (unsigned slow = 0; slow < 2; slow++) {
+        strata[slow * STRATA + UNSEEN].pages = MAX(left[slow], 0);
+        strata[slow * STRATA + UNSEEN].estimate = log2_value(policy->model.crowd_mean);
+    }
+}
+
+void policy_fit_trials(Policy *policy)
+{
+    Stratum strata[TRIALS_STRATA];
+    double expected[TRIALS_STRATA];
+
+    if (policy->fitted_ns && policy->state.now_ns - policy->fitted_ns < REFIT_NS) {
+        return;
+    }
+    policy->fitted_ns = MAX(policy->state.now_ns, 1);
+    take_strata(policy, strata);
+    for (unsigned i = 0; i < TRIALS_STRATA; i++) {
+        expected[i] = strata[i].pages > 0 ? strata[i].estimate : 0;
+    }
+    for (unsigned first = 0; first < TRIALS_STRATA; first += STRATA) {
+        trials_fit(policy->trials, first, STRATA, &expected[first], policy->state.now_ns, &policy->fits[first]);
+    }
+}
+
+/* The same as trials found them. */
+static void apply_fits(const Policy *policy, Stratum strata[TRIALS_STRATA])
+{
+    for (unsigned i = 0; i < TRIALS_STRATA; i++) {
+        const TrialsFit *fit = &policy->fits[i];
+        Stratum *stratum = &strata[i];
+
+        if (fit->trials > 0) {
+            stratum->cold = fit->cold;
+            stratum->cold_per_s = fit->cold_per_s;
+            stratum->per_s = fit->per_s;
+            stratum->spread = sqrt(log1p(1 / fit->shape));
+            stratum->doubt = fit->doubt;
+        } else {
+            stratum->per_s = stratum->estimate;
+            stratum->doubt = TRIALS_DOUBT_BEFORE;
+            stratum->pages = i % STRATA == UNSEEN ? 0 : stratum->pages;
+        }
+    }
+}
+
+/* Pages that are not as cold as most others. */
+static double own_pages(const Stratum *stratum)
+{
+    return stratum->pages * (1 - stratum->cold);
+}
+
+static double sum_of(const Stratum *strata)
+{
+    double sum = 0;
+
+    for (unsigned i = 0; i < STRATA; i++) {
+        sum += own_pages(&strata[i]) * strata[i].per_s + strata[i].pages * strata[i].cold * strata[i].cold_per_s;
+    }
+    return sum;
+}
+
+static void scale(Stratum *strata, double most_per_s, double factor)
+{
+    for (unsigned i = 0; i < STRATA; i++) {
+        strata[i].per_s *= strata[i].per_s <= most_per_s ? factor : 1;
+        strata[i].cold_per_s *= strata[i].cold_per_s <= most_per_s ? factor : 1;
+    }
+}
+
+/*
+ * Let the strata outside tier 0 come to what was counted. By the same factor what is as cold in tier 0 is accessed
+ * more often than it is touched: memory that is read in one go has many accesses to a touch.
+ */
+static void match_slow(Stratum *fast, Stratum *slow, double counted)
+{
+    const double sum = sum_of(slow);
+    double pages = 0;
+
+    for (unsigned i = 0; i < STRATA; i++) {
+        pages += slow[i].pages;
+    }
+    if (counted >= 0 && sum > 0) {
+        scale(fast, SIMILAR * sum / pages, counted / sum);
+        scale(slow, INFINITY, counted / sum);
+    }
+}
+
+/* By which part of itself a stratum's rate may well be more, or less. */
+static double leeway(const Stratum *stratum, bool more)
+{
+    return exp2(more ? stratum->doubt : -stratum->doubt) - 1;
+}
+
+/*
+ * Let those of tier 0 come to what was counted. What is missing, or too much, is shared out by how far they are in
+ * doubt. What is missing beyond that is that of memory so hot that looks can't tell how hot it is: strata take it the
+ * more, the hotter they are estimated.
+ */
+static void match_fast(Stratum *strata, double counted)
+{
+    const double missing = counted - sum_of(strata);
+    double doubted = 0, hot = 0, share, rest;
+
+    if (!(counted >= 0)) {
+        return;
+    }
+    for (unsigned i = 0; i < STRATA; i++) {
+        doubted += own_pages(&strata[i]) * strata[i].per_s * leeway(&strata[i], missing > 0);
+        hot += own_pages(&strata[i]) * pow(strata[i].estimate, MISSING_POWER);
+    }
+    share = doubted != 0 ? MIN(missing / doubted, 1) : 0;
+    rest = missing - share * doubted;
+    for (unsigned i = 0; i < STRATA; i++) {
+        strata[i].per_s += strata[i].per_s * share * leeway(&strata[i], missing > 0);
+        strata[i].per_s += rest > 0 && hot > 0 ? rest * pow(strata[i].estimate, MISSING_POWER) / hot : 0;
+    }
+    if (rest < 0 && sum_of(strata) > 0) {
+        scale(strata, INFINITY, counted / sum_of(strata));
+    }
+}
+
+/* The mean of the buckets of a stratum that is no other than estimated, over the octave's lower end. */
+static double stratum_middle(const Stratum *stratum)
+{
+    double sum = 0;
+
+    for (unsigned i = 0; i < PIECES; i++) {
+        sum += stratum->bucket_pages[i] * exp2((i + 0.5) / PIECES);
+    }
+    return sum > 0 ? sum / stratum->pages : 1;
+}
+
+/* The share of a standard normal distribution below @z. */
+static double normal(double z)
+{
+    return erfc(-z / M_SQRT2) / 2;
+}
+
+/*
+ * Cut a stratum: by the buckets of its octave; or, as trials found it, with rates that are log-normal, into pieces of
+ * as many pages each, with the accesses that fall to them.
+ */
+static size_t cut(const Stratum *stratum, Piece *pieces)
+{
+    static const double edges[] = {-INFINITY, -1.1503, -0.6745, -0.3186, 0, 0.3186, 0.6745, 1.1503, INFINITY};
+    size_t n = 0;
+
+    G_STATIC_ASSERT(G_N_ELEMENTS(edges) == PIECES + 1);
+    for (unsigned i = 0; i < PIECES; i++) {
+        const double share = normal(edges[i + 1] - stratum->spread) - normal(edges[i] - stratum->spread);
+        const double middle = exp2((i + 0.5) / PIECES), mean = stratum_middle(stratum);
+        const Piece piece = stratum->spread > 0
+                                ? (Piece){.pages = own_pages(stratum) / PIECES, .per_s = stratum->per_s * share * PIECES}
+                                : (Piece){.pages = stratum->bucket_pages[i], .per_s = stratum->per_s * middle / mean};
+
+        if (piece.pages > 0) {
+            pieces[n++] = piece;
+        }
+    }
+    if (stratum->cold > 0) {
+        pieces[n++] = (Piece){.pages = stratum->pages * stratum->cold, .per_s = stratum->cold_per_s};
+    }
+    return n;
+}
+
+static int by_rate(const void *a, const void *b)
+{
+    const double x = ((const Piece *)a)->per_s, y = ((const Piece *)b)->per_s;
+
+    return (x < y) - (x > y);
+}
+
+/* Put the @n sorted @pieces together to no more points than the curve has. */
+static void draw_curve(const Piece *pieces, size_t n, PolicyCurve *curve)
+{
+    const size_t merged = (n + POLICY_CURVE_POINTS - 1) / POLICY_CURVE_POINTS;
+    double pages = 0, per_s = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        curve->n += i % merged == 0;
+        pages += pieces[i].pages;
+        per_s += pieces[i].pages * pieces[i].per_s;
+        curve->points[curve->n - 1].bytes = (uint64_t)(pages * CENSUS_PAGE + 0.5);
+        curve->points[curve->n - 1].per_s = per_s;
+    }
+}
+
+void policy_curve(const Policy *policy, PolicyCurve *curve)
+{
+    const Census *census = planner_census(policy->planner);
+    Stratum strata[TRIALS_STRATA];
+    Piece pieces[TRIALS_STRATA * (PIECES + 1)];
+    size_t n = 0;
+
+    *curve = (PolicyCurve){.present_bytes = census->fast_bytes + census->slow_bytes};
+    take_strata(policy, strata);
+    apply_fits(policy, strata);
+    match_slow(strata, strata + STRATA, policy->counted[1]);
+    match_fast(strata, policy->counted[0]);
+    for (unsigned i = 0; i < TRIALS_STRATA; i++) {
+        if (strata[i].pages > 0) {
+            n += cut(&strata[i], &pieces[n]);
+        }
+    }
+    qsort(pieces, n, sizeof(*pieces), by_rate);
+    draw_curve(pieces, n, curve);
+}

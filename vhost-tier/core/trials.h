@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Trials: how hot memory is that is estimated to be so and so hot.
+ *
+ * Theory of operation
+ *
+ * The heat map ranks granules; what it says of their rates is crude. A page that was touched once and is looked at
+ * no more for a while, one that stays where it is because it looked hot by chance, one that is touched in the
+ * shortest interval, one that was never looked at: each is off in its own way. So now and then a block is drawn at
+ * random, all its granules are watched from the same moment on, whatever is known of them, and what is seen is
+ * noted down by what they were estimated at in that moment (their stratum). Nothing that happens later changes who
+ * is counted where, so this is fair whatever the estimates are made of.
+ *
+ * Seen is, of each granule, that its first touch came after one look and before the next, or not yet. Within a
+ * stratum the true rates are taken to be spread as in a gamma distribution of mean m and shape k, so that a granule
+ * is untouched after t with the chance (1 + m t / k)^-k (Lomax). Both are fitted by the greatest likelihood, times a
+ * weak prior: rates are what they are estimated at, to within two octaves or so.
+ *
+ * What is noted down loses half its weight each TRIALS_HALF_LIFE_NS.
+ */
+#ifndef VHOST_TIER_CORE_TRIALS_H
+#define VHOST_TIER_CORE_TRIALS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TRIALS_BLOCK 64u                /* granules that are watched together */
+#define TRIALS_STRATA 64u
+#define TRIALS_HALF_LIFE_NS 60000000000ull
+#define TRIALS_DOUBT_BEFORE 2.0         /* of a rate as it is estimated, in octaves */
+#define TRIALS_OPEN_MAX 512u            /* blocks under way; beyond that the oldest are taken for what they are */
+
+typedef struct Trials Trials;
+
+Trials *trials_new(void);
+void trials_free(Trials *trials);
+
+/*
+ * The granules in @granules of block @block (any number that is its own) are watched from @now_ns on; granule i is
+ * of stratum @strata[i] and counts as @pages pages, which share what touches it. One that is under way there ends.
+ */
+void trials_begin(Trials *trials, uint64_t block, uint64_t granules, const uint8_t strata[TRIALS_BLOCK], double pages,
+                  uint64_t now_ns);
+/* A look at @block at @now_ns found these granules touched since the look before. Any block may be told of. */
+void trials_look(Trials *trials, uint64_t block, uint64_t touched, uint64_t now_ns);
+/* Nothing is watched any more. What was seen stays. */
+void trials_end(Trials *trials);
+/* Heat has changed: nothing of what was seen holds. */
+void trials_forget(Trials *trials);
+
+typedef struct TrialsFit {
+    double cold;                        /* share of those that are as cold as most others, */
+    double cold_per_s;                  /* which is that cold, whatever they are estimated at */
+    double per_s;                       /* mean rate of a page of the rest */
+    double shape;                       /* k */
+    double doubt;                       /* standard deviation of log2 of per_s */
+    double trials;                      /* granules that were watched, older ones counting less; 0: it is a guess */
+} TrialsFit;
+
+/*
+ * What the @n strata from @first are like as of @now_ns, whose rates are estimated at @expected (a page and second, on
+ * average; 0: there is no such memory). Their shape is one.
+ */
+void trials_fit(const Trials *trials, unsigned first, size_t n, const double *expected, uint64_t now_ns,
+                TrialsFit *fits);
+
+#endif /* VHOST_TIER_CORE_TRIALS_H */
