@@ -15,14 +15,18 @@
  *
  * MPOL_MF_MOVE_ALL is needed as the pages are mapped by more than one process (vhost-user back ends map them,
  * too); it needs CAP_SYS_NICE. Batches are sized by what a page was seen to cost, so that one takes about
- * BATCH_NS: under an emulated CXL device a page takes a hundred times as long as on real memory.
+ * BATCH_NS: under an emulated CXL device a page takes a hundred times as long as on real memory. But each call
+ * has every CPU of the host drain its lists first, which on a busy host takes longer than the pages do: too small
+ * a batch would look dear by that, and stay small.
+ *
+ * Where a node had no page left, as many as could have moved, and the others are refused without asking for
+ * FULL_NS: each try has the kernel look for memory, with pages of the guest's taken from it meanwhile.
  */
 #include "numa.h"
 
 #include <errno.h>
 #include <numaif.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -39,8 +43,9 @@
 #define PAGE_BYTES 4096u
 #define HUGE_BYTES (2u << 20)
 #define BATCH_NS 20000000ull
-#define BATCH_MIN_PAGES 16u
+#define BATCH_MIN_PAGES 64u
 #define BATCH_MAX_PAGES 1024u
+#define FULL_NS 1000000000ull
 #define HUGE_WEIGHT 50u /* a 2 MiB page takes about as long as so many of 4 KiB */
 #define TRIES 2
 
@@ -48,14 +53,14 @@ struct Mover {
     Topology topology;
     MoverStats stats;
     Pinned *pinned;
-    uint64_t page_ns;          /* what moving one page took lately; 0: not known yet */
-    bool full[TIER_MAX_TIERS]; /* found full in this mover_move() */
-    guint weight;              /* of one batch: what it takes, in pages of 4 KiB; */
-    GArray *addresses;         /* scratch of it: void *, */
-    GArray *owners;            /* the index of the move that each page belongs to, */
-    GArray *targets;           /* int: the node it shall go to, */
-    GArray *status;            /* int: as move_pages() writes it, */
-    GArray *found;             /* and int: where a query finds it */
+    uint64_t page_ns; /* what moving one page took lately; 0: not known yet */
+    uint64_t full_until_ns[TIER_MAX_TIERS]; /* found full lately: not asked before that time */
+    guint weight;      /* of one batch: what it takes, in pages of 4 KiB; */
+    GArray *addresses; /* scratch of it: void *, */
+    GArray *owners;    /* the index of the move that each page belongs to, */
+    GArray *targets;   /* int: the node it shall go to, */
+    GArray *status;    /* int: as move_pages() writes it, */
+    GArray *found;     /* and int: where a query finds it */
 };
 
 /* What came of one move of a batch, page by page. */
@@ -319,7 +324,9 @@ static bool move_batch(Mover *mover, const Region *region, const PolicyMove *mov
     if (asked_first) {
         learn_cost(mover, clock_ns() - begin_ns, asked_first * mover->weight / mover->addresses->len);
     }
-    mover->full[moves[0].to] |= call_errno == ENOMEM;
+    if (call_errno == ENOMEM) {
+        mover->full_until_ns[moves[0].to] = clock_ns() + FULL_NS;
+    }
     return true;
 }
 
@@ -356,15 +363,15 @@ size_t mover_move(Mover *mover, const Region *region, const PolicyMove *moves, s
                   PolicyOutcome *outcomes)
 {
     size_t done = 0;
+    uint64_t now_ns;
 
-    memset(mover->full, 0, sizeof(mover->full));
-    while (done < n && clock_ns() < deadline_ns) {
+    while (done < n && (now_ns = clock_ns()) < deadline_ns) {
         size_t sane = 0, taken;
 
         while (done + sane < n && move_is_sane(mover, region, &moves[done + sane])) {
             sane++;
         }
-        if (sane == 0 || mover->full[moves[done].to]) {
+        if (sane == 0 || now_ns < mover->full_until_ns[moves[done].to]) {
             TierMoveFail why = sane == 0 ? TIER_MOVE_FAIL_OTHER : TIER_MOVE_FAIL_FULL;
 
             mover->stats.asked += move_bytes(region, &moves[done]) / PAGE_BYTES;
