@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Trials: rates and their spread found again from what looks at granules of known rates would see, and the curve that
+ * a policy draws from them.
+ */
+#include <glib.h>
+#include <math.h>
+
+#include "core/policy.h"
+#include "core/slowdown.h"
+#include "core/trials.h"
+#include "rng.h"
+
+#define MS 1000000ull
+#define S (1000 * MS)
+#define LOOKS 14                        /* 8 ms after the begin, then after twice as long each time */
+#define PAGE 4096u
+
+/* When a page that is accessed @per_s times a second is touched first, in nanoseconds. */
+static double draw_touch_ns(Rng *rng, double per_s)
+{
+    return per_s > 0 ? -log(1 - rng_uniform(rng)) / per_s * 1e9 : INFINITY;
+}
+
+typedef void Look(void *opaque, uint64_t touched, uint64_t now_ns);
+
+/* Look at 64 pages that are watched from @begun_ns on, as the watcher does. */
+static void watch(Rng *rng, const double per_s[TRIALS_BLOCK], uint64_t begun_ns, Look *look, void *opaque)
+{
+    double touch_ns[TRIALS_BLOCK];
+    uint64_t at_ns = 0, wait_ns = 8 * MS, before = 0;
+
+    for (unsigned i = 0; i < TRIALS_BLOCK; i++) {
+        touch_ns[i] = draw_touch_ns(rng, per_s[i]);
+    }
+    for (unsigned n = 0; n < LOOKS; n++, wait_ns *= 2) {
+        uint64_t touched = 0;
+
+        at_ns += wait_ns;
+        for (unsigned i = 0; i < TRIALS_BLOCK; i++) {
+            touched |= (uint64_t)(touch_ns[i] <= (double)at_ns) << i;
+        }
+        look(opaque, touched & ~before, begun_ns + at_ns);
+        before = touched;
+    }
+}
+
+static void look_at_first(void *opaque, uint64_t touched, uint64_t now_ns)
+{
+    trials_look(opaque, 1, touched, now_ns);
+}
+
+/* Blocks of 64 pages, each page of one rate of @rates, drawn evenly; all of stratum 5. */
+static void try_rates(Trials *trials, unsigned blocks, const double *rates, unsigned n, uint32_t seed)
+{
+    const uint8_t strata[TRIALS_BLOCK] = {[0 ... TRIALS_BLOCK - 1] = 5};
+    Rng rng = {seed};
+
+    for (unsigned block = 0; block < blocks; block++) {
+        double per_s[TRIALS_BLOCK];
+
+        for (unsigned i = 0; i < TRIALS_BLOCK; i++) {
+            per_s[i] = rates[(unsigned)(rng_uniform(&rng) * n) % n];
+        }
+        trials_begin(trials, 1, UINT64_MAX, strata, 1, S);
+        watch(&rng, per_s, S, look_at_first, trials);
+    }
+}
+
+/* Stratum 5 of six, estimated at @expected. */
+static TrialsFit fit_of(const Trials *trials, double expected, uint64_t now_ns)
+{
+    const double all[6] = {[5] = expected};
+    TrialsFit fits[6];
+
+    trials_fit(trials, 0, G_N_ELEMENTS(all), all, now_ns, fits);
+    return fits[5];
+}
+
+static void finds_a_rate_whatever_was_estimated(void)
+{
+    static const double rates[] = {0.5, 2, 30, 100};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rates); i++) {
+        Trials *trials = trials_new();
+        TrialsFit fit;
+
+        try_rates(trials, 40, &rates[i], 1, 7);
+        fit = fit_of(trials, rates[i] * 5, S);
+        g_assert_cmpfloat(fabs(log2(fit.per_s / rates[i])), <, 0.15);
+        g_assert_cmpfloat(fit.doubt, <, 0.1);
+        g_assert_cmpfloat(fit.shape, >=, 16);       /* all are alike */
+        trials_free(trials);
+    }
+}
+
+static void takes_an_estimate_for_what_it_is_without_trials(void)
+{
+    Trials *trials = trials_new();
+    const TrialsFit fit = fit_of(trials, 42, S);
+
+    g_assert_cmpfloat(fit.per_s, ==, 42);
+    g_assert_cmpfloat(fit.trials, ==, 0);
+    g_assert_cmpfloat(fit.doubt, ==, TRIALS_DOUBT_BEFORE);
+    trials_free(trials);
+}
+
+static void tells_what_differs_from_what_is_alike(void)
+{
+    static const double rates[] = {0.5, 1, 2, 4, 8, 16};
+    Trials *trials = trials_new();
+    TrialsFit fit;
+
+    try_rates(trials, 60, rates, G_N_ELEMENTS(rates), 8);
+    fit = fit_of(trials, 5, S);
+    g_assert_cmpfloat(fit.shape, <=, 2);
+    g_assert_cmpfloat(fabs(log2(fit.per_s / 5.25)), <, 0.25);
+    trials_free(trials);
+}
+
+static void what_was_seen_long_ago_counts_less(void)
+{
+    static const double before = 100, after = 1;
+    Trials *trials = trials_new();
+    const uint8_t strata[TRIALS_BLOCK] = {[0 ... TRIALS_BLOCK - 1] = 5};
+    const uint64_t later = S + 10 * TRIALS_HALF_LIFE_NS;
+    double per_s[TRIALS_BLOCK];
+    Rng rng = {9};
+
+    try_rates(trials, 20, &before, 1, 9);
+    for (unsigned i = 0; i < TRIALS_BLOCK; i++) {
+        per_s[i] = after;
+    }
+    for (unsigned block = 0; block < 20; block++) {
+        trials_begin(trials, 1, UINT64_MAX, strata, 1, later);
+        watch(&rng, per_s, later, look_at_first, trials);
+    }
+    g_assert_cmpfloat(fabs(log2(fit_of(trials, 10, later + S).per_s)), <, 0.2);
+    trials_forget(trials);
+    g_assert_cmpfloat(fit_of(trials, 10, later + S).trials, ==, 0);
+    trials_free(trials);
+}
+
+static void survives_times_of_any_order(void)
+{
+    Trials *trials = trials_new();
+    const uint8_t strata[TRIALS_BLOCK] = {0};
+
+    trials_begin(trials, 1, UINT64_MAX, strata, 1, UINT64_MAX / 2);
+    trials_look(trials, 1, 1, S);                   /* before it began: ignored */
+    trials_look(trials, 2, 1, UINT64_MAX / 2 + S);  /* nobody watches that */
+    trials_begin(trials, 2, 0, strata, 1, S);       /* nothing to be watched */
+    for (uint64_t block = 10; block < 10 + 2 * TRIALS_OPEN_MAX; block++) {
+        trials_begin(trials, block, UINT64_MAX, strata, 512, UINT64_MAX / 2 + block);
+        trials_look(trials, block, UINT64_MAX, UINT64_MAX / 2 + block * S);
+    }
+    g_assert_true(isfinite(fit_of(trials, 1, 0).per_s));
+    trials_end(trials);
+    trials_free(trials);
+}
+
+/* --- the curve --- */
+
+typedef struct Tried {
+    Policy *policy;
+    size_t first;
+} Tried;
+
+static void look_at_policy(void *opaque, uint64_t touched, uint64_t now_ns)
+{
+    const Tried *tried = opaque;
+
+    policy_trial_look(tried->policy, 1, tried->first, touched, now_ns);
+}
+
+static const PolicyConfig config = {
+    .budget_bytes = 1024 * PAGE, .heat_half_life_ns = 30 * S, .heat_life_ns = 60 * S, .n_tiers = 2, .touch_accesses = 1,
+    .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 300000},
+};
+
+#define PAGES 4096u
+
+/*
+ * A policy that takes all pages, of which the first quarter is in tier 0, for as hot as @estimates say by their
+ * number modulo 4, while they are accessed as @truth says; and that has tried all blocks.
+ */
+static Policy *policy_of(const double estimates[4], const double truth[4], bool tried)
+{
+    Policy *policy = policy_new(&config);
+    g_autofree uint8_t *tiers = g_new(uint8_t, PAGES);
+    double per_s[TRIALS_BLOCK];
+    Rng rng = {11};
+
+    g_assert_true(policy_region_add(policy, 1, (uint64_t)PAGES * PAGE, PAGE, NULL));
+    for (size_t i = 0; i < PAGES; i++) {
+        tiers[i] = i >= PAGES / 4;
+    }
+    policy_place(policy, 1, 0, PAGES, tiers);
+    for (size_t i = 0; i < PAGES; i++) {
+        policy_evidence_rate(policy, POLICY_SOURCE_CHMU, 1, i, 1, estimates[i % 4], 100 * S, S);
+    }
+    policy_plan(policy, S);
+    for (size_t i = 0; i < TRIALS_BLOCK; i++) {
+        per_s[i] = truth[i % 4];
+    }
+    for (size_t first = 0; tried && first < PAGES; first += TRIALS_BLOCK) {
+        Tried here = {policy, first};
+
+        policy_trial_begin(policy, 1, first, UINT64_MAX, 2 * S);
+        watch(&rng, per_s, 2 * S, look_at_policy, &here);
+    }
+    policy_plan(policy, 20 * S);
+    return policy;
+}
+
+static void assert_concave(const PolicyCurve *curve)
+{
+    double slope = INFINITY, bytes = 0, per_s = 0;
+
+    for (size_t i = 0; i < curve->n; i++) {
+        const double here = (curve->points[i].per_s - per_s) / ((double)curve->points[i].bytes - bytes);
+
+        g_assert_cmpfloat(here, <=, slope * 1.000001);
+        slope = here;
+        bytes = (double)curve->points[i].bytes;
+        per_s = curve->points[i].per_s;
+    }
+}
+
+static void the_curve_is_that_of_the_estimates_without_trials(void)
+{
+    static const double rates[4] = {1, 2, 4, 8};
+    g_autoptr(Policy) policy = policy_of(rates, rates, false);
+    PolicyCurve curve;
+
+    policy_curve(policy, &curve);
+    g_assert_cmpuint(curve.points[curve.n - 1].bytes, ==, (uint64_t)PAGES * PAGE);
+    g_assert_cmpfloat_with_epsilon(slowdown_hit_ratio(&curve, PAGES * PAGE / 4), 8.0 / 15, 0.02);
+    assert_concave(&curve);
+}
+
+static void pages_that_are_alike_make_a_straight_curve_whatever_was_estimated(void)
+{
+    static const double estimates[4] = {1, 2, 4, 8}, truth[4] = {3, 3, 3, 3};
+    g_autoptr(Policy) policy = policy_of(estimates, truth, true);
+    PolicyCurve curve;
+
+    policy_curve(policy, &curve);
+    g_assert_cmpfloat_with_epsilon(slowdown_hit_ratio(&curve, PAGES * PAGE / 4), 0.25, 0.03);
+    g_assert_cmpfloat_with_epsilon(slowdown_total(&curve), 3.0 * PAGES, 0.1 * PAGES);
+    assert_concave(&curve);
+}
+
+static void the_curve_comes_to_what_is_counted(void)
+{
+    static const double rates[4] = {1, 1, 1, 100};
+    g_autoptr(Policy) policy = policy_of(rates, rates, true);
+    PolicyCurve curve;
+    const double hot = PAGES / 4, fast = 3 * hot / 4 + hot / 4 * 1000, slow = 3 * (3 * hot / 4 + hot / 4 * 100);
+
+    /* Those of tier 0 are ten times as hot as looks can tell; nothing says that the cold ones are. */
+    policy_counted(policy, fast, slow);
+    policy_curve(policy, &curve);
+    g_assert_cmpfloat_with_epsilon(slowdown_total(&curve), fast + slow, (fast + slow) / 1e6);
+    g_assert_cmpfloat_with_epsilon(slowdown_hit_ratio(&curve, PAGES * PAGE / 16), hot / 4 * 1000 / (fast + slow), 0.02);
+    assert_concave(&curve);
+}
+
+static void memory_that_was_never_seen_is_left_out(void)
+{
+    g_autoptr(Policy) policy = policy_new(&config);
+    g_autofree uint8_t *tiers = g_new0(uint8_t, PAGES);
+    PolicyCurve curve;
+
+    g_assert_true(policy_region_add(policy, 1, (uint64_t)PAGES * PAGE, PAGE, NULL));
+    policy_place(policy, 1, 0, PAGES, tiers);
+    policy_plan(policy, S);
+    policy_curve(policy, &curve);
+    g_assert_cmpuint(curve.n, ==, 0);
+    policy_evidence_rate(policy, POLICY_SOURCE_RWP, 1, 0, 16, 3, S, S);
+    policy_plan(policy, 2 * S);
+    policy_curve(policy, &curve);
+    g_assert_cmpuint(curve.points[curve.n - 1].bytes, ==, 16 * PAGE);
+    g_assert_false(slowdown_known(&curve));
+}
+
+#define ADD(test) g_test_add_func("/trials/" #test, test)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD(finds_a_rate_whatever_was_estimated);
+    ADD(takes_an_estimate_for_what_it_is_without_trials);
+    ADD(tells_what_differs_from_what_is_alike);
+    ADD(what_was_seen_long_ago_counts_less);
+    ADD(survives_times_of_any_order);
+    ADD(the_curve_is_that_of_the_estimates_without_trials);
+    ADD(pages_that_are_alike_make_a_straight_curve_whatever_was_estimated);
+    ADD(the_curve_comes_to_what_is_counted);
+    ADD(memory_that_was_never_seen_is_left_out);
+    return g_test_run();
+}
