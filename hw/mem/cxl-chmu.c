@@ -47,7 +47,10 @@ static int64_t area_word(const CXLChmu *chmu, hwaddr offset)
 {
     uint64_t word = (offset - CXL_CHMU_AREAS) / sizeof(uint64_t);
 
-    return offset >= CXL_CHMU_AREAS && word < chmu->all_area_words ? word : -1;
+    if (offset < CXL_CHMU_AREAS || word >= chmu->all_area_words) {
+        return -1;
+    }
+    return word;
 }
 
 /* The instance that has a register at @offset, having caught up; or NULL. */
@@ -310,6 +313,8 @@ bool cxl_chmu_realize(CXLChmu *chmu, PCIDevice *pdev, uint64_t capacity,
     uint64_t ranges = DIV_ROUND_UP(capacity, CHMU_RANGE_BYTES);
     unsigned page_words = 4 * KiB / sizeof(uint64_t);
 
+    /* CAP0 has four bits to tell a vector */
+    assert(first_vector + CXL_CHMU_MAX_INSTANCES <= 16);
     chmu->pdev = pdev;
     chmu->capacity = capacity;
     chmu->first_vector = first_vector;
