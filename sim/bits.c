@@ -19,23 +19,48 @@
 
 /* --- access bits --- */
 
-static void need_cleared(Guest *guest)
+/* What happened to a page, or to a block, since its bit was cleared. */
+typedef struct Since {
+    double expected, ns; /* accesses; time in which the guest was busy */
+} Since;
+
+/* Clear the bit of a page; tells what happened since it was cleared the last time. */
+static Since clear_bit(Guest *guest, size_t page)
 {
+    double expected = guest_expected(guest, page);
+    Since since;
+
     if (!guest->cleared) {
         guest->cleared = g_new0(double, guest->config.pages);
+        guest->cleared_ns = g_new0(double, guest->config.pages);
     }
+    since = (Since){expected - guest->cleared[page], guest->counters.wall_ns - guest->cleared_ns[page]};
+    guest->cleared[page] = expected;
+    guest->cleared_ns[page] = guest->counters.wall_ns;
+    return since;
 }
 
 /*
- * Whether the bit is set of what is accessed @rate times a second, @expected of these since it was
- * cleared.
+ * The chance that there was no flush of the TLB or no access after the first one: with flushes and accesses at
+ * random, @flushes and @expected of them on average.
  */
-static bool draw_bit(Guest *guest, double rate, double expected)
+static double not_after_a_flush(double flushes, double expected)
+{
+    double apart = expected - flushes;
+
+    if (fabs(apart) < 1e-6) {
+        return exp(-flushes) * (1 + flushes);
+    }
+    return (expected * exp(-flushes) - flushes * exp(-expected)) / apart;
+}
+
+/* Whether the bit is set of what is accessed @rate times a second. */
+static bool draw_bit(Guest *guest, double rate, Since since)
 {
     const SimCosts *costs = &guest->machine->config.costs;
     double stay_s = tlb_stay_s(guest), lost, clear;
 
-    if (!(expected > 0)) {
+    if (!(since.expected > 0)) {
         return false;
     }
     /* Not in the TLB. What makes no difference to speak of is not worked out: this is the hottest place. */
@@ -44,52 +69,46 @@ static bool draw_bit(Guest *guest, double rate, double expected)
     } else {
         lost = rate * stay_s > 40 ? 0 : exp(-rate * stay_s);
     }
-    clear = lost > 0 ? lost * exp(-expected) : 0;
+    clear = lost > 0 ? lost * exp(-since.expected) : 0;
     if (lost < 1) {
-        double flushes = costs->tlb_flush_ns ? expected / rate / (costs->tlb_flush_ns / 1e9) : 0;
+        double flushes = costs->tlb_flush_ns ? since.ns / costs->tlb_flush_ns : 0;
 
-        clear += (1 - lost) * exp(-expected * lost - flushes);
+        clear += (1 - lost) * exp(-since.expected * lost) * not_after_a_flush(flushes, since.expected);
     }
     return sim_random_uniform(&guest->machine->random) >= clear;
 }
 
 bool guest_young(Guest *guest, size_t page)
 {
-    double expected = guest_expected(guest, page);
-    bool young;
+    Since since = clear_bit(guest, page);
 
-    need_cleared(guest);
     machine_charge_host(guest->machine, guest->machine->config.costs.abit_ns);
-    young = guest->tier[page] != SIM_ABSENT &&
-            draw_bit(guest, guest->rate[page], expected - guest->cleared[page]);
-    guest->cleared[page] = expected;
-    return young;
+    return guest->tier[page] != SIM_ABSENT && draw_bit(guest, guest->rate[page], since);
 }
 
 void guest_make_old(Guest *guest, size_t page)
 {
-    need_cleared(guest);
     machine_charge_host(guest->machine, guest->machine->config.costs.abit_ns);
-    guest->cleared[page] = guest_expected(guest, page);
+    clear_bit(guest, page);
 }
 
 bool guest_young_block(Guest *guest, size_t block)
 {
     size_t first = block * SIM_BLOCK_PAGES, end = MIN(first + SIM_BLOCK_PAGES, guest->config.pages);
-    double rate = 0, expected = 0;
+    Since all = {0};
+    double rate = 0;
 
-    need_cleared(guest);
     machine_charge_host(guest->machine, guest->machine->config.costs.abit_ns);
     for (size_t page = first; page < end; page++) {
         if (guest->tier[page] != SIM_ABSENT) {
-            double now = guest_expected(guest, page);
+            Since since = clear_bit(guest, page);
 
             rate += guest->rate[page];
-            expected += now - guest->cleared[page];
-            guest->cleared[page] = now;
+            all.expected += since.expected;
+            all.ns = MAX(all.ns, since.ns);
         }
     }
-    return draw_bit(guest, rate, expected);
+    return draw_bit(guest, rate, all);
 }
 
 /* --- armed pages --- */

@@ -188,6 +188,7 @@ void guest_free(Guest *guest)
     g_free(guest->expected);
     g_free(guest->expected_s);
     g_free(guest->cleared);
+    g_free(guest->cleared_ns);
     g_free(guest->counted);
     g_free(guest->moved_ns);
     g_free(guest->moved_from);

@@ -72,6 +72,7 @@ struct Guest {
     uint8_t *tier, *flags;
     double *expected, *expected_s;  /* accesses up to this time of work; see guest_expected() */
     double *cleared;                /* expected when the access bit was cleared; NULL: none was */
+    double *cleared_ns;             /* and the time then, as counters.wall_ns */
     double *counted;                /* expected when a device's counter was read; NULL: none was */
     uint64_t *moved_ns;             /* last move; NULL: none */
     uint8_t *moved_from;

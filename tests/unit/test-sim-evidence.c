@@ -95,6 +95,41 @@ static void test_a_page_in_the_tlb_sets_its_bit_when_it_was_lost(void)
     assert_share(set, 500 * 9, 1 - exp(-0.5));
 }
 
+/* Looks at 500 pages of a rate per second of work each 10 ms, in which there is one flush on average. */
+static size_t set_after_flushes(double rate, double latency1_ns, unsigned looks)
+{
+    MachineConfig config = small_config;
+    g_autoptr(Machine) machine = NULL;
+    Guest *guest;
+    size_t set = 0;
+
+    config.costs.tlb_entries = 1024;
+    config.costs.tlb_flush_ns = 10 * MS;
+    config.costs.latency_ns[1] = (uint32_t)latency1_ns;
+    machine = machine_new(&config);
+    guest = small_guest(machine, PAGES, SIM_SLOW);
+    guest_set_rate(guest, 0, 500, (float)rate);
+    for (unsigned look = 0; look <= looks; look++) {
+        machine_advance(machine, machine_now_ns(machine) + 10 * MS);
+        for (size_t page = 0; page < 500; page++) {
+            set += guest_young(guest, page) && look > 0;
+        }
+    }
+    return set;
+}
+
+static void test_flushes_come_by_the_clock_however_slow_the_guest_is(void)
+{
+    /* Work takes 20 times as long as in DRAM: (100 + 3900) / 200. */
+    assert_share(set_after_flushes(1e6, 3900, 10), 500 * 10, 1 - exp(-1));
+}
+
+static void test_a_flush_alone_sets_no_bit(void)
+{
+    /* In 10 ms one flush and 1.5 accesses: of the times with a flush, those with none after it do not count. */
+    assert_share(set_after_flushes(150, 100, 10), 500 * 10, 1 - (1.5 * exp(-1) - exp(-1.5)) / 0.5);
+}
+
 /* --- armed pages --- */
 
 static void test_the_touch_of_an_armed_page_is_one_fault(void)
@@ -304,6 +339,9 @@ int main(int argc, char **argv)
     ADD("an-access-bit-counts-all-rates-that-there-were",
         test_an_access_bit_counts_all_rates_that_there_were);
     ADD("a-block-is-young-if-any-of-its-pages-is", test_a_block_is_young_if_any_of_its_pages_is);
+    ADD("flushes-come-by-the-clock-however-slow-the-guest-is",
+        test_flushes_come_by_the_clock_however_slow_the_guest_is);
+    ADD("a-flush-alone-sets-no-bit", test_a_flush_alone_sets_no_bit);
     ADD("the-tlb-holds-as-many-pages-as-it-has-entries", test_the_tlb_holds_as_many_pages_as_it_has_entries);
     ADD("a-page-in-the-tlb-sets-its-bit-when-it-was-lost",
         test_a_page_in_the_tlb_sets_its_bit_when_it_was_lost);
