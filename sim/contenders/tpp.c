@@ -17,16 +17,24 @@
  *
  * Demotion: when less than 2 % of tier 0 is free (TPP's demote_scale_factor) kswapd goes through the inactive
  * list from its old end; a page that was accessed goes round once more and then to the active list, others
- * are demoted.
+ * are demoted. Both ways the copying takes time: of the thread that faulted, so that its next faults wait, and of
+ * kswapd, which is one thread.
  *
- * 'numa-balancing' is what Linux does by default: one such fault is enough; the period stays 1 s, since it is
- * set when a thread begins and the guest is small yet, and mode 2 does not adapt it (task_numa_fault()), so
- * that it sees less and costs the guest less; and promotions are limited, each second anew, to
- * kernel.numa_balancing_promote_rate_limit_MBps.
+ * 'numa-balancing' is what Linux does by default: one such fault is enough; promotions are limited, each second
+ * anew, to kernel.numa_balancing_promote_rate_limit_MBps; and the period is 1 s, set when a thread begins and the
+ * guest is small yet, and adapted (update_task_scan_period()). Only promotions count for that, as faults of memory
+ * that is local now. At the first one of each pass through the guest's addresses the period grows by 3/10, or
+ * doubles if the pass before had none, until a pass takes 60 s.
+ *
+ * Since Linux 6.7 scanning takes its time elsewhere, too: from the third pass on, areas of the process that the
+ * thread was not seen to use are scanned after those that it uses, one each period, before the next pass begins
+ * (vma_is_accessed(), vma_pids_forced). QEMU has 16 or so behind the guest's memory, libraries and stacks; a small
+ * guest is hardly scanned any more then. It is parameter 'other-areas'.
  *
  * In its favour: the rate limit, to which the threshold is adapted, is half of what the machine allows (the
  * other half is for demotions) rather than 64 GB/s; arming is paid by the host, not by the guest's threads; a
- * promoted page is active; each guest has lists of its own, as in a cgroup.
+ * promoted page is active; each guest has lists of its own, as in a cgroup; a pass of 'numa-balancing' takes 60 s at
+ * most from the first one on, in which nothing adapts the period; and there are no other areas unless a row says so.
  */
 #include <math.h>
 
@@ -41,8 +49,11 @@
 #define JIFFY_NS 4000000.0 /* a scan begins at some thread's next one: HZ=250 */
 #define SCAN_TIME_PART 32  /* a thread runs so many times as long as it scans */
 #define THRESHOLD_STEPS 16 /* NUMA_MIGRATION_ADJUST_STEPS */
+#define PERIOD_SLOTS 10    /* NUMA_PERIOD_SLOTS, */
+#define SLOTS_SLOWER 3     /* and those beyond NUMA_PERIOD_THRESHOLD, 7, of faults that are all local */
+#define FREE_PASSES 2      /* in which all areas are scanned at once, used or not: vma_is_accessed() */
 #define BATCH 32u          /* SWAP_CLUSTER_MAX */
-#define FAULTS_AT_ONCE 1024u
+#define FAULTS_AT_ONCE 64u
 
 enum {
     TPP_LISTED = 1,     /* on one of the lists of tier 0 */
@@ -60,6 +71,12 @@ typedef struct TppGuest {
     uint32_t *armed_ms;
     uint32_t scan_at; /* the next page to be armed */
     uint64_t next_scan_ns;
+    double handler_ns; /* time that its vCPUs have had for handling faults */
+    double period_ms;
+    unsigned sequence;         /* passes that ended, other areas included: mm->numa_scan_seq */
+    unsigned adapted_sequence; /* when the period was adapted last */
+    unsigned others_left;      /* areas to be scanned before this pass has ended */
+    bool promoted;             /* since the period was adapted */
     double reclaimed; /* pages that kswapd scanned, each as a share of the lists' length */
 } TppGuest;
 
@@ -74,14 +91,15 @@ typedef struct Tpp {
     PerGuest guests; /* TppGuest */
     double scan_mb, scan_period_ms, scan_mb_per_s, hot_threshold_ms, adjust_period_ms;
     double free_percent, reclaim_page_ns;
-    unsigned faults;
+    unsigned faults, other_areas;
     double threshold_ms;
     uint64_t candidates; /* pages, in this period of adjustment */
     uint64_t adjust_from_ns;
     uint64_t limit_from_ns, limit_candidates; /* in this second */
-    double scan_credit;                       /* pages that kswapd has had time for */
+    double kswapd_ns;                         /* time that kswapd has had */
     bool limited;                             /* has a limit of its own: half of the machine's */
-    GArray *pending;                          /* TppFault, of this tick */
+    bool adapts;                              /* the period of scans */
+    GArray *pending;                          /* TppFault: being handled */
 } Tpp;
 
 /* --- lists of tier 0 --- */
@@ -99,12 +117,36 @@ static void unlist_page(TppGuest *g, uint32_t page)
     g->flags[page] &= (uint8_t)~(TPP_LISTED | TPP_ACTIVE | TPP_REFERENCED);
 }
 
+/* --- how often to scan --- */
+
+/* Scans of scan_mb each that a guest takes: task_nr_scan_windows() */
+static double scan_windows(const Tpp *tpp, const TppGuest *g)
+{
+    double scale = machine_config(guest_machine(g->guest))->scale;
+
+    return ceil((double)g->pages * SIM_PAGE / scale / (tpp->scan_mb * (1u << 20)));
+}
+
+/* task_scan_min() */
+static double least_period_ms(const Tpp *tpp, const TppGuest *g)
+{
+    return MAX(tpp->scan_period_ms / scan_windows(tpp, g), tpp->scan_mb / tpp->scan_mb_per_s * 1000);
+}
+
+/* task_scan_max(), by sysctl_numa_balancing_scan_period_max, which is the adjustment's period, too */
+static double most_period_ms(const Tpp *tpp, const TppGuest *g)
+{
+    return MAX(tpp->adjust_period_ms / scan_windows(tpp, g), least_period_ms(tpp, g));
+}
+
 static void *tpp_guest_new(void *opaque, Guest *guest)
 {
+    const Tpp *tpp = opaque;
     TppGuest *g = g_new0(TppGuest, 1);
 
     g->guest = guest;
     g->pages = (uint32_t)guest_pages(guest);
+    g->period_ms = MIN(tpp->scan_period_ms, most_period_ms(tpp, g));
     g->links = g_new0(PageLink, g->pages);
     g->flags = g_new0(uint8_t, g->pages);
     g->armed_ms = g_new0(uint32_t, g->pages);
@@ -195,18 +237,20 @@ static MoveResult reclaim_page(TppGuest *g, uint32_t page)
     return result;
 }
 
-/* Scan a batch of each list that is due. Returns pages scanned. */
-static unsigned shrink_guest(TppGuest *g, bool *stuck)
+/* Scan a batch of each list that is due. Returns pages scanned, and how many of these were demoted. */
+static unsigned shrink_guest(TppGuest *g, unsigned *demoted, bool *stuck)
 {
     double listed = (double)g->active.n + g->inactive.n;
     unsigned scanned = inactive_is_low(g) ? shrink_active(g) : 0;
     uint32_t page;
 
+    *demoted = 0;
     for (unsigned i = 0; i < BATCH && !*stuck && (page = take_oldest(g, &g->inactive)) != PAGE_LIST_END;
          i++) {
         MoveResult result = reclaim_page(g, page);
 
         *stuck = result == MOVE_LIMITED || result == MOVE_NO_ROOM;
+        *demoted += result == MOVE_DONE;
         scanned++;
     }
     g->reclaimed += scanned / MAX(listed, 1);
@@ -228,23 +272,41 @@ static TppGuest *next_to_shrink(const Tpp *tpp)
     return next;
 }
 
-/* What it gets done in the time that has passed since it was last awake. */
+/* Pages on all lists. */
+static double listed_pages(const Tpp *tpp)
+{
+    double pages = 0;
+
+    for (guint i = 0; i < tpp->guests.items->len; i++) {
+        const TppGuest *g = g_ptr_array_index(tpp->guests.items, i);
+
+        pages += (double)g->active.n + g->inactive.n;
+    }
+    return pages;
+}
+
+/*
+ * What it gets done in the time that has passed since it was last awake, demoting page by page; at most one turn
+ * of the lists, as in balance_pgdat(), where each next priority takes twice the part of them and the last one half.
+ */
 static void kswapd(Tpp *tpp, uint64_t passed_ns)
 {
     Machine *machine = tpp->contender.machine;
-    double wanted = (double)tier0_bytes(tpp) * tpp->free_percent / 100;
+    const SimCosts *costs = &machine_config(machine)->costs;
+    double wanted = (double)tier0_bytes(tpp) * tpp->free_percent / 100, left = listed_pages(tpp);
     bool stuck = false;
     TppGuest *g;
 
-    tpp->scan_credit += (double)passed_ns * machine_config(machine)->scale / tpp->reclaim_page_ns;
-    while (tpp->scan_credit >= 1 && !stuck && (double)machine_free_bytes(machine, 0) < wanted &&
+    tpp->kswapd_ns += (double)passed_ns * machine_config(machine)->scale;
+    while (tpp->kswapd_ns > 0 && left > 0 && !stuck && (double)machine_free_bytes(machine, 0) < wanted &&
            (g = next_to_shrink(tpp))) {
-        unsigned scanned = shrink_guest(g, &stuck);
+        unsigned demoted, scanned = shrink_guest(g, &demoted, &stuck);
 
-        tpp->scan_credit -= scanned;
+        left -= scanned;
+        tpp->kswapd_ns -= scanned * (tpp->reclaim_page_ns + costs->abit_ns) + (double)demoted * costs->move_4k_ns;
         machine_charge_host(machine, scanned * tpp->reclaim_page_ns);
     }
-    tpp->scan_credit = MIN(tpp->scan_credit, 0); /* time that was not needed is gone */
+    tpp->kswapd_ns = MIN(tpp->kswapd_ns, 0); /* time that was not needed is gone */
 }
 
 /* --- hint faults --- */
@@ -308,6 +370,24 @@ static bool should_promote(Tpp *tpp, TppGuest *g, uint32_t page, double latency_
     return !tpp->limited || (double)tpp->limit_candidates++ < rate_limit(tpp);
 }
 
+/* task_numa_placement(), of a page that has been promoted: adapt the period, if this is the pass's first. */
+static void promoted(const Tpp *tpp, TppGuest *g, uint64_t now_ns)
+{
+    double most = most_period_ms(tpp, g);
+
+    if (tpp->adapts && g->adapted_sequence != g->sequence) {
+        g->adapted_sequence = g->sequence;
+        if (g->promoted) {
+            g->period_ms = MIN(g->period_ms + SLOTS_SLOWER * ceil(g->period_ms / PERIOD_SLOTS), most);
+        } else {
+            g->period_ms = MIN(2 * g->period_ms, most);
+            g->next_scan_ns = now_ns + (uint64_t)(g->period_ms * 1e6);
+        }
+        g->promoted = false;
+    }
+    g->promoted = true;
+}
+
 static void take_fault(Tpp *tpp, TppGuest *g, uint32_t page, uint64_t touched_ns, uint64_t now_ns)
 {
     double latency_ms = (double)touched_ns / 1e6 - g->armed_ms[page];
@@ -321,6 +401,10 @@ static void take_fault(Tpp *tpp, TppGuest *g, uint32_t page, uint64_t touched_ns
             unlist_page(g, page);
         }
         list_page(g, page, true);
+        promoted(tpp, g, now_ns);
+        /* migrate_misplaced_folio(): the thread that faulted copies. */
+        guest_charge(g->guest, machine_config(tpp->contender.machine)->costs.move_4k_ns);
+        g->handler_ns -= machine_config(tpp->contender.machine)->costs.move_4k_ns;
     }
 }
 
@@ -334,31 +418,53 @@ static int compare_soonest_first(const void *a, const void *b)
     return x->page < y->page ? -1 : x->page > y->page;
 }
 
-/* Faults of all guests since the last tick, as they came. */
-static void take_faults(Tpp *tpp, uint64_t now_ns)
+/*
+ * The next faults of a guest, as many as its vCPUs surely have time for, each handling one at a time; false when
+ * there are no more now.
+ */
+static bool collect_faults(Tpp *tpp, TppGuest *g)
 {
+    const SimCosts *costs = &machine_config(tpp->contender.machine)->costs;
     uint32_t pages[FAULTS_AT_ONCE];
     uint64_t touched_ns[FAULTS_AT_ONCE];
-    size_t n;
+    double most = ceil(MAX(g->handler_ns, 0) / ((double)costs->fault_ns + costs->move_4k_ns));
+    size_t n = guest_faults(g->guest, pages, touched_ns, (size_t)MIN(most, FAULTS_AT_ONCE));
+
+    for (size_t i = 0; i < n; i++) {
+        TppFault fault = {touched_ns[i], g, pages[i]};
+
+        g_array_append_val(tpp->pending, fault);
+    }
+    g->handler_ns -= (double)n * costs->fault_ns;
+    return n > 0;
+}
+
+/* Take what all guests have to handle now, as it came. */
+static bool take_some_faults(Tpp *tpp, uint64_t now_ns)
+{
+    bool more = false;
 
     g_array_set_size(tpp->pending, 0);
     for (guint i = 0; i < tpp->guests.items->len; i++) {
-        TppGuest *g = g_ptr_array_index(tpp->guests.items, i);
-
-        do {
-            n = guest_faults(g->guest, pages, touched_ns, FAULTS_AT_ONCE);
-            for (size_t j = 0; j < n; j++) {
-                TppFault fault = {touched_ns[j], g, pages[j]};
-
-                g_array_append_val(tpp->pending, fault);
-            }
-        } while (n == FAULTS_AT_ONCE);
+        more |= collect_faults(tpp, g_ptr_array_index(tpp->guests.items, i));
     }
     g_array_sort(tpp->pending, compare_soonest_first);
     for (guint i = 0; i < tpp->pending->len; i++) {
         const TppFault *fault = &g_array_index(tpp->pending, TppFault, i);
 
         take_fault(tpp, fault->g, fault->page, fault->touched_ns, now_ns);
+    }
+    return more;
+}
+
+static void take_faults(Tpp *tpp, uint64_t now_ns)
+{
+    for (guint i = 0; i < tpp->guests.items->len; i++) {
+        TppGuest *g = g_ptr_array_index(tpp->guests.items, i);
+
+        g->handler_ns = MIN(g->handler_ns, 0) + guest_config(g->guest)->vcpus * (double)TICK_NS;
+    }
+    while (take_some_faults(tpp, now_ns)) {
     }
 }
 
@@ -367,13 +473,11 @@ static void take_faults(Tpp *tpp, uint64_t now_ns)
 /* Arm the slow pages of the next window; those of tier 0 that are on no list (new ones) are listed. */
 static uint32_t arm_window(TppGuest *g, uint32_t window, uint64_t now_ns)
 {
-    uint32_t armed = 0;
+    uint32_t armed = 0, end = (uint32_t)MIN((uint64_t)g->scan_at + window, g->pages);
 
-    for (uint32_t i = 0; i < MIN(window, g->pages); i++) {
-        uint32_t page = g->scan_at;
+    for (uint32_t page = g->scan_at; page < end; page++) {
         uint8_t tier = guest_tier(g->guest, page);
 
-        g->scan_at = page + 1 < g->pages ? page + 1 : 0;
         if (tier == 0) {
             if (!(g->flags[page] & TPP_LISTED)) {
                 list_page(g, page, false);
@@ -384,24 +488,38 @@ static uint32_t arm_window(TppGuest *g, uint32_t window, uint64_t now_ns)
             armed++;
         }
     }
+    g->scan_at = end;
     return armed;
+}
+
+/* All pages have been scanned: the other areas' turn. */
+static void end_pages(const Tpp *tpp, TppGuest *g)
+{
+    g->scan_at = 0;
+    g->others_left = g->sequence < FREE_PASSES ? 0 : tpp->other_areas;
+    g->sequence += g->others_left == 0;
 }
 
 /* task_numa_work(): scan what is due, and say when the next is. */
 static void scan(Tpp *tpp, TppGuest *g, uint64_t now_ns)
 {
     const MachineConfig *config = machine_config(tpp->contender.machine);
-    double window_bytes = tpp->scan_mb * (1u << 20);
-    double windows = ceil((double)g->pages * SIM_PAGE / config->scale / window_bytes);
-    double period_ms = MAX(tpp->scan_period_ms / windows, tpp->scan_mb / tpp->scan_mb_per_s * 1000);
-    uint32_t window = (uint32_t)MAX(window_bytes * config->scale / SIM_PAGE, 1);
+    double period_ms = tpp->adapts ? g->period_ms : least_period_ms(tpp, g);
+    uint32_t window = (uint32_t)MAX(tpp->scan_mb * (1u << 20) * config->scale / SIM_PAGE, 1);
 
     while (g->next_scan_ns <= now_ns) {
-        double spent_ns = (double)arm_window(g, window, now_ns) * config->costs.arm_ns;
-        double rest_ns = spent_ns * SCAN_TIME_PART / guest_config(g->guest)->vcpus;
+        double spent_ns = 0, rest_ns, late_ns;
 
-        double late_ns = machine_random(tpp->contender.machine) * JIFFY_NS;
-
+        if (g->others_left > 0) {
+            g->sequence += --g->others_left == 0;
+        } else {
+            spent_ns = (double)arm_window(g, window, now_ns) * config->costs.arm_ns;
+            if (g->scan_at >= g->pages) {
+                end_pages(tpp, g);
+            }
+        }
+        rest_ns = spent_ns * SCAN_TIME_PART / guest_config(g->guest)->vcpus;
+        late_ns = machine_random(tpp->contender.machine) * JIFFY_NS;
         g->next_scan_ns += (uint64_t)(MAX(period_ms * 1e6, rest_ns) + late_ns);
     }
 }
@@ -449,11 +567,12 @@ static void tpp_destroy(Contender *contender)
     g_free(tpp);
 }
 
-static Contender *create(const char *text, Machine *machine, double faults, double scan_mb_per_s,
-                         double limited, GError **errp)
+static Contender *create(const char *text, Machine *machine, double faults, double limited, double adapts,
+                         GError **errp)
 {
     double scan_mb = 256, scan_period_ms = 1000, hot_threshold_ms = 1000, adjust_period_ms = 60000;
-    double free_percent = 2, reclaim_page_ns = 500;
+    double scan_mb_per_s = 2560;
+    double free_percent = 2, reclaim_page_ns = 500, other_areas = 0;
     const Param params[] = {
         {"scan-mb", &scan_mb, 1, 1e6},
         {"scan-period-ms", &scan_period_ms, 1, 1e6},
@@ -462,6 +581,8 @@ static Contender *create(const char *text, Machine *machine, double faults, doub
         {"adjust-period-ms", &adjust_period_ms, 1, 1e9},
         {"faults", &faults, 1, 2},
         {"rate-limited", &limited, 0, 1},
+        {"period-adapted", &adapts, 0, 1},
+        {"other-areas", &other_areas, 0, 1000},
         {"demote-free-percent", &free_percent, 0.01, 50},
         {"reclaim-page-ns", &reclaim_page_ns, 1, 1e6},
         {NULL},
@@ -480,6 +601,8 @@ static Contender *create(const char *text, Machine *machine, double faults, doub
     tpp->adjust_period_ms = adjust_period_ms;
     tpp->faults = (unsigned)faults;
     tpp->limited = limited > 0;
+    tpp->adapts = adapts > 0;
+    tpp->other_areas = (unsigned)other_areas;
     tpp->free_percent = free_percent;
     tpp->reclaim_page_ns = reclaim_page_ns;
     tpp->pending = g_array_new(false, false, sizeof(TppFault));
@@ -489,23 +612,23 @@ static Contender *create(const char *text, Machine *machine, double faults, doub
 
 static Contender *tpp_create(const char *text, Machine *machine, GError **errp)
 {
-    return create(text, machine, 2, 2560, 0, errp);
+    return create(text, machine, 2, 0, 0, errp);
 }
 
 static Contender *numa_balancing_create(const char *text, Machine *machine, GError **errp)
 {
-    return create(text, machine, 1, 256, 1, errp);
+    return create(text, machine, 1, 1, 1, errp);
 }
 
-#define DEFAULTS(faults, scan_mb_per_s, limited)                                                 \
-    "scan-mb=256 scan-period-ms=1000 scan-max-mb-per-s=" scan_mb_per_s " hot-threshold-ms=1000 " \
-    "adjust-period-ms=60000 faults=" faults " rate-limited=" limited                             \
-    " demote-free-percent=2 reclaim-page-ns=500"
+#define DEFAULTS(faults, limited, adapts)                                                       \
+    "scan-mb=256 scan-period-ms=1000 scan-max-mb-per-s=2560 hot-threshold-ms=1000 "             \
+    "adjust-period-ms=60000 faults=" faults " rate-limited=" limited " period-adapted=" adapts  \
+    " other-areas=0 demote-free-percent=2 reclaim-page-ns=500"
 
 const ContenderClass tpp_contender = {
     .name = "tpp",
     .what = "two hint faults promote, LRU demotes (TPP, ASPLOS 2023)",
-    .defaults = DEFAULTS("2", "2560", "0"),
+    .defaults = DEFAULTS("2", "0", "0"),
     .create = tpp_create,
     .tick = tpp_tick,
     .metadata_bytes = tpp_metadata_bytes,
@@ -515,7 +638,7 @@ const ContenderClass tpp_contender = {
 const ContenderClass numa_balancing_contender = {
     .name = "numa-balancing",
     .what = "a hint fault promotes, LRU demotes (Linux 6.x, kernel.numa_balancing=2)",
-    .defaults = DEFAULTS("1", "256", "1"),
+    .defaults = DEFAULTS("1", "1", "1"),
     .create = numa_balancing_create,
     .tick = tpp_tick,
     .metadata_bytes = tpp_metadata_bytes,

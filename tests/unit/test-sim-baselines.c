@@ -125,6 +125,114 @@ static void a_rate_limit_of_its_own_holds_each_second(void)
     end(&bed);
 }
 
+/* The faults that a guest with nothing in tier 0 takes from @from_s to @until_s. */
+static uint64_t faults_between(Bed *bed, Guest *guest, uint64_t from_s, uint64_t until_s)
+{
+    GuestCounters before, after;
+
+    run_until(bed, from_s * SECOND);
+    guest_counters(guest, &before);
+    run_until(bed, until_s * SECOND);
+    guest_counters(guest, &after);
+    return after.faults - before.faults;
+}
+
+static void other_areas_are_scanned_instead_of_the_guest_from_the_third_pass_on(void)
+{
+    static const char *const params[] = {"period-adapted=0", "period-adapted=0 other-areas=16"};
+
+    for (int others = 0; others <= 1; others++) {
+        Bed bed = begin(512, 1);
+        Guest *guest = add_guest(&bed, PAGES, SIM_SLOW, 0, 0, 0);
+
+        guest_set_rate(guest, 0, PAGES, 1000);
+        guest_set_pinned(guest, 0, PAGES, true); /* nothing moves: each pass is a fault for each page */
+        contend(&bed, "numa-balancing", params[others]);
+        g_assert_cmpuint(faults_between(&bed, guest, 0, 3), ==, 3 * PAGES);
+        g_assert_cmpuint(faults_between(&bed, guest, 3, 19), ==, others ? 0 : 16 * PAGES);
+        g_assert_cmpuint(faults_between(&bed, guest, 19, 20), ==, PAGES);
+        end(&bed);
+    }
+}
+
+static void the_period_grows_with_each_pass_that_promotes(void)
+{
+    Bed bed = begin(PAGES, 1);
+    Guest *guest = add_guest(&bed, PAGES, SIM_SLOW, 0, 0, 0);
+
+    contend(&bed, "numa-balancing", "demote-free-percent=0.01");
+    for (size_t s = 0; s < 20; s++) { /* so that each pass finds something to promote */
+        run_until(&bed, s * SECOND);
+        guest_set_rate(guest, s * 50, 50, 1000);
+    }
+    /* The period is 1 s, and 2, 2.6, 3.38, 4.394 s then: passes at 0, 2, 4, 6.6, 9.98 and 14.4 s, the next after 20. */
+    g_assert_cmpuint(fast_pages(guest, 0, PAGES), ==, 15 * 50);
+    end(&bed);
+}
+
+static void a_pass_takes_a_minute_at_most(void)
+{
+    /* 126 GiB: 504 windows of 256 MB, which would take as many seconds at the period of the beginning. */
+    Bed bed = begin(512, 1 / 8192.0);
+    Guest *guest = add_guest(&bed, 126 * 32, SIM_SLOW, 0, 0, 0);
+
+    guest_set_rate(guest, 0, 126 * 32, 10);
+    contend(&bed, "numa-balancing", NULL);
+    g_assert_cmpuint(faults_between(&bed, guest, 10, 80), >, 126 * 32 - 512);
+    end(&bed);
+}
+
+static void promotions_take_the_time_of_the_threads_that_fault(void)
+{
+    MachineConfig config = {
+        .n_tiers = 2,
+        .capacity_bytes = {4 * PAGES * SIM_PAGE, 4 * PAGES * SIM_PAGE},
+        .scale = 1,
+        .seed = 11,
+        .costs = sim_costs_default,
+    };
+    Bed bed;
+    Guest *guest;
+    GuestCounters counters;
+
+    config.costs.move_4k_ns = 1000000;
+    bed = (Bed){.machine = machine_new(&config)};
+    guest = add_guest(&bed, PAGES, SIM_SLOW, 0, 0, 0);
+    guest_set_rate(guest, 0, 1000, 1000);
+    contend(&bed, "numa-balancing", NULL);
+    run_until(&bed, 500 * MS); /* one vCPU: 500 of 1 ms */
+    g_assert_cmpuint(fast_pages(guest, 0, PAGES), <=, 500);
+    g_assert_cmpuint(fast_pages(guest, 0, PAGES), >=, 480);
+    run_until(&bed, 3 * SECOND);
+    g_assert_cmpuint(fast_pages(guest, 0, PAGES), ==, 1000);
+    guest_counters(guest, &counters);
+    g_assert_cmpfloat(counters.stolen_ns, >=, 1e9);
+    end(&bed);
+}
+
+static void demotions_take_the_time_of_one_thread(void)
+{
+    MachineConfig config = {
+        .n_tiers = 2,
+        .capacity_bytes = {1000 * SIM_PAGE, 4 * PAGES * SIM_PAGE},
+        .scale = 1,
+        .seed = 11,
+        .costs = sim_costs_default,
+    };
+    Bed bed;
+    Guest *guest;
+
+    config.costs.move_4k_ns = 1000000;
+    bed = (Bed){.machine = machine_new(&config)};
+    guest = add_guest(&bed, 1000, SIM_FAST_FIRST, 0, 0, 0);
+    machine_advance(bed.machine, SECOND);
+    contend(&bed, "tpp", "demote-free-percent=50");
+    run_until(&bed, SECOND + 200 * MS);
+    g_assert_cmpuint(fast_pages(guest, 0, 1000), <=, 1000 - 150);
+    g_assert_cmpuint(fast_pages(guest, 0, 1000), >=, 1000 - 250); /* to a batch of 32 */
+    end(&bed);
+}
+
 static void reclaim_demotes_what_was_not_accessed_and_leaves_the_rest(void)
 {
     Bed bed = begin(512, 1);
@@ -510,6 +618,11 @@ int main(int argc, char **argv)
     TEST(a_fault_that_comes_late_promotes_nothing);
     TEST(with_much_of_tier_0_free_one_fault_is_enough_however_late);
     TEST(a_rate_limit_of_its_own_holds_each_second);
+    TEST(other_areas_are_scanned_instead_of_the_guest_from_the_third_pass_on);
+    TEST(the_period_grows_with_each_pass_that_promotes);
+    TEST(a_pass_takes_a_minute_at_most);
+    TEST(promotions_take_the_time_of_the_threads_that_fault);
+    TEST(demotions_take_the_time_of_one_thread);
     TEST(reclaim_demotes_what_was_not_accessed_and_leaves_the_rest);
     TEST(reclaim_takes_from_guests_in_proportion);
     TEST(memtis_fills_tier_0_with_the_hot_set);
