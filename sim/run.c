@@ -95,7 +95,7 @@ static Machine *make_machine(const Scenario *scenario, const RunOptions *options
         .n_tiers = options->n_tiers ?: 2,
         .move_bytes_per_s = (uint64_t)((double)options->move_bytes_per_s * options->scale),
         .scale = options->scale,
-        .interleave_share = options->fast_share,
+        .interleave_share = options->interleave_share > 0 ? options->interleave_share : options->fast_share,
         .seed = options->seed,
         .costs = options->costs,
     };

@@ -37,6 +37,7 @@ const Scenario *scenario_find(const char *name, GError **errp);
 typedef struct RunOptions {
     double fast_share;              /* tier 0 as a share of the footprint: the most that all guests which
                                        are there at a time have together */
+    double interleave_share;        /* of each guest's pages in tier 0 at first, by SIM_INTERLEAVE; 0: fast_share */
     uint32_t n_tiers;               /* 0: 2. The last holds any guest; one between, half of the footprint */
     double scale;                   /* 1/64.0 and so on */
     uint64_t seed;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Workload 'phases': gups, zipf and scan-hot in turn, each for a while. What was hot in one is nothing
- * special in the next.
+ * special in the next, unless all of them are at the same place, as the lab's guest has it.
  */
 #include "common.h"
 
@@ -9,7 +9,7 @@ static const WorkloadClass *const parts[] = {&workload_gups, &workload_zipf, &wo
 
 typedef struct Phases {
     Workload base;
-    double phase_s, lines;
+    double phase_s, lines, scan_hot, scan_hot_share, same_place;
     uint64_t seed;
     uint64_t phase;                 /* number, from 0 */
     uint64_t until_ns;
@@ -21,14 +21,15 @@ static void begin_phase(Phases *phases, uint64_t now_ns)
 {
     const WorkloadClass *class = parts[phases->phase % G_N_ELEMENTS(parts)];
     Guest *guest = phases->base.guest;
-    g_autofree char *scan = g_strdup_printf("lines=%.0f", phases->lines);
+    g_autofree char *scan = g_strdup_printf("lines=%.0f hot=%.9f hot_share=%.9f", phases->lines, phases->scan_hot,
+                                            phases->scan_hot_share);
+    uint64_t seed = phases->seed + (phases->same_place > 0 ? 0 : phases->phase);
 
     if (phases->part) {
         phases->part->class->destroy(phases->part);
     }
-    phases->part = class->create(class == &workload_scan_hot ? scan : NULL, guest,
-                                 phases->seed + phases->phase, NULL);
-    g_assert(phases->part);         /* the defaults of all fit any guest that phases_create() takes */
+    phases->part = class->create(class == &workload_scan_hot ? scan : NULL, guest, seed, NULL);
+    g_assert(phases->part);         /* what phases_create() takes fits all */
     phases->until_ns = workload_after(now_ns, phases->phase_s);
     workload_end_phase_by(guest, phases->until_ns);
 }
@@ -47,11 +48,14 @@ static Workload *phases_create(const char *params, Guest *guest, uint64_t seed, 
     const Param table[] = {
         {"phase_s", &phases->phase_s, 1, FOREVER_S},
         {"lines", &phases->lines, 1, 64},
+        {"scan_hot", &phases->scan_hot, 0, 1},
+        {"scan_hot_share", &phases->scan_hot_share, 0.01, 0.99},
+        {"same_place", &phases->same_place, 0, 1},
         {NULL},
     };
 
     *phases = (Phases){.base = {.class = &workload_phases, .guest = guest},
-                       .phase_s = 60, .lines = 64, .seed = seed};
+                       .phase_s = 60, .lines = 64, .scan_hot = 0.1, .scan_hot_share = 0.8, .seed = seed};
     if (!params_parse(params, table, errp)) {
         g_free(phases);
         return NULL;
@@ -82,7 +86,8 @@ static uint64_t phases_tick(Workload *workload, uint64_t now_ns)
 
 const WorkloadClass workload_phases = {
     .name = "phases",
-    .what = "gups, zipf and scan-hot (with 'lines') in turn, each for 'phase_s'",
+    .what = "gups, zipf and scan-hot (with 'lines', 'scan_hot' and 'scan_hot_share') in turn, each for 'phase_s'; "
+            "what is hot is elsewhere each time, or at the 'same_place'",
     .create = phases_create,
     .tick = phases_tick,
     .destroy = phases_destroy,

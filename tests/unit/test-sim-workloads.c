@@ -244,6 +244,48 @@ static void phases_are_as_long_as_told_and_have_their_means(void)
     g_assert_cmpuint(bed->workload->changed_ns, ==, 60 * SECOND);
 }
 
+static void phases_are_hot_at_the_same_place_when_told_to(void)
+{
+    for (int same = 0; same <= 1; same++) {
+        g_autoptr(Bed) bed = bed_new("phases", same ? "phase_s=15 same_place=1" : "phase_s=15", 3);
+        g_autofree float *zipf = NULL;
+        double all = 0, shared = 0;
+
+        bed_run(bed, 16 * SECOND);
+        zipf = rates_of(bed);
+        bed_run(bed, 31 * SECOND);
+        for (size_t i = 0; i < PAGES; i++) {
+            all += zipf[i];
+            shared += guest_phase_rates(bed->guest)[i] > mean_rate(bed) ? zipf[i] : 0;   /* the scan's hot tenth */
+        }
+        if (same) {
+            g_assert_cmpfloat(shared / all, >, 0.6);
+        } else {
+            g_assert_cmpfloat(shared / all, <, 0.3);
+        }
+    }
+}
+
+static void phases_scan_beside_the_hot_set_that_they_are_told(void)
+{
+    g_autoptr(Bed) bed = bed_new("phases", "phase_s=15 scan_hot=0.25 scan_hot_share=0.7", 3);
+    const float *rates;
+    double all = 0, hot = 0;
+    size_t n = 0;
+
+    bed_run(bed, 31 * SECOND);
+    rates = guest_phase_rates(bed->guest);
+    for (size_t i = 0; i < PAGES; i++) {
+        bool is_hot = rates[i] > mean_rate(bed);
+
+        n += is_hot;
+        hot += is_hot ? rates[i] : 0;
+        all += rates[i];
+    }
+    g_assert_cmpuint(n, ==, PAGES / 4);
+    g_assert_cmpfloat_with_epsilon(hot / all, 0.7, 1e-3);
+}
+
 /* --- one by one --- */
 
 static void gups_has_its_share_in_its_hot_set(void)
@@ -525,6 +567,8 @@ int main(int argc, char **argv)
     ADD(each_jump_begins_a_phase);
     ADD(a_scan_is_one_phase_of_its_means);
     ADD(phases_are_as_long_as_told_and_have_their_means);
+    ADD(phases_are_hot_at_the_same_place_when_told_to);
+    ADD(phases_scan_beside_the_hot_set_that_they_are_told);
     ADD(gups_has_its_share_in_its_hot_set);
     ADD(gups_jumps_when_told_to_where_it_was_not);
     ADD(zipf_follows_its_law);
