@@ -11,8 +11,6 @@
 #include "hw/pci/pci_regs.h"
 #include "qobject/qlist.h"
 
-#define DEVICE_PATH "/machine/peripheral/mem0"
-
 /* PCI configuration space, all of it: q35's memory-mapped window */
 #define Q35_PCIEXBAR 0x60
 #define ECAM 0xb0000000ull
@@ -98,6 +96,22 @@ void bed_free(ChmuBed *bed)
 {
     qtest_quit(bed->qts);
     g_free(bed);
+}
+
+void bed_unplug(ChmuBed *bed)
+{
+    QTestState *qts = bed->qts;
+    uint8_t cap = qtest_readb(qts, config_address(HOST_BUS,
+                                                  PCI_CAPABILITY_LIST));
+
+    while (qtest_readb(qts, config_address(HOST_BUS, cap)) != PCI_CAP_ID_EXP) {
+        cap = qtest_readb(qts, config_address(HOST_BUS, cap + 1));
+        g_assert_cmphex(cap, !=, 0);
+    }
+    qtest_qmp_device_del_send(qts, "mem0");
+    qtest_writew(qts, config_address(HOST_BUS, cap + PCI_EXP_SLTCTL),
+                 PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
+    /* A cxl-type3 tells of no DEVICE_DELETED: something still refers to it. */
 }
 
 /* Setting up */
@@ -364,7 +378,7 @@ void bed_access_bytes(ChmuBed *bed, uint64_t dpa, unsigned length,
     qtest_qmp_assert_success(
         bed->qts, "{'execute': 'cxl-chmu-access', 'arguments': {'path': %s,"
         "'address': %" PRIu64 ", 'length': %u, 'count': %u, 'write': %i}}",
-        DEVICE_PATH, dpa, length, count, is_write);
+        BED_DEVICE, dpa, length, count, is_write);
 }
 
 void bed_access(ChmuBed *bed, uint64_t dpa, unsigned count, bool is_write)
@@ -378,7 +392,7 @@ static QDict *query(ChmuBed *bed, QDict **response)
     QList *list;
 
     *response = qtest_qmp(bed->qts, "{'execute': 'query-cxl-chmu',"
-                          "'arguments': {'path': %s}}", DEVICE_PATH);
+                          "'arguments': {'path': %s}}", BED_DEVICE);
     list = qdict_get_qlist(*response, "return");
     g_assert_nonnull(list);
     g_assert_cmpuint(qlist_size(list), ==, 1);
@@ -456,8 +470,8 @@ uint64_t bed_open_window(ChmuBed *bed)
 
     qtest_writel(qts, decoders + HDM_BASE_LO, base);
     qtest_writel(qts, decoders + HDM_BASE_HI, base >> 32);
-    qtest_writel(qts, decoders + HDM_SIZE_LO, (uint32_t)BED_MEMORY_BYTES);
-    qtest_writel(qts, decoders + HDM_SIZE_HI, BED_MEMORY_BYTES >> 32);
+    qtest_writel(qts, decoders + HDM_SIZE_LO, bed->memory_bytes);
+    qtest_writel(qts, decoders + HDM_SIZE_HI, bed->memory_bytes >> 32);
     qtest_writel(qts, decoders + HDM_CONTROL, HDM_COMMIT);
     g_assert_cmphex(qtest_readl(qts, decoders + HDM_CONTROL) & HDM_COMMITTED,
                     !=, 0);

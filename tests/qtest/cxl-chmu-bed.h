@@ -14,6 +14,8 @@
 #define GIB (1024ull * MIB)
 #define TIB (1024ull * GIB)
 
+#define BED_DEVICE "/machine/peripheral/mem0"
+
 #define NS_PER_US 1000ull
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
@@ -50,6 +52,8 @@ ChmuBed *bed_new_bare(uint64_t memory_bytes, const char *properties,
 /* Give addresses to all that has none after a reset, and find the CHMU. */
 void bed_map(ChmuBed *bed);
 void bed_free(ChmuBed *bed);
+/* Unplug the device, as a guest does that was asked to give it up. */
+void bed_unplug(ChmuBed *bed);
 
 /* PCI configuration space of the device: 32 bits at @offset. */
 uint32_t bed_config_read(ChmuBed *bed, unsigned offset);

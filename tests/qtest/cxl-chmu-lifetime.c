@@ -8,8 +8,11 @@
 #include <glib/gstdio.h>
 
 #include "cxl-chmu-bed.h"
-#include "hw/mem/cxl-chmu-regs.h"
 #include "cxl-chmu-test.h"
+#include "hw/mem/cxl-chmu-regs.h"
+#include "qapi/error.h"
+#include "qobject/qjson.h"
+#include "qobject/qlist.h"
 
 #define PAGE 4096ull
 
@@ -53,6 +56,29 @@ static void counts_an_access_of_two_units_in_both(void)
                     0x1122334455667788ull);
     bed_step(bed, BED_EPOCH_NS);
     bed_assert_listed(bed, 0, 2, (ChmuEntry[]) { { 0xf, 2 }, { 0x10, 2 } });
+    bed_free(bed);
+}
+
+/* Behind the volatile memory lies the persistent one, by DPA. */
+static void counts_by_dpa_in_both_of_two_backends(void)
+{
+    ChmuBed *bed = bed_new_with(
+        "persistent-memdev=pmem,lsa=lsa",
+        "-object memory-backend-ram,id=pmem,size=1G,reserve=off "
+        "-object memory-backend-ram,id=lsa,size=1M");
+    uint64_t window;
+
+    bed->memory_bytes = 2 * BED_MEMORY_BYTES;
+    window = bed_open_window(bed);
+    bed_enable(bed, 0, &(ChmuSetup) { 0 });
+    qtest_writeq(bed->qts, window + 5 * PAGE, 1);
+    qtest_writeq(bed->qts, window + BED_MEMORY_BYTES + 5 * PAGE, 2);
+    qtest_writeq(bed->qts, window + 2 * BED_MEMORY_BYTES - 8, 3);
+    g_assert_cmphex(qtest_readq(bed->qts, window + 5 * PAGE), ==, 1);
+    bed_step(bed, BED_EPOCH_NS);
+    bed_assert_listed(bed, 0, 3, (ChmuEntry[]) {
+        { 5, 2 }, { BED_MEMORY_BYTES / PAGE + 5, 1 },
+        { 2 * BED_MEMORY_BYTES / PAGE - 1, 1 } });
     bed_free(bed);
 }
 
@@ -129,6 +155,100 @@ static void a_reset_ends_an_operation_in_progress(void)
     bed_map(bed);
     bed_step(bed, NS_PER_MS);
     assert_as_new(bed);
+    bed_free(bed);
+}
+
+static void can_be_unplugged_while_it_counts(void)
+{
+    ChmuBed *bed = bed_new("chmu-instances=2");
+    QDict *response;
+
+    bed_enable(bed, 0, &(ChmuSetup) { 0 });
+    bed_access(bed, 0, 10, false);
+    bed_write(bed, 1, CHMU_CFG0, bed_configure(bed, 1, &(ChmuSetup) { 0 }) |
+              CHMU_CFG0_ENABLE);
+    bed_unplug(bed);
+    bed_step(bed, 10 * BED_EPOCH_NS);       /* no timer is left */
+    response = qtest_qmp(bed->qts, "{'execute': 'query-cxl-chmu'}");
+    g_assert_true(qlist_empty(qdict_get_qlist(response, "return")));
+    qobject_unref(response);
+    bed_free(bed);
+}
+
+/* What users see */
+
+static void assert_refused(ChmuBed *bed, const char *command,
+                           const char *arguments, const char *error)
+{
+    g_autofree char *text = g_strdup_printf(
+        "{'execute': '%s', 'arguments': {%s}}", command, arguments);
+    QDict *refusal = qtest_qmp_assert_failure_ref(
+        bed->qts, "%p", qobject_from_json(text, &error_abort));
+
+    g_assert_nonnull(strstr(qdict_get_str(refusal, "desc"), error));
+    qobject_unref(refusal);
+}
+
+static void refuses_accesses_that_can_not_be(void)
+{
+    static const struct {
+        const char *arguments, *error;
+    } cases[] = {
+        { "'path': '/machine/peripheral/rp0', 'address': 0", "no cxl-type3" },
+        { "'path': '/nowhere', 'address': 0", "no cxl-type3" },
+        { "'path': '" BED_DEVICE "', 'address': 1073741824", "one or more" },
+        { "'path': '" BED_DEVICE "', 'address': 1073741817", "one or more" },
+        { "'path': '" BED_DEVICE "', 'address': 18446744073709551615",
+          "one or more" },
+        { "'path': '" BED_DEVICE "', 'address': 0, 'length': 0",
+          "one or more" },
+        { "'path': '" BED_DEVICE "', 'address': 1, 'length': "
+          "18446744073709551615", "one or more" },
+        { "'path': '" BED_DEVICE "', 'address': 0, 'count': 0",
+          "there must be" },
+        { "'path': '" BED_DEVICE "', 'address': 0, 'length': 1073741824, "
+          "'count': 4294967295", "there must be" },
+    };
+    ChmuBed *bed = bed_new("");
+
+    bed_enable(bed, 0, &(ChmuSetup) { 0 });
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_refused(bed, "cxl-chmu-access", cases[i].arguments,
+                       cases[i].error);
+    }
+    assert_refused(bed, "query-cxl-chmu", "'path': '/nowhere'",
+                   "no cxl-type3");
+    g_assert_cmpuint(bed_count(bed, 0, "requests"), ==, 0);
+    bed_free(bed);
+}
+
+static void a_device_without_the_unit_has_nothing_to_tell(void)
+{
+    ChmuBed *bed = bed_new_bare(BED_MEMORY_BYTES, "", "");
+    g_autofree char *text = qtest_hmp(bed->qts, "info cxl-chmu");
+
+    g_assert_cmpstr(text, ==, "");
+    assert_refused(bed, "query-cxl-chmu", "'path': '" BED_DEVICE "'",
+                   "chmu=on");
+    assert_refused(bed, "cxl-chmu-access",
+                   "'path': '" BED_DEVICE "', 'address': 0", "chmu=on");
+    bed_free(bed);
+}
+
+static void the_monitor_shows_each_instance(void)
+{
+    ChmuBed *bed = bed_new("chmu-instances=2");
+    g_autofree char *text = NULL;
+
+    bed_enable(bed, 1, &(ChmuSetup) { .threshold = 77, .unit_shift = 16 });
+    bed_access(bed, 0, 5, false);
+    text = qtest_hmp(bed->qts, "info cxl-chmu");
+    g_assert_nonnull(strstr(text, BED_DEVICE));
+    g_assert_nonnull(strstr(text, "instance 0: disabled"));
+    g_assert_nonnull(strstr(text, "instance 1: enabled"));
+    g_assert_nonnull(strstr(text, "units of 65536 bytes"));
+    g_assert_nonnull(strstr(text, "threshold 77"));
+    g_assert_nonnull(strstr(text, "counted 5,"));
     bed_free(bed);
 }
 
@@ -369,6 +489,8 @@ void add_lifetime_tests(void)
     qtest_add_func("cxl-chmu/window/counts", counts_what_reaches_the_memory);
     qtest_add_func("cxl-chmu/window/straddling",
                    counts_an_access_of_two_units_in_both);
+    qtest_add_func("cxl-chmu/window/two-backends",
+                   counts_by_dpa_in_both_of_two_backends);
     qtest_add_func("cxl-chmu/window/nothing",
                    ignores_accesses_that_reach_nothing);
     qtest_add_func("cxl-chmu/window/off",
@@ -376,6 +498,12 @@ void add_lifetime_tests(void)
     qtest_add_func("cxl-chmu/reset/system", a_system_reset_makes_it_as_new);
     qtest_add_func("cxl-chmu/reset/operation",
                    a_reset_ends_an_operation_in_progress);
+    qtest_add_func("cxl-chmu/reset/unplug", can_be_unplugged_while_it_counts);
+    qtest_add_func("cxl-chmu/monitor/access",
+                   refuses_accesses_that_can_not_be);
+    qtest_add_func("cxl-chmu/monitor/without",
+                   a_device_without_the_unit_has_nothing_to_tell);
+    qtest_add_func("cxl-chmu/monitor/info", the_monitor_shows_each_instance);
     qtest_add_func("cxl-chmu/migration/epoch",
                    migrates_in_the_middle_of_an_epoch);
     qtest_add_func("cxl-chmu/migration/random",
