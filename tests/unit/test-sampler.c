@@ -379,6 +379,28 @@ static void what_was_touched_is_watched_no_more(void)
     sampler_free(sampler);
 }
 
+static void a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_saved(void)
+{
+    SamplerBudget budget;
+    Sampler *sampler;
+    uint64_t since_ns;
+    size_t block;
+
+    sampler_budget_init(&budget, 0.01, 2000, 0);
+    sampler_budget_refill(&budget, SECOND);
+    g_assert_true(sampler_budget_draws(&budget));
+    sampler = sampler_new(10 * BLOCK, 1, &budget, 1);
+    block = sampler_draw(sampler);
+    sampler_armed(sampler, block, 0xff, SECOND);
+    g_assert_cmphex(sampler_trial(sampler, block), ==, 0xff);
+    sampler_looked(sampler, block, 0x0f, SECOND + 8 * MS);
+    g_assert_cmphex(sampler_trial(sampler, block), ==, 0xf0);
+    g_assert_cmphex(sampler_watched(sampler, block, &since_ns), ==, 0xf0);
+    budget.tokens_ns = 0;
+    g_assert_false(sampler_budget_draws(&budget));
+    sampler_free(sampler);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -400,5 +422,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sampler/looks_come_at_intervals_that_double_up_to_a_second",
                     looks_come_at_intervals_that_double_up_to_a_second);
     g_test_add_func("/sampler/what_was_touched_is_watched_no_more", what_was_touched_is_watched_no_more);
+    g_test_add_func("/sampler/a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_saved",
+                    a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_saved);
     return g_test_run();
 }

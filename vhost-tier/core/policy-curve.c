@@ -276,6 +276,7 @@ static double normal(double z)
  */
 static size_t cut(const Stratum *stratum, Piece *pieces)
 {
+    /* Of a standard normal distribution, an eighth each. */
     static const double edges[] = {-INFINITY, -1.1503, -0.6745, -0.3186, 0, 0.3186, 0.6745, 1.1503, INFINITY};
     size_t n = 0;
 
@@ -283,10 +284,11 @@ static size_t cut(const Stratum *stratum, Piece *pieces)
     for (unsigned i = 0; i < PIECES; i++) {
         const double share = normal(edges[i + 1] - stratum->spread) - normal(edges[i] - stratum->spread);
         const double middle = exp2((i + 0.5) / PIECES), mean = stratum_middle(stratum);
-        const Piece piece = stratum->spread > 0
-                                ? (Piece){.pages = own_pages(stratum) / PIECES, .per_s = stratum->per_s * share * PIECES}
-                                : (Piece){.pages = stratum->bucket_pages[i], .per_s = stratum->per_s * middle / mean};
+        Piece piece = {.pages = stratum->bucket_pages[i], .per_s = stratum->per_s * middle / mean};
 
+        if (stratum->spread > 0) {
+            piece = (Piece){.pages = own_pages(stratum) / PIECES, .per_s = stratum->per_s * share * PIECES};
+        }
         if (piece.pages > 0) {
             pieces[n++] = piece;
         }

@@ -541,7 +541,8 @@ void sampler_armed(Sampler *sampler, size_t index, uint64_t granules, uint64_t n
     budget->lost_ns += flushes * budget->fault_ns;
     block->prepaid = expected;
     if (block->drawn) {
-        budget->draw_ns -= (flushes + __builtin_popcountll(block->armed) * sampler->faults_per_granule) * budget->fault_ns;
+        budget->draw_ns -= (flushes + (double)__builtin_popcountll(block->armed) * sampler->faults_per_granule) *
+                           (double)budget->fault_ns;
     }
     queue_append(sampler, index, sampler->first_level);
     if (index == sampler->cursor) {

@@ -32,6 +32,9 @@
  * moved. The emptier the bucket, the more must be told for a fault. A bucket begins full. A small part of
  * the share, SAMPLER_PROBE_SHARE, is always spent, on blocks drawn at random, whatever is known of them:
  * so it is noticed when heat has moved.
+ *
+ * Another part, SAMPLER_DRAW_SHARE, goes into trials (trials.h) unless the bucket is nearly empty: whole blocks drawn
+ * at random, of which nobody is told but those who foretell. So what is planned does not depend on them.
  */
 #ifndef VHOST_TIER_CORE_SAMPLER_H
 #define VHOST_TIER_CORE_SAMPLER_H
