@@ -21,9 +21,9 @@
 #define BED_COSTS "[costs]\nlatency-ns=100;300\nmove-4k-ns=5000\n"
 /*
  * What watching may cost a guest, and does, as lab/vhost-tier.conf has it: by what the daemon measures on itself it
- * would take a fault for ten times as cheap as a nested guest's is, and leave the guest little time.
+ * would take a fault for far cheaper than a nested guest's is, and leave the guest little time.
  */
-#define BED_TRACKING "[sources]\nfault-ns=41000\noverhead-share=0.05\n"
+#define BED_TRACKING "[sources]\nfault-ns=200000\noverhead-share=0.25\n"
 
 typedef struct Bed {
     char *folder;   /* for sockets, logs and traces; NULL before the first bed_... */
