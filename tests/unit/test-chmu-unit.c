@@ -221,7 +221,6 @@ static void counts_that_are_sampled_stand_for_more(void)
 
 static void it_is_given_back_as_it_was(void)
 {
-    g_autoptr(GError) err = NULL;
     FakeUnit before;
     Bed bed;
 
@@ -308,7 +307,6 @@ static void one_that_may_be_taken_goes_on_for_the_other_afterwards(void)
 
 static void one_that_a_killed_daemon_left_is_taken_again(void)
 {
-    g_autoptr(GError) err = NULL;
     Bed bed, dead;
 
     bed_init(&dead);
