@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A VM's time: sources run when they are due; once an epoch it is looked where pages are, a plan is made
- * and, in mode 'on', carried out.
+ * A VM's time: sources run when they are due; once an epoch it is looked where pages are; a plan is made once an
+ * epoch, or sooner or later, as the policy has it (policy_plan_pause_ns()), and, in mode 'on', carried out.
  *
  * Theory of operation
  *
@@ -21,7 +21,7 @@
 #define SLICE_NS      (10 * MS_NS)
 #define SLICE_MOVES   512               /* moves handed to the mover at a time */
 #define LOOK_GRANULES 8192              /* granules looked at between two looks at the clock */
-#define LOOK_SHARE    0.03              /* of an epoch, for looking where pages are */
+#define LOOK_SHARE    0.01              /* of an epoch, for looking where pages are */
 #define LOOK_SHARE_NEW 0.25             /* while a region has not been looked at in whole */
 
 typedef struct Pump {
@@ -141,10 +141,28 @@ static void move_slice(Vm *vm, uint64_t now_ns)
     run->at += n;
 }
 
+/* Between the last plan and the next. */
+static uint64_t pause_ns(const Vm *vm)
+{
+    return policy_plan_pause_ns(vm->policy, vm->epoch_ns, vm->plan_took_ns);
+}
+
+static uint64_t plan_due_ns(const Vm *vm)
+{
+    if (vm->regions->len == 0 || vm->mode == TIER_MODE_OFF || !vm->has_budget || vm_frozen(vm)) {
+        return UINT64_MAX;
+    }
+    return vm->planned_ns + pause_ns(vm);
+}
+
 static void plan(Vm *vm, uint64_t now_ns)
 {
-    const PolicyPlan *made = policy_plan(vm->policy, now_ns);
+    const PolicyPlan *made;
 
+    epoch_forget_moves(vm);
+    made = policy_plan(vm->policy, now_ns);
+    vm->planned_ns = clock_ns();
+    vm->plan_took_ns = vm->planned_ns - now_ns;
     vm->mover = (ArbiterMover) {
         .planned_bytes = made->bytes,
         .planned_gain_per_s = made->gain_per_s,
@@ -154,7 +172,7 @@ static void plan(Vm *vm, uint64_t now_ns)
     if (vm->mode != TIER_MODE_ON || made->n_moves == 0) {
         return;
     }
-    move_run_begin(&vm->run, made, now_ns + (uint64_t)(MOVE_RUN_SHARE * (double)vm->epoch_ns));
+    move_run_begin(&vm->run, made, vm->planned_ns + (uint64_t)(MOVE_RUN_SHARE * (double)pause_ns(vm)));
 }
 
 /* --- the epoch --- */
@@ -180,15 +198,11 @@ static void count_pages_per_s(Vm *vm, uint64_t now_ns)
 
 static void epoch(Vm *vm, uint64_t now_ns)
 {
-    epoch_forget_moves(vm);
     if (vm->regions->len > 0 && vm->mode != TIER_MODE_OFF) {
         tracking_catch_up(vm);
         look_around(vm);
-        if (vm->has_budget && !vm_frozen(vm)) {
-            if (vm->mode == TIER_MODE_ON) {
-                hugepages_collapse(vm, clock_ns());
-            }
-            plan(vm, clock_ns());
+        if (vm->has_budget && !vm_frozen(vm) && vm->mode == TIER_MODE_ON) {
+            hugepages_collapse(vm, clock_ns());
         }
     }
     load_update(vm, clock_ns());
@@ -214,10 +228,14 @@ static gboolean pump_dispatch(GSource *source, GSourceFunc callback, gpointer da
              */
             vm->epoch_due_ns = clock_ns() + vm->epoch_ns;
         }
+        now_ns = clock_ns();
+        if (now_ns >= plan_due_ns(vm)) {
+            plan(vm, now_ns);
+        }
         if (move_run_going(&vm->run)) {
             move_slice(vm, clock_ns());
         }
-        next_ns = MIN(next_ns, vm->epoch_due_ns);
+        next_ns = MIN(MIN(next_ns, vm->epoch_due_ns), plan_due_ns(vm));
     }
     if (next_ns == UINT64_MAX) {
         g_source_set_ready_time(source, -1);

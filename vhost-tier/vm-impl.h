@@ -97,6 +97,7 @@ struct Vm {
     bool has_budget;            /* the arbiter has spoken: nothing is planned before */
     uint64_t bytes_per_s;       /* that may be moved; 0: no limit */
     uint64_t epoch_ns, epoch_due_ns;
+    uint64_t planned_ns, plan_took_ns;  /* when the last plan was made, and how long that took; 0: none was */
     MoveRun run;
     bool thrashing;             /* when it planned last */
     ArbiterMover mover;         /* its last plan; what it holds is left out */

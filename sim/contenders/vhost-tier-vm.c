@@ -18,10 +18,10 @@
 #define SECOND (1000 * MS)
 
 #define SLICE_NS (10 * MS)          /* between two parts of a plan, as the daemon has it */
-#define LOOK_SHARE 0.03             /* of an epoch, for looking where pages are, as the daemon has it */
+#define LOOK_SHARE 0.01             /* of an epoch, for looking where pages are, as the daemon has it */
 #define WHERE_NS 50                 /* to look where one page is: move_pages(2) without nodes */
 #define LATELY_NS 10e9              /* what was counted fades in that time */
-#define PLAN_NS 15                  /* host CPU of a plan, per granule: 'meson test --benchmark' */
+#define PLAN_NS 6                   /* host CPU of a plan, per granule: 'meson test --benchmark' */
 
 /* What counters tell, all since the start. */
 typedef struct Counts {
@@ -44,6 +44,7 @@ struct OurVm {
     uint64_t due_bytes;             /* of tier 0: what the arbiter has decided on; the budget is what it has granted */
     ArbiterMover mover;
     uint64_t watch_due_ns, damon_due_ns, epoch_due_ns, slice_due_ns;
+    uint64_t planned_ns;            /* time of the last plan */
     PolicyCurve curve;
     ChmuNews news;
     double accesses, busy_ns;       /* when last asked for */
@@ -208,20 +209,28 @@ static void measure_latencies(OurVm *vm)
     policy_configure(vm->policy, &vm->config);
 }
 
-static void epoch(OurVm *vm, uint64_t now_ns)
+static uint64_t pause_ns(const OurVm *vm)
 {
-    const PolicyPlan *plan;
+    double plan_ns = (double)guest_pages(vm->guest) * PLAN_NS / machine_config(vm->machine)->scale;
 
-    move_run_forget(&vm->run);
-    look_around(vm);
-    if (!vm->has_budget) {
-        return;
-    }
+    return policy_plan_pause_ns(vm->policy, (uint64_t)(vm->params->epoch_ms * MS), (uint64_t)plan_ns);
+}
+
+static uint64_t plan_due_ns(const OurVm *vm)
+{
+    return vm->has_budget ? vm->planned_ns + pause_ns(vm) : UINT64_MAX;
+}
+
+static void plan(OurVm *vm, uint64_t now_ns)
+{
+    const PolicyPlan *made;
+
     measure_latencies(vm);
-    plan = policy_plan(vm->policy, now_ns);
-    move_run_begin(&vm->run, plan, now_ns + (uint64_t)(MOVE_RUN_SHARE * vm->params->epoch_ms * MS));
+    made = policy_plan(vm->policy, now_ns);
+    vm->planned_ns = now_ns;
+    move_run_begin(&vm->run, made, now_ns + (uint64_t)(MOVE_RUN_SHARE * pause_ns(vm)));
     vm->mover = (ArbiterMover){
-        .planned_bytes = plan->bytes, .planned_gain_per_s = plan->gain_per_s, .throttled = plan->throttled};
+        .planned_bytes = made->bytes, .planned_gain_per_s = made->gain_per_s, .throttled = made->throttled};
     machine_charge_host(vm->machine, (double)guest_pages(vm->guest) * PLAN_NS);
     vm->slice_due_ns = now_ns;
 }
@@ -235,13 +244,17 @@ uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns)
         vm->damon_due_ns = sim_damon_tick(vm->damon, now_ns);
     }
     if (vm->epoch_due_ns <= now_ns) {
-        epoch(vm, now_ns);
+        look_around(vm);
         vm->epoch_due_ns = now_ns + (uint64_t)(vm->params->epoch_ms * MS);
+    }
+    if (plan_due_ns(vm) <= now_ns) {
+        plan(vm, now_ns);
     }
     if (vm->slice_due_ns <= now_ns) {
         vm->slice_due_ns = move_on(vm, now_ns) ? now_ns + SLICE_NS : UINT64_MAX;
     }
-    return MIN(MIN(vm->watch_due_ns, vm->damon_due_ns), MIN(vm->epoch_due_ns, vm->slice_due_ns));
+    return MIN(MIN(MIN(vm->watch_due_ns, vm->damon_due_ns), MIN(vm->epoch_due_ns, vm->slice_due_ns)),
+               plan_due_ns(vm));
 }
 
 /* --- its part of the host --- */
@@ -399,6 +412,7 @@ OurVm *our_vm_new(Machine *machine, Guest *guest, const OurParams *params)
         vm->watcher = watcher_new(&host, vm, POLICY_SOURCE_RWP, vm->policy, params->overhead_percent / 100,
                                   config->costs.fault_ns);
         watcher_set_cpus(vm->watcher, guest_config(guest)->vcpus);
+        watcher_set_looks(vm->watcher, SAMPLER_LOOKS_PER_S * config->scale);
         watcher_region_add(vm->watcher, REGION, guest_pages(guest), 1, vm);
         vm->watch_due_ns = 0;
     }

@@ -226,6 +226,37 @@ static void bytes_per_second_cut_a_plan_short(void)
     g_assert_false(plan->throttled);
 }
 
+static void plans_follow_sooner_where_there_is_more_to_do(void)
+{
+    const double rates[] = {1, 1, 1, 900, 900, 900};
+    PolicyConfig own = config;
+    g_autoptr(Policy) policy = NULL;
+
+    own.budget_bytes = 3 * PAGE;
+    policy = draw_with(&own, "000111", rates);
+    policy_plan(policy, NOW);                           /* all is new */
+    g_assert_cmpuint(policy_plan_pause_ns(policy, SECOND, 0), ==, SECOND / 4);
+    policy_plan(policy, NOW + 20 * SECOND);
+    g_assert_cmpuint(policy_plan_pause_ns(policy, SECOND, 0), ==, SECOND);
+    own.budget_bytes = 2 * PAGE;
+    policy_configure(policy, &own);
+    g_assert_cmpuint(policy_plan_pause_ns(policy, SECOND, 0), ==, SECOND / 4);
+    own.max_bytes_per_s = PAGE / 2;                     /* lets one swap pass, then holds up the others */
+    policy_configure(policy, &own);
+    policy_plan(policy, NOW + 40 * SECOND);
+    g_assert_cmpuint(policy_plan_pause_ns(policy, SECOND, 0), ==, SECOND / 4);
+}
+
+static void plans_that_take_long_are_rare(void)
+{
+    g_autoptr(Policy) policy = draw(3, "000111", NULL);
+
+    policy_plan(policy, NOW);
+    g_assert_cmpuint(policy_plan_pause_ns(policy, SECOND, SECOND), ==, 10 * SECOND);    /* a tenth of a CPU, */
+    policy_plan(policy, NOW + 20 * SECOND);
+    g_assert_cmpuint(policy_plan_pause_ns(policy, SECOND, SECOND), ==, 50 * SECOND);    /* and two per cent */
+}
+
 static void is_not_throttled_where_the_limit_does_not_matter(void)
 {
     PolicyConfig own = config;
@@ -505,6 +536,8 @@ int main(int argc, char **argv)
     ADD(what_did_not_move_is_tried_again_after_a_pause);
     ADD(what_is_gone_frees_its_budget);
     ADD(bytes_per_second_cut_a_plan_short);
+    ADD(plans_follow_sooner_where_there_is_more_to_do);
+    ADD(plans_that_take_long_are_rare);
     ADD(is_not_throttled_where_the_limit_does_not_matter);
     ADD(a_slow_caller_gets_plans_that_it_can_finish);
     ADD(one_tier_is_only_watched);

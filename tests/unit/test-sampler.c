@@ -354,6 +354,38 @@ static void looks_come_at_intervals_that_double_up_to_a_second(void)
     sampler_free(sampler);
 }
 
+/* Looks at @n_blocks that are armed and never touched, in the tenth minute, a second. */
+static double looks_per_s(size_t n_blocks, double allowed)
+{
+    SamplerBudget budget;
+    Sampler *sampler;
+    size_t looks = 0;
+
+    sampler_budget_init(&budget, 0.01, 2000, START_NS);
+    sampler_budget_set_looks(&budget, allowed);
+    sampler = sampler_new(n_blocks * BLOCK, 1, &budget, 1);
+    for (size_t block = 0; block < n_blocks; block++) {
+        sampler_armed(sampler, block, UINT64_MAX, START_NS);
+    }
+    for (uint64_t now_ns = START_NS; now_ns < START_NS + 600 * SECOND; now_ns += 100 * MS) {
+        size_t block;
+
+        while ((block = sampler_due(sampler, now_ns)) != SAMPLER_NONE) {
+            sampler_looked(sampler, block, 0, now_ns);
+            looks += now_ns >= START_NS + 540 * SECOND;
+        }
+    }
+    sampler_free(sampler);
+    return looks / 60.0;
+}
+
+static void what_is_armed_for_long_is_looked_at_as_the_host_may(void)
+{
+    g_assert_cmpfloat(looks_per_s(50, 100), >=, 45);    /* each block once a second, */
+    g_assert_cmpfloat(looks_per_s(400, 100), <=, 101);  /* or as often as may be, */
+    g_assert_cmpfloat(looks_per_s(400, 100), >=, 40);   /* to within an octave */
+}
+
 static void what_was_touched_is_watched_no_more(void)
 {
     SamplerBudget budget;
@@ -421,6 +453,8 @@ int main(int argc, char **argv)
     g_test_add_func("/sampler/no_share_means_nothing_is_armed", no_share_means_nothing_is_armed);
     g_test_add_func("/sampler/looks_come_at_intervals_that_double_up_to_a_second",
                     looks_come_at_intervals_that_double_up_to_a_second);
+    g_test_add_func("/sampler/what_is_armed_for_long_is_looked_at_as_the_host_may",
+                    what_is_armed_for_long_is_looked_at_as_the_host_may);
     g_test_add_func("/sampler/what_was_touched_is_watched_no_more", what_was_touched_is_watched_no_more);
     g_test_add_func("/sampler/a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_saved",
                     a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_saved);

@@ -37,6 +37,8 @@ struct Policy {
     double counted[2];              /* see policy_counted() */
     GHashTable *planned;            /* its granules, once asked for: policy-view.c; empty before */
     uint32_t covered;               /* tiers, see policy_cover() */
+    uint64_t first_plan_ns;         /* 0: none yet */
+    uint64_t planned_budget_bytes;  /* what the last plan had */
     TraceWriter *trace;             /* NULL while nothing is recorded */
 };
 

@@ -189,6 +189,19 @@ uint64_t policy_changed_ns(const Policy *policy)
     return policy->model.jumped * HEAT_EPOCH_NS;
 }
 
+#define LEARNING_NS 10000000000ull  /* after a change, or the first plan */
+#define SHARE_SOON 0.1              /* of a CPU for plans, while there is much to be done; */
+#define SHARE 0.02                  /* and else */
+
+uint64_t policy_plan_pause_ns(const Policy *policy, uint64_t epoch_ns, uint64_t plan_ns)
+{
+    const uint64_t changed_ns = MAX(policy_changed_ns(policy), policy->first_plan_ns);
+    const bool soon = planner_cut_short(policy->planner) || policy->state.planner.plan_ns < changed_ns + LEARNING_NS ||
+                      policy->planned_budget_bytes != policy->config.budget_bytes;
+
+    return soon ? MAX(epoch_ns / 4, (uint64_t)(plan_ns / SHARE_SOON)) : MAX(epoch_ns, (uint64_t)(plan_ns / SHARE));
+}
+
 /* What the placement of a map's granules turns on, as log2 of accesses per second. */
 typedef struct Stakes {
     Log2 hot;                       /* above that one is worth a swap into tier 0, */

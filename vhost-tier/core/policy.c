@@ -254,6 +254,8 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
                 policy->maps->len, brake->margin, policy->state.now_ns, plan);
     plan->thrashing = brake->margin > 1;
     policy_fit_trials(policy);
+    policy->first_plan_ns = policy->first_plan_ns ?: policy->state.now_ns;
+    policy->planned_budget_bytes = policy->config.budget_bytes;
     if (policy->trace) {
         TracePlan record = {.now_ns = now_ns, .n_moves = plan->n_moves, .throttled = plan->throttled,
                             .thrashing = plan->thrashing};

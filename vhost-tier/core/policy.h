@@ -298,6 +298,13 @@ void policy_cover(Policy *policy, uint32_t tiers);
 uint64_t policy_changed_ns(const Policy *policy);
 
 /*
+ * How long after the last plan the next one is worth making, where one each @epoch_ns is usual and one takes
+ * @plan_ns of a CPU: a quarter of that while the limit of bytes per second holds moves up, or what has changed is
+ * being learned; and longer where plans would take more than a small part of a CPU. May be asked at any time.
+ */
+uint64_t policy_plan_pause_ns(const Policy *policy, uint64_t epoch_ns, uint64_t plan_ns);
+
+/*
  * From now on record every call that changes @policy, and the plans that come of it; NULL ends that. Writer
  * is not owned.
  */

@@ -23,12 +23,6 @@
 #define LAST_LEVEL_MIN 10 /* 1 s */
 
 /*
- * Looking costs the guest nothing, but the host some microseconds: it rises to a level where there are at
- * most so many a second.
- */
-#define LOOKS_PER_S 4096
-
-/*
  * Where more than this share of what was armed is touched by the first look, looks begin earlier; where
  * less, later.
  */
@@ -80,7 +74,7 @@ struct Sampler {
     size_t n_blocks;
     unsigned faults_per_granule;
     unsigned first_level;
-    unsigned last_level;
+    size_t n_queued; /* blocks of which something is watched */
     double first_look_share; /* of the granules armed, those touched by the first look, lately */
     uint64_t random;
     uint64_t changed_ns; /* when heat last changed; 0: never */
@@ -116,6 +110,7 @@ void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns,
     *budget = (SamplerBudget){
         .share = share,
         .cpus = 1,
+        .looks_per_s = SAMPLER_LOOKS_PER_S,
         .fault_ns = MAX(fault_ns, 1),
         .tokens_ns = share * SAMPLER_SAVED_NS,
         .hit_share = 1, /* until learned, all that is armed is taken to be touched at once */
@@ -153,6 +148,13 @@ void sampler_budget_set_cpus(SamplerBudget *budget, double cpus)
     if (cpus > 0 && isfinite(cpus)) {
         budget->tokens_ns *= cpus / budget->cpus;
         budget->cpus = cpus;
+    }
+}
+
+void sampler_budget_set_looks(SamplerBudget *budget, double per_s)
+{
+    if (per_s > 0 && isfinite(per_s)) {
+        budget->looks_per_s = per_s;
     }
 }
 
@@ -206,12 +208,7 @@ Sampler *sampler_new(size_t n_granules, unsigned faults_per_granule, SamplerBudg
     sampler->n_blocks = (n_granules + SAMPLER_BLOCK_GRANULES - 1) / SAMPLER_BLOCK_GRANULES;
     sampler->faults_per_granule = faults_per_granule;
     sampler->random = seed;
-    sampler->last_level = LAST_LEVEL_MIN;
     sampler->drawn = SAMPLER_NONE;
-    while (sampler->last_level < LEVELS - 1 &&
-           LEVEL_NS(sampler->last_level) < sampler->n_blocks * (SECOND / LOOKS_PER_S)) {
-        sampler->last_level++;
-    }
     sampler->blocks = g_new0(Block, sampler->n_blocks);
     sampler_reset(sampler);
     return sampler;
@@ -255,6 +252,7 @@ void sampler_reset(Sampler *sampler)
     for (unsigned level = 0; level < LEVELS; level++) {
         sampler->queues[level] = (Queue){.head = END, .tail = END};
     }
+    sampler->n_queued = 0;
     sampler->first_level = FIRST_LEVEL;
     sampler->first_look_share = (FIRST_LOOK_MANY + FIRST_LOOK_FEW) / 2;
 }
@@ -278,6 +276,7 @@ static void queue_remove(Sampler *sampler, size_t index)
         sampler->blocks[block->next].prev = block->prev;
     }
     block->queued = false;
+    sampler->n_queued--;
 }
 
 static void queue_append(Sampler *sampler, size_t index, unsigned level)
@@ -295,6 +294,19 @@ static void queue_append(Sampler *sampler, size_t index, unsigned level)
         sampler->blocks[queue->tail].next = index;
     }
     queue->tail = index;
+    sampler->n_queued++;
+}
+
+/* The level up to which intervals grow: there, looks at all that is watched are as many a second as they may be. */
+static unsigned last_level(const Sampler *sampler)
+{
+    unsigned level = LAST_LEVEL_MIN;
+
+    while (level < LEVELS - 1 &&
+           (double)LEVEL_NS(level) * sampler->budget->looks_per_s < (double)sampler->n_queued * SECOND) {
+        level++;
+    }
+    return level;
 }
 
 /* The level whose first block is due first, or LEVELS if nothing is watched. */
@@ -416,7 +428,7 @@ void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t n
         adapt_first_look(sampler, block);
     }
     if (block->watched) {
-        queue_append(sampler, index, MIN(block->level + 1u, sampler->last_level));
+        queue_append(sampler, index, MIN(block->level + 1u, last_level(sampler)));
     } else {
         settle(sampler, block, block->armed_ns + SETTLE_NS);
     }

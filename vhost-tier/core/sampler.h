@@ -7,9 +7,9 @@
  *
  * An armed page costs the guest one fault when it is next touched, and nothing until then. So an armed
  * page is left armed: it gives one sample of the time to its next access, for one fault. Looking costs
- * the guest nothing, so it is looked at again and again, at intervals that double from some milliseconds
- * to a second (more for large guests); each look tells, of the pages that were still armed at the look
- * before, whether they were touched in between. Hot pages answer in the first look, cold ones after
+ * the guest nothing, and the host little, so it is looked at again and again, at intervals that double from
+ * some milliseconds to a second, or more where much is armed; each look tells, of the pages that were still
+ * armed at the look before, whether they were touched in between. Hot pages answer in the first look, cold ones after
  * seconds, idle ones never, and so one mechanism tells rates apart over four decades, without choosing an
  * interval for any of them. (Disarming what was not touched would save little: the page has lost its
  * place in the nested page table, and its next touch faults all the same. Under an emulated host, a fault
@@ -50,11 +50,13 @@
 #define SAMPLER_BURST_MAX 0.05
 #define SAMPLER_PROBE_SHARE 0.15
 #define SAMPLER_DRAW_SHARE 0.1
+#define SAMPLER_LOOKS_PER_S 4096.0 /* a look takes the host some microseconds */
 
 /* What watching may cost, and has cost; one for all regions of a VM. */
 typedef struct SamplerBudget {
     double share;            /* of guest time that may be lost, */
     double cpus;             /* of which so much passes at a time */
+    double looks_per_s;      /* that the host may spend on blocks that were looked at often; the first are besides */
     uint64_t fault_ns;       /* lost by one touch of an armed page */
     double tokens_ns;        /* that may be spent; negative: a debt */
     double burst_ns;         /* that may be spent now, whatever was saved */
@@ -71,6 +73,8 @@ typedef struct SamplerBudget {
 void sampler_budget_init(SamplerBudget *budget, double share, uint64_t fault_ns, uint64_t now_ns);
 /* The guest keeps so many CPUs busy; 1 at first. What is no number above 0 changes nothing. */
 void sampler_budget_set_cpus(SamplerBudget *budget, double cpus);
+/* So many looks a second, instead of SAMPLER_LOOKS_PER_S. What is no number above 0 changes nothing. */
+void sampler_budget_set_looks(SamplerBudget *budget, double per_s);
 /* Earn what the time since the last call is worth. */
 void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns);
 /* Whether something may be armed now; whether that is to be at random; and else what it must be worth. */

@@ -330,6 +330,11 @@ void watcher_set_cpus(Watcher *watcher, double cpus)
     sampler_budget_set_cpus(&watcher->budget, cpus);
 }
 
+void watcher_set_looks(Watcher *watcher, double per_s)
+{
+    sampler_budget_set_looks(&watcher->budget, per_s);
+}
+
 uint64_t watcher_tick(Watcher *watcher, uint64_t now_ns)
 {
     uint64_t next_ns = UINT64_MAX;

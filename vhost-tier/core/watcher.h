@@ -53,6 +53,9 @@ void watcher_region_dead(Watcher *watcher, uint32_t id);
 /* The guest keeps so many CPUs busy: guest time passes so much faster. 1 at first. */
 void watcher_set_cpus(Watcher *watcher, double cpus);
 
+/* So many looks a second at what was looked at often, rather than SAMPLER_LOOKS_PER_S: for a host of another size. */
+void watcher_set_looks(Watcher *watcher, double per_s);
+
 /*
  * Heat has changed: all is looked at again, as the budget allows. A watcher sees to that itself when its policy finds
  * it (policy_changed_ns()).
