@@ -4,7 +4,7 @@
  *
  * The lab's guest makes visits of 16 accesses, so an access is a visit here. Measured there (lab/README.md): all in
  * DRAM 22.5 million accesses a second, 0.71 us a visit; all in CXL 1.4 million, 11.4 us. A touch of an armed page
- * costs 41 us, moving a page to CXL 150 to 210 us, to DRAM 290 to 390 us.
+ * costs 41 us, moving a page to DRAM 150 to 210 us, to CXL 290 to 390 us.
  *
  * Its sweep goes over all pages, hot ones too, so these have their part of it besides their own share. Its phases
  * are the same options all through: one hot set of a fourteenth with 90 %, where Zipf's law has its first ranks, too.
