@@ -29,7 +29,7 @@
 #define PIECES OCTAVE_BUCKETS           /* that a stratum is cut into: the buckets of its octave, or as many parts */
 #define REFIT_NS 5000000000ull          /* trials are looked at anew as often */
 #define SIMILAR 2.0                     /* memory is as cold as what lies outside tier 0 if no more than so hotter */
-#define MISSING_POWER 3                 /* of the rate, by which what is missing is shared out */
+#define SATURATED 64.0                  /* an estimate above it says little but that every look found it touched */
 
 typedef struct Stratum {
     double pages;
@@ -55,6 +55,13 @@ static unsigned stratum_of(Log2 rate, bool fast)
 static uint64_t trial_block(uint32_t region, size_t first)
 {
     return (uint64_t)region << 32 | first / TRIALS_BLOCK;
+}
+
+uint64_t policy_busy_ns(const Policy *policy, uint64_t now_ns)
+{
+    const bool passes = now_ns > policy->state.now_ns && !policy->state.activity.quiet;
+
+    return policy->busy_ns + (passes ? now_ns - policy->state.now_ns : 0);
 }
 
 void policy_trial_begin(Policy *policy, uint32_t region, size_t first, uint64_t granules, uint64_t now_ns)
@@ -88,7 +95,7 @@ void policy_trial_begin(Policy *policy, uint32_t region, size_t first, uint64_t 
         }
     }
     trials_begin(policy->trials, trial_block(region, first), granules, strata,
-                 (double)map->granule_bytes / CENSUS_PAGE, now_ns);
+                 (double)map->granule_bytes / CENSUS_PAGE, policy_busy_ns(policy, now_ns));
 }
 
 void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t touched, uint64_t now_ns)
@@ -96,7 +103,8 @@ void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t t
     if (policy->model.quiet) {
         trials_end(policy->trials);
     } else {
-        trials_look(policy->trials, trial_block(region, first), touched, now_ns);
+        trials_look(policy->trials, trial_block(region, first), touched,
+                    policy_busy_ns(policy, now_ns));
     }
 }
 
@@ -152,7 +160,7 @@ void policy_fit_trials(Policy *policy)
         expected[i] = strata[i].pages > 0 ? strata[i].estimate : 0;
     }
     for (unsigned first = 0; first < TRIALS_STRATA; first += STRATA) {
-        trials_fit(policy->trials, first, STRATA, &expected[first], policy->state.now_ns, &policy->fits[first]);
+        trials_fit(policy->trials, first, STRATA, &expected[first], policy->busy_ns, &policy->fits[first]);
     }
 }
 
@@ -225,28 +233,34 @@ static double leeway(const Stratum *stratum, bool more)
     return exp2(more ? stratum->doubt : -stratum->doubt) - 1;
 }
 
+/* How likely, each against another, a stratum's pages are far hotter than looks can tell. */
+static double overlooked(const Stratum *stratum)
+{
+    return pow(MIN(stratum->estimate / SATURATED, 1), 3);
+}
+
 /*
  * Let those of tier 0 come to what was counted. What is missing, or too much, is shared out by how far they are in
- * doubt. What is missing beyond that is that of memory so hot that looks can't tell how hot it is: strata take it the
- * more, the hotter they are estimated.
+ * doubt. What is missing beyond that is that of memory so hot that looks can't tell how hot it is, of which one
+ * page is as good a guess as another; and hardly that of what is estimated to be colder.
  */
 static void match_fast(Stratum *strata, double counted)
 {
     const double missing = counted - sum_of(strata);
-    double doubted = 0, hot = 0, share, rest;
+    double doubted = 0, weights = 0, share, rest;
 
     if (!(counted >= 0)) {
         return;
     }
     for (unsigned i = 0; i < STRATA; i++) {
         doubted += own_pages(&strata[i]) * strata[i].per_s * leeway(&strata[i], missing > 0);
-        hot += own_pages(&strata[i]) * pow(strata[i].estimate, MISSING_POWER);
+        weights += own_pages(&strata[i]) * overlooked(&strata[i]);
     }
     share = doubted != 0 ? MIN(missing / doubted, 1) : 0;
     rest = missing - share * doubted;
     for (unsigned i = 0; i < STRATA; i++) {
         strata[i].per_s += strata[i].per_s * share * leeway(&strata[i], missing > 0);
-        strata[i].per_s += rest > 0 && hot > 0 ? rest * pow(strata[i].estimate, MISSING_POWER) / hot : 0;
+        strata[i].per_s += rest > 0 && weights > 0 ? rest * overlooked(&strata[i]) / weights : 0;
     }
     if (rest < 0 && sum_of(strata) > 0) {
         scale(strata, INFINITY, counted / sum_of(strata));

@@ -31,6 +31,7 @@ struct Policy {
     ActivityTable activity_table;
     PolicyPlan plan;
     Trials *trials;
+    uint64_t busy_ns;               /* time that passed while the VM did not idle: the trials' clock */
     uint64_t trials_from_ns;        /* heat last changed then, as far as they know */
     TrialsFit fits[TRIALS_STRATA];  /* what they say, as of fitted_ns; 0: nothing yet */
     uint64_t fitted_ns;
@@ -54,6 +55,8 @@ HeatMap *policy_find_map(const Policy *policy, uint32_t id);
  */
 HeatMap *policy_find_range(const Policy *policy, uint32_t region, size_t first, size_t *n);
 
+/* 'busy_ns' as of @now_ns. */
+uint64_t policy_busy_ns(const Policy *policy, uint64_t now_ns);
 /* See what trials say, from time to time, after a plan. */
 void policy_fit_trials(Policy *policy);
 

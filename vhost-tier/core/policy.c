@@ -152,6 +152,7 @@ HeatMap *policy_find_range(const Policy *policy, uint32_t region, size_t first, 
 /* Time passes; a clock that runs backwards stands still. */
 static void advance(Policy *policy, uint64_t now_ns)
 {
+    policy->busy_ns = policy_busy_ns(policy, now_ns);
     policy->state.now_ns = MAX(policy->state.now_ns, now_ns);
     policy->model.quiet = policy->state.activity.quiet;
     heat_advance(&policy->model, policy_maps(policy), policy->maps->len, policy->state.now_ns / HEAT_EPOCH_NS);
