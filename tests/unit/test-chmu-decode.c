@@ -251,7 +251,6 @@ static void put64(uint8_t *at, uint64_t value)
 static void make_cedt(uint8_t *table)
 {
     memset(table, 0, CEDT_BYTES);
-    memcpy(table, "CEDT", 4);
     table[36 + 2] = 32;
     for (unsigned i = 0; i < 2; i++) {
         uint8_t *window = table + 36 + 32 + 40 * i;

@@ -73,6 +73,16 @@ static void what_was_listed_long_ago_is_forgotten(void)
     g_assert_cmpuint(chmu_history_bytes(history), ==, 0);
 }
 
+static void of_larger_units_one_reading_makes_more(void)
+{
+    g_autoptr(ChmuHistory) history = chmu_history_new();
+
+    chmu_history_set_burst(history, 512 * CHMU_BURST);
+    g_assert_cmpfloat(add(history, 0, 512 * 64), ==, 0);
+    add(history, 1, 0);
+    g_assert_cmpfloat(add(history, 2, 1000), ==, 2000);
+}
+
 static void units_are_told_apart(void)
 {
     g_autoptr(ChmuHistory) history = chmu_history_new();
@@ -103,6 +113,7 @@ int main(int argc, char **argv)
                     what_is_listed_all_the_time_is_believed_all_the_time);
     g_test_add_func("/chmu-history/what_was_listed_long_ago_is_forgotten",
                     what_was_listed_long_ago_is_forgotten);
+    g_test_add_func("/chmu-history/of_larger_units_one_reading_makes_more", of_larger_units_one_reading_makes_more);
     g_test_add_func("/chmu-history/units_are_told_apart", units_are_told_apart);
     return g_test_run();
 }

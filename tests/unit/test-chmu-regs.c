@@ -91,7 +91,9 @@ static void nothing_is_reached_outside(void)
 {
     g_autoptr(GError) err = NULL;
     g_autoptr(ChmuRegs) regs = NULL;
-    static const uint64_t outside[] = {BYTES - OFFSET, BYTES - OFFSET - 4, 1, 4, UINT64_MAX, UINT64_MAX - 7, 1ull << 40};
+    static const uint64_t outside[] = {
+        BYTES - OFFSET, BYTES - OFFSET - 4, 1, 4, UINT64_MAX, UINT64_MAX - 7, 1ull << 40,
+    };
     Bed bed;
 
     bed_init(&bed);

@@ -441,7 +441,8 @@ static void a_device_that_refuses_what_it_offers_is_named(void)
 static void memory_beyond_the_bitmap_is_refused(void)
 {
     const ChmuWindow far = {.dpa = 256 * GIB, .dpa_bytes = GIB, .hpa_bytes = GIB, .ways = 1, .granularity = 256};
-    const ChmuOrder order = {.setting = {.epoch_ns = MS, .threshold = 1}, .unit_bytes = 4096, .windows = &far, .n_windows = 1};
+    const ChmuOrder order = {
+        .setting = {.epoch_ns = MS, .threshold = 1}, .unit_bytes = 4096, .windows = &far, .n_windows = 1};
     Bed bed;
 
     bed_init(&bed);

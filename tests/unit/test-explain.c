@@ -278,6 +278,23 @@ static void counts_as_undone_what_moves_back_within_ten_seconds(void)
     }
 }
 
+static void where_granules_are_is_as_told(void)
+{
+    static const uint8_t told[] = {0, 1, POLICY_TIER_ABSENT, POLICY_TIER_UNKNOWN};
+    g_autoptr(Policy) policy = policy_new(&config);
+    uint8_t tiers[6];
+
+    g_assert_true(policy_region_add(policy, REGION, 4 * 4096, 4096, NULL));
+    policy_place(policy, REGION, 0, 4, told);
+    policy_where(policy, REGION, 0, 6, tiers);
+    g_assert_cmpmem(tiers, 4, told, 4);
+    g_assert_cmpuint(tiers[4], ==, POLICY_TIER_UNKNOWN);
+    policy_where(policy, REGION, 2, 1, tiers);
+    g_assert_cmpuint(tiers[0], ==, POLICY_TIER_ABSENT);
+    policy_where(policy, REGION + 1, 0, 1, tiers);
+    g_assert_cmpuint(tiers[0], ==, POLICY_TIER_UNKNOWN);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -297,5 +314,6 @@ int main(int argc, char **argv)
     ADD(tells_when_each_source_saw_its_block);
     ADD(tells_when_it_moved_to_within_a_slot);
     ADD(counts_as_undone_what_moves_back_within_ten_seconds);
+    ADD(where_granules_are_is_as_told);
     return g_test_run();
 }

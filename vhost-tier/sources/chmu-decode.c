@@ -4,7 +4,7 @@
  */
 #include "chmu-decode.h"
 
-#include <stdio.h>
+#include <limits.h>
 #include <string.h>
 
 #include "chmu-cedt.h"
@@ -164,14 +164,15 @@ static int endpoint_of(const char *sysfs, const char *device)
     while (dir && (name = g_dir_read_name(dir))) {
         g_autofree char *link = g_strdup_printf("%s/%s/uport", path, name);
         g_autofree char *uport = NULL;
-        int number;
+        guint64 number;
 
-        if (sscanf(name, "endpoint%d", &number) != 1 || number < 0) {
+        if (!g_str_has_prefix(name, "endpoint") ||
+            !g_ascii_string_to_unsigned(name + strlen("endpoint"), 10, 0, INT_MAX, &number, NULL)) {
             continue;
         }
         uport = g_file_read_link(link, NULL);
         if (uport && strstr(uport, within)) {
-            return number;
+            return (int)number;
         }
     }
     return -1;

@@ -5,7 +5,6 @@
  */
 #include "chmu-find.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "sysfs.h"
@@ -53,7 +52,7 @@ static bool read_locator(const uint8_t *config, size_t len, size_t at, uint32_t 
                          GError **errp)
 {
     for (size_t entry = LOCATOR_ENTRIES; entry + LOCATOR_ENTRY_BYTES <= bytes; entry += LOCATOR_ENTRY_BYTES) {
-        uint32_t low, high;
+        uint32_t low = 0, high = 0;
         ChmuBlock block;
 
         if (!word_at(config, len, at + entry, &low, errp) || !word_at(config, len, at + entry + 4, &high, errp)) {
@@ -78,7 +77,7 @@ bool chmu_find_blocks(const uint8_t *config, size_t len, GArray *blocks, GError 
     size_t at = EXT_FIRST;
 
     for (size_t steps = 0; at; steps++) {
-        uint32_t head, vendor, id;
+        uint32_t head = 0, vendor = 0, id = 0;
 
         if (steps == EXT_STEPS) {
             g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
@@ -112,6 +111,20 @@ bool chmu_find_blocks(const uint8_t *config, size_t len, GArray *blocks, GError 
 
 /* --- who holds it --- */
 
+/* The two hexadecimal numbers that @text begins with, @between each other. */
+static bool parse_range(const char *text, char between, uint64_t *start, uint64_t *end)
+{
+    char *at;
+
+    *start = g_ascii_strtoull(text, &at, 16);
+    if (at == text || *at != between) {
+        return false;
+    }
+    text = at + 1;
+    *end = g_ascii_strtoull(text, &at, 16);
+    return at != text;
+}
+
 /* Where the BAR lies in physical memory: line @bar of the device's 'resource' file. */
 static bool bar_range(const char *sysfs, const char *device, unsigned bar, uint64_t *start, uint64_t *end,
                       GError **errp)
@@ -122,9 +135,7 @@ static bool bar_range(const char *sysfs, const char *device, unsigned bar, uint6
     if (!text) {
         return false;
     }
-    if (g_strv_length(lines) <= bar ||
-        sscanf(lines[bar], "%" G_GINT64_MODIFIER "x %" G_GINT64_MODIFIER "x", start, end) != 2 || *start == 0 ||
-        *end < *start) {
+    if (g_strv_length(lines) <= bar || !parse_range(lines[bar], ' ', start, end) || *start == 0 || *end < *start) {
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
                     "BAR %u of PCI device %s has no place in physical memory", bar, device);
         return false;
@@ -147,7 +158,7 @@ static char *holder(const char *proc, const char *device, uint64_t first, uint64
         const char *name = strstr(*line, " : ");
         uint64_t start, end;
 
-        if (!name || sscanf(*line + depth, "%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x", &start, &end) != 2) {
+        if (!name || !parse_range(*line + depth, '-', &start, &end)) {
             continue;
         }
         if (bar_depth != SIZE_MAX && depth > bar_depth) {

@@ -45,7 +45,8 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
         if (start && at >= start && at - start < maps[i].bytes) {
             void *page = (void *)(at & ~(uintptr_t)(PAGE_BYTES - 1));
 
-            if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page) {
+            if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+                page) {
                 memset(page, 0xff, PAGE_BYTES);
                 return;
             }
@@ -230,8 +231,8 @@ static bool map(ChmuRegs *regs, const char *path, const ChmuPlace *place, GError
         return false;
     }
     if (place->offset % PAGE_BYTES || place->offset >= (uint64_t)st.st_size) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s has no block of registers at byte 0x%" G_GINT64_MODIFIER "x",
-                    path, place->offset);
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "%s has no block of registers at byte 0x%" G_GINT64_MODIFIER "x", path, place->offset);
         return false;
     }
     if (fcntl(regs->fd, F_OFD_SETLK, &lock) < 0) {
