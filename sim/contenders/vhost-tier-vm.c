@@ -281,6 +281,7 @@ static void count(OurVm *vm, double elapsed_ns)
         .wall_ns = vm->lately.wall_ns * kept + now.wall_ns - vm->counts.wall_ns,
         .stolen_ns = vm->lately.stolen_ns * kept + now.stolen_ns - vm->counts.stolen_ns,
     };
+    policy_idles(vm->policy, elapsed_ns > 0 && now.wall_ns - vm->counts.wall_ns < elapsed_ns / 2);
     vm->counts = now;
     if (vm->lately.wall_ns > 0) {
         const double seconds = vm->lately.wall_ns / 1e9;

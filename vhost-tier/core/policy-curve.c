@@ -57,9 +57,14 @@ static uint64_t trial_block(uint32_t region, size_t first)
     return (uint64_t)region << 32 | first / TRIALS_BLOCK;
 }
 
+static bool quiet(const Policy *policy)
+{
+    return policy->idle || policy->state.activity.quiet;
+}
+
 uint64_t policy_busy_ns(const Policy *policy, uint64_t now_ns)
 {
-    const bool passes = now_ns > policy->state.now_ns && !policy->state.activity.quiet;
+    const bool passes = now_ns > policy->state.now_ns && !quiet(policy);
 
     return policy->busy_ns + (passes ? now_ns - policy->state.now_ns : 0);
 }
@@ -71,7 +76,7 @@ void policy_trial_begin(Policy *policy, uint32_t region, size_t first, uint64_t 
     uint8_t strata[TRIALS_BLOCK] = {0};
     Log2 per_page;
 
-    if (!map || policy->model.quiet) {
+    if (!map || quiet(policy)) {
         return;
     }
     if (policy_changed_ns(policy) > policy->trials_from_ns) {
@@ -100,7 +105,7 @@ void policy_trial_begin(Policy *policy, uint32_t region, size_t first, uint64_t 
 
 void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t touched, uint64_t now_ns)
 {
-    if (policy->model.quiet) {
+    if (quiet(policy)) {
         trials_end(policy->trials);
     } else {
         trials_look(policy->trials, trial_block(region, first), touched,
@@ -111,6 +116,14 @@ void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t t
 void policy_trials_end(Policy *policy)
 {
     trials_end(policy->trials);
+}
+
+void policy_idles(Policy *policy, bool idle)
+{
+    policy->idle = idle;
+    if (idle) {
+        trials_end(policy->trials);
+    }
 }
 
 void policy_counted(Policy *policy, double fast_per_s, double slow_per_s)

@@ -31,6 +31,7 @@ struct Policy {
     ActivityTable activity_table;
     PolicyPlan plan;
     Trials *trials;
+    bool idle;                      /* see policy_idles() */
     uint64_t busy_ns;               /* time that passed while the VM did not idle: the trials' clock */
     uint64_t trials_from_ns;        /* heat last changed then, as far as they know */
     TrialsFit fits[TRIALS_STRATA];  /* what they say, as of fitted_ns; 0: nothing yet */

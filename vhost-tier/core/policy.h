@@ -266,10 +266,12 @@ void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t t
 /* Nothing is watched any more. */
 void policy_trials_end(Policy *policy);
 /*
- * What hardware counts lately: accesses a second to tier 0 and to the others; NaN: that is not known. Tells the curve
- * what its parts come to.
+ * What hardware counts lately, while the VM does not idle: accesses a second to tier 0 and to the others; NaN: that is
+ * not known. Tells the curve what its parts come to.
  */
 void policy_counted(Policy *policy, double fast_per_s, double slow_per_s);
+/* Whether the VM idles now, as its CPU time tells sooner than its pages: then trials tell nothing. */
+void policy_idles(Policy *policy, bool idle);
 /* How accesses are spread, as of the last plan. */
 void policy_curve(const Policy *policy, PolicyCurve *curve);
 

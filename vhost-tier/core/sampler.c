@@ -100,6 +100,12 @@ static double income(const SamplerBudget *budget)
     return budget->share * budget->cpus;
 }
 
+/* And on trials. */
+static double draw_income(const SamplerBudget *budget)
+{
+    return MIN(income(budget) * SAMPLER_DRAW_SHARE, SAMPLER_DRAWS_PER_S * (double)budget->fault_ns / SECOND);
+}
+
 static double burst(const SamplerBudget *budget)
 {
     return MAX(MIN(budget->share * SAMPLER_BURST, SAMPLER_BURST_MAX), budget->share) * budget->cpus;
@@ -128,13 +134,13 @@ void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns)
         budget->tokens_ns += income(budget) * (now_ns - budget->refilled_ns);
         budget->burst_ns += burst(budget) * (now_ns - budget->refilled_ns);
         budget->probe_ns += income(budget) * SAMPLER_PROBE_SHARE * (now_ns - budget->refilled_ns);
-        budget->draw_ns += income(budget) * SAMPLER_DRAW_SHARE * (now_ns - budget->refilled_ns);
+        budget->draw_ns += draw_income(budget) * (now_ns - budget->refilled_ns);
         budget->refilled_ns = now_ns;
     }
     budget->tokens_ns = CLAMP(budget->tokens_ns, least, most);
     budget->burst_ns = CLAMP(budget->burst_ns, least, most_now);
     budget->probe_ns = MIN(budget->probe_ns, income(budget) * SAMPLER_PROBE_SHARE * SECOND);
-    budget->draw_ns = MIN(budget->draw_ns, income(budget) * SAMPLER_DRAW_SHARE * SECOND);
+    budget->draw_ns = MIN(budget->draw_ns, draw_income(budget) * SECOND);
     if (now_ns >= budget->window_ns + SECOND) {
         budget->lost_share =
             (double)(budget->lost_ns - budget->window_lost_ns) / (now_ns - budget->window_ns) / budget->cpus;

@@ -33,8 +33,9 @@
  * the share, SAMPLER_PROBE_SHARE, is always spent, on blocks drawn at random, whatever is known of them:
  * so it is noticed when heat has moved.
  *
- * Another part, SAMPLER_DRAW_SHARE, goes into trials (trials.h) unless the bucket is nearly empty: whole blocks drawn
- * at random, of which nobody is told but those who foretell. So what is planned does not depend on them.
+ * Another part, SAMPLER_DRAW_SHARE or what SAMPLER_DRAWS_PER_S granules cost, goes into trials (trials.h) unless the
+ * bucket is nearly empty: whole blocks drawn at random, of which nobody is told but those who foretell. So what is
+ * planned does not depend on them.
  */
 #ifndef VHOST_TIER_CORE_SAMPLER_H
 #define VHOST_TIER_CORE_SAMPLER_H
@@ -50,6 +51,7 @@
 #define SAMPLER_BURST_MAX 0.05
 #define SAMPLER_PROBE_SHARE 0.15
 #define SAMPLER_DRAW_SHARE 0.1
+#define SAMPLER_DRAWS_PER_S 512     /* granules: how near trials come depends on their number, whatever the VM's size */
 #define SAMPLER_LOOKS_PER_S 4096.0 /* a look takes the host some microseconds */
 
 /* What watching may cost, and has cost; one for all regions of a VM. */
