@@ -375,6 +375,18 @@ static void a_device_that_is_gone_is_told_from_one_that_works(void)
     bed_clear(&bed);
 }
 
+static void a_device_that_is_gone_is_not_taken(void)
+{
+    g_autoptr(GError) err = NULL;
+    Bed bed;
+
+    bed_init(&bed);
+    bed.fake.gone = true;
+    g_assert_null(chmu_unit_new(bed.regs, true, &err));
+    g_assert_nonnull(strstr(err->message, "all ones"));
+    bed_clear(&bed);
+}
+
 static void a_device_that_was_reset_is_found_to_be(void)
 {
     g_autoptr(GError) err = NULL;
@@ -530,6 +542,72 @@ static void capabilities_that_contradict_each_other_are_refused(void)
     }
 }
 
+/* Registers that answer as they like, mostly with what they were last written, or a bit of it changed. */
+static uint64_t wild_read(void *opaque, uint64_t at)
+{
+    const uint64_t *words = opaque;
+    uint64_t value = words[at / 8];
+
+    if (g_test_rand_int_range(0, 8) == 0) {
+        value ^= 1ull << g_test_rand_int_range(0, 64);
+    }
+    return g_test_rand_int_range(0, 500) == 0 ? UINT64_MAX : value;
+}
+
+static void wild_write(void *opaque, uint64_t at, uint64_t value, unsigned size)
+{
+    uint64_t *words = opaque;
+
+    words[at / 8] = value;
+    if (at == CHMU_INSTANCES + CHMU_CFG0) {             /* it does as told, mostly, and lists something */
+        const bool enable = value & CHMU_CFG0_ENABLE && g_test_rand_int_range(0, 8) > 0;
+
+        words[(CHMU_INSTANCES + CHMU_STATUS) / 8] =
+            chmu_put(CHMU_STATUS_COUNTER_WIDTH, 16) | (enable ? CHMU_STATUS_ENABLED : 0);
+        words[(CHMU_INSTANCES + CHMU_HEAD) / 8] =
+            chmu_put(CHMU_HEAD_TAIL_TAIL, (uint64_t)g_test_rand_int_range(0, FAKE_CHMU_ENTRIES));
+    }
+}
+
+static void any_registers_are_survived(void)
+{
+    static const ChmuAccess access = {.read = wild_read, .write = wild_write};
+
+    for (unsigned run = 0; run < 300; run++) {
+        g_autofree uint64_t *words = g_new0(uint64_t, FAKE_CHMU_BYTES / 8);
+        g_autoptr(ChmuRegs) regs = NULL;
+        Bed bed;
+
+        bed_init(&bed);
+        for (size_t i = 0; i < FAKE_CHMU_BYTES / 8; i++) {      /* as the fake has it */
+            words[i] = chmu_regs_read(bed.regs, i * 8);
+        }
+        chmu_regs_unmap(bed.regs);
+        regs = chmu_regs_new(&access, words, FAKE_CHMU_BYTES, NULL);
+        bed.regs = regs;
+        bed.unit = regs ? chmu_unit_new(regs, true, NULL) : NULL;
+        for (unsigned epoch = 0; bed.unit && epoch < 4; epoch++) {
+            g_autoptr(GError) err = NULL;
+
+            bed_begin(&bed, 16, MS);
+            for (unsigned step = 0; step < 2000; step++) {
+                const ChmuProgress progress =
+                    chmu_unit_step(bed.unit, bed.now_ns, &bed.next_ns, &bed.list, &err);
+
+                if (progress != CHMU_UNIT_BUSY) {
+                    g_assert_true((progress == CHMU_UNIT_FAILED) == (err != NULL));
+                    break;
+                }
+                bed.now_ns = MAX(bed.now_ns, bed.next_ns);
+            }
+        }
+        if (bed.unit) {             /* so that nothing is waited for in giving it back */
+            words[(CHMU_INSTANCES + CHMU_STATUS) / 8] = 0;
+        }
+        g_clear_pointer(&bed.unit, chmu_unit_free);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -556,6 +634,8 @@ int main(int argc, char **argv)
                     a_device_that_stalls_is_given_up_and_tried_again);
     g_test_add_func("/chmu/unit/a_device_that_is_gone_is_told_from_one_that_works",
                     a_device_that_is_gone_is_told_from_one_that_works);
+    g_test_add_func("/chmu/unit/a_device_that_is_gone_is_not_taken", a_device_that_is_gone_is_not_taken);
+    g_test_add_func("/chmu/unit/any_registers_are_survived", any_registers_are_survived);
     g_test_add_func("/chmu/unit/a_device_that_was_reset_is_found_to_be", a_device_that_was_reset_is_found_to_be);
     g_test_add_func("/chmu/unit/who_takes_it_meanwhile_keeps_it", who_takes_it_meanwhile_keeps_it);
     g_test_add_func("/chmu/unit/a_hotlist_out_of_bounds_is_refused", a_hotlist_out_of_bounds_is_refused);

@@ -101,11 +101,23 @@ static void remember(ChmuUnit *unit)
     unit->ranges_before = g_memdup2(unit->ranges, bytes);
 }
 
+/* It answers all ones. */
+static void set_gone_error(GError **errp)
+{
+    g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_NODEV,
+                "its registers read as all ones: the device is gone, or sleeps; should it be back and this stay, restart "
+                "the daemon");
+}
+
 ChmuUnit *chmu_unit_new(const ChmuRegs *regs, bool take, GError **errp)
 {
     const unsigned n = chmu_regs_instances(regs);
     g_autoptr(GError) flaw = NULL;
 
+    if (chmu_regs_read(regs, CHMU_COMMON_CAP0) == CHMU_GONE) {
+        set_gone_error(errp);
+        return NULL;
+    }
     for (unsigned i = 0; i < n; i++) {
         g_autoptr(ChmuUnit) unit = g_new0(ChmuUnit, 1);
 
@@ -487,9 +499,7 @@ ChmuProgress chmu_unit_step(ChmuUnit *unit, uint64_t now_ns, uint64_t *next_ns, 
 
         before = unit->phase;
         if (status == CHMU_GONE) {
-            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_NODEV,
-                        "its registers read as all ones: the device is gone, or sleeps; should it be back and this "
-                        "stay, restart the daemon");
+            set_gone_error(errp);
             return CHMU_UNIT_FAILED;
         }
         switch (unit->phase) {

@@ -28,7 +28,7 @@
 #define SCAN_NS (100 * MS)          /* between two such times, */
 #define SCAN_NEW_NS (10 * MS)       /* while there is memory that was not looked at yet, */
 #define SCAN_ROUND_NS (1000 * MS)   /* and when all was looked at */
-#define LIMIT_GRANULES (1u << 20)   /* spoken of at a time, of those not listed: some ten milliseconds */
+#define LIMIT_GRANULES (1u << 19)   /* spoken of at a time, of those not listed: some milliseconds */
 #define COVERED_SHARE 0.99          /* of a tier's pages: then it is watched in whole */
 
 typedef struct Chmu Chmu;
