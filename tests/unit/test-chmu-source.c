@@ -33,6 +33,7 @@ typedef struct Vm {
     Policy *policy;
     Source *source;
     uint64_t due_ns;
+    unsigned ticks;
 } Vm;
 
 /* What ChmuPlaces and ChmuPagemap reach, of which there is one in a test. */
@@ -214,6 +215,7 @@ static void run(Vm *const *vms, unsigned n, unsigned ms)
         for (unsigned i = 0; i < n; i++) {
             if (vms[i]->due_ns <= bed->now_ns) {
                 vms[i]->due_ns = chmu_source_class.tick(vms[i]->source, bed->now_ns);
+                vms[i]->ticks++;
             }
             next_ns = MIN(next_ns, vms[i]->due_ns);
         }
@@ -280,6 +282,20 @@ static void counts_become_rates_of_the_pages_that_lie_there(void)
     g_assert_cmpfloat(rate(&vm, 0), ==, -1);
     g_assert_cmpfloat(rate(&vm, 17), <, 100);
     expect_problem(&vm, NULL);
+    vm_clear(&vm);
+    bed_clear(&bed);
+}
+
+static void it_looks_in_when_there_is_something_to_do(void)
+{
+    Bed bed;
+    Vm vm;
+
+    bed_init(&bed, 1, 256);
+    vm_init(&vm, &bed, 1, 0, 1);
+    run_one(&vm, 20000);                        /* 40 epochs, 20 scans */
+    g_assert_cmpuint(bed.fake.units[0].enabled, >=, 38);
+    g_assert_cmpuint(vm.ticks, <, 200);
     vm_clear(&vm);
     bed_clear(&bed);
 }
@@ -637,6 +653,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 #define ADD(name) g_test_add_func("/chmu/source/" #name, name)
     ADD(counts_become_rates_of_the_pages_that_lie_there);
+    ADD(it_looks_in_when_there_is_something_to_do);
     ADD(rates_are_of_touches);
     ADD(hot_memory_that_is_listed_no_more_cools);
     ADD(a_hotlist_that_overflowed_says_nothing_of_the_rest);
