@@ -302,7 +302,6 @@ static void migrates_in_the_middle_of_an_epoch(void)
     const char *properties = "chmu-instances=3,chmu-entries=16";
     ChmuBed *from = bed_new(properties), *to;
     uint64_t before[3][14];
-    g_autoptr(GArray) entries = NULL;
 
     bed_enable(from, 0, &(ChmuSetup) { .threshold = 5, .notify = 2 });
     bed_enable(from, 1, &(ChmuSetup) {
