@@ -110,7 +110,7 @@ static bool is_counted(void *opaque, size_t page)
 }
 
 void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first_unit,
-                   uint64_t epoch_ns, uint32_t threshold)
+                   uint64_t epoch_ns, uint32_t threshold, bool crowded)
 {
     const ChmuListing listing = {
         .counts = counts,
@@ -121,6 +121,7 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
         .accesses_per_touch = vm->config.touch_accesses,
         .limit_per_s = threshold * 1e9 / epoch_ns,
         .below_end = guest_pages(vm->guest),
+        .crowded = crowded,
     };
 
     chmu_evidence_give(&vm->news, vm->policy, REGION, &listing, is_counted, vm, machine_now_ns(vm->machine));

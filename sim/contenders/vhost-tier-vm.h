@@ -32,10 +32,10 @@ uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns);
  * What a CHMU has told of it, of an epoch of @epoch_ns: the @n units @counts (pages, with those of guests
  * before this one counted first), whose rates are @per_s, see core/chmu-history.h; all its pages that lie
  * outside tier 0 and were not listed had fewer than @threshold accesses, unless it overflowed (0). @first
- * is the unit of its first page.
+ * is the unit of its first page. @crowded: see ChmuListing.
  */
 void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first,
-                   uint64_t epoch_ns, uint32_t threshold);
+                   uint64_t epoch_ns, uint32_t threshold, bool crowded);
 
 /* How it is now, as of the last claim. */
 void our_vm_forecast(const OurVm *vm, Forecast *now);

@@ -10,6 +10,7 @@
 
 #include "../contender.h"
 #include "../params.h"
+#include "core/chmu-evidence.h"
 #include "per-guest.h"
 #include "vhost-tier-vm.h"
 
@@ -118,7 +119,7 @@ static void drain_chmu(Ours *ours)
             end++;
         }
         our_vm_counts(vm_at(ours, i), &counts[first], &per_s[first], end - first, unit_of(guest, 0), epoch_ns,
-                      threshold);
+                      threshold, chmu_crowded(end - first, n, ours->vms.items->len));
     }
     sim_chmu_begin(ours->chmu, &ours->setting);
     ours->chmu_due_ns = sim_chmu_due_ns(ours->chmu);

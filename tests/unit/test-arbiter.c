@@ -73,7 +73,7 @@ static void assert_about(uint64_t bytes, uint64_t expected)
 
 static void the_hotter_memory_is_served_first(void)
 {
-    const PolicyCurve hot = curve_hot(GIB, 300 * MIB, 0.9, 3e6), cool = curve_hot(GIB, 300 * MIB, 0.85, 3e6);
+    const PolicyCurve hot = curve_hot(GIB, 300 * MIB, 0.9, 3e6), cool = curve_hot(GIB, 300 * MIB, 0.88, 3e6);
     const ArbiterClaim claims[] = { claim_of(&hot, &busy), claim_of(&cool, &busy) };
     uint64_t budgets[2];
 
@@ -148,8 +148,8 @@ static double saved(const ArbiterClaim *claim, uint64_t less, uint64_t more)
             (double)(more - less) / (double)curve.present_bytes);
 }
 
-/* Of its hot 300 MiB a VM is entitled to 200: what it has less than that must be worth far more to the neighbour. */
-static void a_neighbour_takes_of_what_is_a_vms_own_only_what_saves_it_twice_as_much(void)
+/* Of its hot 300 MiB a VM is entitled to 200: what it has less than that must be worth more to the neighbour. */
+static void a_neighbour_takes_of_what_is_a_vms_own_only_what_saves_it_more(void)
 {
     const PolicyCurve victim = curve_hot(GIB, 300 * MIB, 0.8, 1e6);
     const SlowdownLoad slight = {1e6, 1, 1, 100, 250};
@@ -168,7 +168,7 @@ static void a_neighbour_takes_of_what_is_a_vms_own_only_what_saves_it_twice_as_m
         g_assert_true(arbiter_split(400 * MIB, claims, 2, budgets));
         if (budgets[0] + 4096 < 200 * MIB) {
             g_assert_cmpfloat(saved(&claims[1], 200 * MIB, budgets[1]), >,
-                              1.99 * saved(&claims[0], budgets[0], 200 * MIB));
+                              0.99 * ARBITER_OWN * saved(&claims[0], budgets[0], 200 * MIB));
             taken++;
         }
     }
@@ -331,10 +331,11 @@ static void what_wavers_stays(void)
     claims[1].held_bytes = first[1] + 10 * MIB;
     g_assert_true(arbiter_split(400 * MIB, claims, 2, budgets));
     g_assert_cmpuint(budgets[0], ==, claims[0].held_bytes);
-    claims[0].held_bytes = first[0] - 40 * MIB;     /* that much is a lack */
+    claims[0].held_bytes = first[0] - 40 * MIB;     /* that much is a lack: it has back what is worth the moves */
     claims[1].held_bytes = first[1] + 40 * MIB;
     g_assert_true(arbiter_split(400 * MIB, claims, 2, budgets));
-    g_assert_cmpuint(budgets[0], ==, first[0]);
+    g_assert_cmpuint(budgets[0], >=, first[0] - 20 * MIB);
+    g_assert_cmpuint(budgets[0], <=, first[0]);
 }
 
 static void what_is_held_does_not_stay_above_a_new_ceiling_or_below_a_new_floor(void)
@@ -459,7 +460,7 @@ int main(int argc, char **argv)
     ADD(an_idle_vm_lends_all_but_its_floor_and_has_its_own_back_at_once);
     ADD(memory_that_nobody_gains_by_is_in_use_all_the_same);
     ADD(a_vm_not_known_yet_has_its_entitlement);
-    ADD(a_neighbour_takes_of_what_is_a_vms_own_only_what_saves_it_twice_as_much);
+    ADD(a_neighbour_takes_of_what_is_a_vms_own_only_what_saves_it_more);
     ADD(a_vm_that_touches_all_it_has_takes_nothing_that_is_anothers_own);
     ADD(heat_that_is_dense_is_served_before_heat_that_is_spread);
     ADD(no_rate_buys_more_than_the_latencies_allow);

@@ -144,6 +144,38 @@ static void a_little_new_heat_is_no_news(void)
     g_assert_false(chmu_evidence_news(&news, 5640, SECOND));
 }
 
+/* Where others fill the list, a VM's other sources are asked about what is too cool to be listed. */
+static void whose_list_others_fill_looks_elsewhere(void)
+{
+    g_autoptr(Policy) policy = make_policy();
+    ChmuListing listing = {.first_unit = UNIT0, .epoch_ns = SECOND, .accesses_per_touch = 2, .limit_per_s = 1000,
+                           .crowded = true};
+    ChmuNews news = {0};
+    uint8_t score[2];
+
+    g_assert_false(chmu_crowded(100, 100, 1));
+    g_assert_false(chmu_crowded(0, 0, 1));
+    g_assert_false(chmu_crowded(40, 100, 2));   /* some have more than others */
+    g_assert_true(chmu_crowded(4, 100, 9));
+
+    policy_evidence_rate(policy, POLICY_SOURCE_RWP, REGION, 0, GRANULES, 100, SECOND / 20, SECOND);
+    policy_evidence_rate(policy, POLICY_SOURCE_RWP, REGION, 31, 1, 2000, SECOND, SECOND);
+    policy_plan(policy, SECOND);
+    policy_cover(policy, 1u << 1);
+    chmu_evidence_give(&news, policy, REGION, &listing, in_tier_1, NULL, 2 * SECOND);
+    policy_uncertainty(policy, REGION, 30, 2, 2 * SECOND, score);
+    g_assert_cmpuint(score[0], >, 0);
+    g_assert_cmpuint(score[1], ==, 0);          /* above 500 touches a second: the unit would list it */
+    listing.limit_per_s = 0;                    /* it lists as much as it can, and says nothing of the rest */
+    chmu_evidence_give(&news, policy, REGION, &listing, in_tier_1, NULL, 2 * SECOND);
+    policy_uncertainty(policy, REGION, 30, 2, 2 * SECOND, score);
+    g_assert_cmpuint(score[1], >, 0);
+    listing.crowded = false;
+    chmu_evidence_give(&news, policy, REGION, &listing, in_tier_1, NULL, 2 * SECOND);
+    policy_uncertainty(policy, REGION, 30, 2, 2 * SECOND, score);
+    g_assert_cmpuint(score[0], ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -154,5 +186,6 @@ int main(int argc, char **argv)
                     what_is_not_listed_was_colder_where_it_is_watched);
     g_test_add_func("/chmu/evidence/heat_where_none_was_known_is_news_once", heat_where_none_was_known_is_news_once);
     g_test_add_func("/chmu/evidence/a_little_new_heat_is_no_news", a_little_new_heat_is_no_news);
+    g_test_add_func("/chmu/evidence/whose_list_others_fill_looks_elsewhere", whose_list_others_fill_looks_elsewhere);
     return g_test_run();
 }

@@ -445,6 +445,30 @@ static void asks_for_evidence_where_the_decision_is_in_doubt(void)
     g_assert_cmpuint(score[0], <, 255);
 }
 
+static void what_is_watched_by_others_is_not_asked_about_but_where_they_see_nothing(void)
+{
+    g_autoptr(Policy) policy = draw(2, "0011.", (double[]){0, 0, 0, 0, 0});
+    uint8_t score[5];
+
+    for (size_t i = 0; i < 4; i++) {                    /* eighty accesses each, 40 to 2560 a second */
+        policy_evidence_rate(policy, POLICY_SOURCE_CHMU, REGION, i, 1, 40 << 2 * i, 2 * SECOND >> 2 * i, NOW);
+    }
+    policy_plan(policy, NOW);
+    policy_cover(policy, 1u << 1);
+    policy_uncertainty(policy, REGION, 0, 5, NOW, score);
+    g_assert_cmpuint(score[0], >, 0);
+    g_assert_cmpuint(score[2], ==, 0);
+    g_assert_cmpuint(score[3], ==, 0);
+    policy_cover_above(policy, 1000);                   /* of tier 1 they see the hotter one alone */
+    policy_uncertainty(policy, REGION, 0, 5, NOW, score);
+    g_assert_cmpuint(score[2], >, 0);
+    g_assert_cmpuint(score[3], ==, 0);
+    g_assert_cmpuint(score[4], ==, 0);                  /* absent all the same */
+    policy_cover_above(policy, 0);
+    policy_uncertainty(policy, REGION, 0, 5, NOW, score);
+    g_assert_cmpuint(score[2], ==, 0);
+}
+
 /* Heat that flips every second: what was promoted is cold at once. */
 static void flip(Policy *policy, uint64_t *now_ns, unsigned seconds, char *places, size_t n)
 {
@@ -548,6 +572,7 @@ int main(int argc, char **argv)
     ADD(tells_hit_ratio_ideal_and_threshold);
     ADD(tells_no_hit_ratio_before_either_tier_was_seen_for_the_most_part);
     ADD(asks_for_evidence_where_the_decision_is_in_doubt);
+    ADD(what_is_watched_by_others_is_not_asked_about_but_where_they_see_nothing);
     ADD(the_brake_goes_on_when_moves_are_undone_and_off_when_they_last);
     ADD(the_brake_makes_small_gains_wait);
     return g_test_run();

@@ -54,10 +54,11 @@
 #define ARBITER_IDLE 0.01
 
 /*
- * How many times as much a byte counts within a VM's entitlement as beyond it: 1 would make most of tier 0, and leave
- * nothing but floors to those whose heat is spread thin; much more would keep memory that others need far more.
+ * How many times as much a byte counts within a VM's entitlement as beyond it. More would be safer for those whose heat
+ * is spread thin, and keep memory that others need far more: where tier 0 is a 17th of all, 2 costs the tenants of
+ * docs/results.md three more of a hundred hits, and what has no limit, 15.
  */
-#define ARBITER_OWN 2
+#define ARBITER_OWN 1.25
 
 /* What one VM claims. All but the first three may be left zero: a VM of which nothing is known. */
 typedef struct ArbiterClaim {

@@ -47,8 +47,10 @@ static void give_rate(ChmuNews *news, Policy *policy, uint32_t region, size_t gr
 size_t chmu_evidence_give(ChmuNews *news, Policy *policy, uint32_t region, const ChmuListing *listing,
                           ChmuWatched *watched, void *opaque, uint64_t now_ns)
 {
+    const double limit_per_s = listing->limit_per_s / listing->accesses_per_touch;
     size_t given = 0, first = 0;    /* the first granule after those that were spoken of */
 
+    policy_cover_above(policy, !listing->crowded ? 0 : limit_per_s > 0 ? limit_per_s : INFINITY);
     for (size_t i = 0; i <= listing->n; i++) {
         const bool listed = i < listing->n;
         const size_t granule = listed ? (size_t)(listing->counts[i].unit - listing->first_unit) : SIZE_MAX;

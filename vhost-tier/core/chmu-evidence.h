@@ -5,6 +5,10 @@
  *
  * A hot set that appears outside tier 0 has most likely left tier 0, of which the unit says nothing: then it is
  * time to look there again (watcher_changed()).
+ *
+ * A list has room for so many, and who touches much memory fills it: then of others' memory only what is hotter still
+ * is told, however little of it there is. For them the unit watches no more than that (policy_cover_above()), and
+ * their own sources, at their own cost, look at the rest. So no VM takes from another what is known of it.
  */
 #ifndef VHOST_TIER_CORE_CHMU_EVIDENCE_H
 #define VHOST_TIER_CORE_CHMU_EVIDENCE_H
@@ -23,6 +27,7 @@ typedef struct ChmuListing {
     /* each of the granules below..below_end-1 that is watched and not listed had fewer accesses a second; 0: n/a */
     double limit_per_s;
     size_t below, below_end;
+    bool crowded;                   /* others' memory takes up the list: chmu_crowded() */
 } ChmuListing;
 
 /* Whether the unit would have listed @granule. */
@@ -32,6 +37,12 @@ typedef bool ChmuWatched(void *opaque, size_t granule);
 typedef struct ChmuNews {
     double per_s;
 } ChmuNews;
+
+/* Whether one of @sharers has less than half of its part, with @listed of the @all that a unit has listed of them. */
+static inline bool chmu_crowded(size_t listed, size_t all, size_t sharers)
+{
+    return listed < all / MAX(sharers, 1) / 2;
+}
 
 /* Tell @policy what @listing says of @region. Returns how many granules were spoken of. */
 size_t chmu_evidence_give(ChmuNews *news, Policy *policy, uint32_t region, const ChmuListing *listing,

@@ -32,13 +32,19 @@ struct Policy {
     PolicyPlan plan;
     Trials *trials;
     bool idle;                      /* see policy_idles() */
-    uint64_t busy_ns;               /* time that passed while the VM did not idle: the trials' clock */
+    /*
+     * The trials' clock: time that passed while the VM did not idle, in step with what it gets done. It is
+     * as fast as the first count of accesses has it be; and 'pace' by how much more it makes now
+     */
+    uint64_t busy_ns;
+    double first_per_s, pace;
     uint64_t trials_from_ns;        /* heat last changed then, as far as they know */
     TrialsFit fits[TRIALS_STRATA];  /* what they say, as of fitted_ns; 0: nothing yet */
     uint64_t fitted_ns;
     double counted[2];              /* see policy_counted() */
     GHashTable *planned;            /* its granules, once asked for: policy-view.c; empty before */
     uint32_t covered;               /* tiers, see policy_cover() */
+    Log2 covered_above;             /* log2 of the rate above which; LOG2_ZERO: all */
     uint64_t first_plan_ns;         /* 0: none yet */
     uint64_t planned_budget_bytes;  /* what the last plan had */
     TraceWriter *trace;             /* NULL while nothing is recorded */

@@ -184,6 +184,19 @@ void policy_cover(Policy *policy, uint32_t tiers)
     policy->covered = tiers;
 }
 
+void policy_cover_above(Policy *policy, double per_s)
+{
+    policy->covered_above = log2_of(per_s);
+}
+
+static bool is_covered(const Policy *policy, Heat heat)
+{
+    const uint8_t tier = heat_tier(heat);
+
+    return tier == POLICY_TIER_ABSENT ||
+           (policy->covered >> tier & 1 && heat_rate(&policy->model, heat) >= policy->covered_above);
+}
+
 uint64_t policy_changed_ns(const Policy *policy)
 {
     return policy->model.jumped * HEAT_EPOCH_NS;
@@ -271,7 +284,7 @@ void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, siz
         const HeatMap *units = block_unit(map, &unit);
         Heat heat = heat_at(units, unit);
 
-        if (!(policy->covered >> heat_tier(heat) & 1)) {
+        if (!is_covered(policy, heat)) {
             score[i] = uncertainty(&policy->model, heat, units == map ? &stakes : &stakes_huge);
         }
     }

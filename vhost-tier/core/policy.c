@@ -52,6 +52,7 @@ Policy *policy_new(const PolicyConfig *config)
 
     g_assert(policy_config_check(config, NULL));
     policy->config = *config;
+    policy->covered_above = LOG2_ZERO;
     heat_model_init(&policy->model, config->heat_half_life_ns, config->heat_life_ns);
     planner_state_init(&policy->state.planner);
     brake_init(&policy->state.brake);
@@ -60,6 +61,7 @@ Policy *policy_new(const PolicyConfig *config)
     policy->planner = planner_new();
     policy->trials = trials_new();
     policy->counted[0] = policy->counted[1] = NAN;
+    policy->pace = 1;
     policy->planned = g_hash_table_new(NULL, NULL);
     return policy;
 }

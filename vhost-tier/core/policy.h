@@ -292,6 +292,11 @@ void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, siz
  * policy_uncertainty() is 0 for granules there. Changes no plan, and is not recorded.
  */
 void policy_cover(Policy *policy, uint32_t tiers);
+/*
+ * But of those tiers only what is accessed @per_s times a second or more is seen (0: all): what is taken for cooler is
+ * asked about like the rest.
+ */
+void policy_cover_above(Policy *policy, double per_s);
 
 /*
  * When heat that had been steady was last found to have changed, to within 250 ms; 0: never. What was learned before

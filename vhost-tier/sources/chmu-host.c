@@ -369,6 +369,7 @@ static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
     g_autoptr(GHashTable) batches = new_batches(host, number, list);
     g_autofree uint32_t *only = g_new(uint32_t, list->n);
     uint64_t nonsense = list->nonsense;
+    size_t handed_out = 0;
     GHashTableIter iter;
     gpointer value;
 
@@ -378,9 +379,16 @@ static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
     }
     g_hash_table_iter_init(&iter, batches);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        handed_out += ((ChmuBatch *)value)->counts->len;
+    }
+    g_hash_table_iter_init(&iter, batches);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        ChmuBatch *batch = value;
+
         if (!list->overflowed && nonsense == 0) {
-            ((ChmuBatch *)value)->threshold = list->threshold;
+            batch->threshold = list->threshold;
         }
+        batch->crowded = chmu_crowded(batch->counts->len, handed_out, g_hash_table_size(batches));
     }
     if (nonsense > 0) {
         g_autofree char *text = g_strdup_printf(

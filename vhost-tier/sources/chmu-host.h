@@ -15,7 +15,7 @@
 
 #include "chmu-pages.h"
 #include "chmu-regs.h"
-#include "core/chmu-history.h"
+#include "core/chmu-evidence.h"
 
 typedef struct ChmuHost ChmuHost;
 typedef struct ChmuWatch ChmuWatch;     /* a region that is watched */
@@ -27,6 +27,7 @@ typedef struct ChmuBatch {
     uint64_t epoch_ns;
     uint64_t unit_bytes;                /* of the units of memory that were counted; none reaches over a page */
     uint32_t threshold;                 /* one of them that was not listed had fewer counts; 0: not known */
+    bool crowded;                       /* other regions had more than their part of the list */
 } ChmuBatch;
 
 void chmu_batch_free(ChmuBatch *batch);

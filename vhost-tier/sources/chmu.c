@@ -269,6 +269,7 @@ static void report(Chmu *self, Watched *watched, ChmuBatch *batch, uint64_t now_
         .limit_per_s = batch->threshold * units * 1e9 / (double)batch->epoch_ns,
         .below = watched->limited,
         .below_end = below_end,
+        .crowded = batch->crowded,
     };
     chmu_history_add(watched->history, listing.counts, listing.n, batch->epoch_ns, now_ns, per_s);
     watched->speaking = (uint8_t)batch->device;
