@@ -22,9 +22,9 @@
  *
  * 'numa-balancing' is what Linux does by default: one such fault is enough; promotions are limited, each second
  * anew, to kernel.numa_balancing_promote_rate_limit_MBps; and the period is 1 s, set when a thread begins and the
- * guest is small yet, and adapted (update_task_scan_period()). Only promotions count for that, as faults of memory
- * that is local now. At the first one of each pass through the guest's addresses the period grows by 3/10, or
- * doubles if the pass before had none, until a pass takes 60 s.
+ * guest is small yet, and adapted (update_task_scan_period()). Only promotions count for that, and as neither local
+ * nor shared faults, for which scanning is slowed down: at the first one of each pass through the guest's addresses
+ * the period doubles, until a pass takes 60 s.
  *
  * Since Linux 6.7 scanning takes its time elsewhere, too: from the third pass on, areas of the process that the
  * thread was not seen to use are scanned after those that it uses, one each period, before the next pass begins
@@ -49,8 +49,6 @@
 #define JIFFY_NS 4000000.0 /* a scan begins at some thread's next one: HZ=250 */
 #define SCAN_TIME_PART 32  /* a thread runs so many times as long as it scans */
 #define THRESHOLD_STEPS 16 /* NUMA_MIGRATION_ADJUST_STEPS */
-#define PERIOD_SLOTS 10    /* NUMA_PERIOD_SLOTS, */
-#define SLOTS_SLOWER 3     /* and those beyond NUMA_PERIOD_THRESHOLD, 7, of faults that are all local */
 #define FREE_PASSES 2      /* in which all areas are scanned at once, used or not: vma_is_accessed() */
 #define BATCH 32u          /* SWAP_CLUSTER_MAX */
 #define FAULTS_AT_ONCE 64u
@@ -76,7 +74,6 @@ typedef struct TppGuest {
     unsigned sequence;         /* passes that ended, other areas included: mm->numa_scan_seq */
     unsigned adapted_sequence; /* when the period was adapted last */
     unsigned others_left;      /* areas to be scanned before this pass has ended */
-    bool promoted;             /* since the period was adapted */
     double reclaimed; /* pages that kswapd scanned, each as a share of the lists' length */
 } TppGuest;
 
@@ -373,19 +370,11 @@ static bool should_promote(Tpp *tpp, TppGuest *g, uint32_t page, double latency_
 /* task_numa_placement(), of a page that has been promoted: adapt the period, if this is the pass's first. */
 static void promoted(const Tpp *tpp, TppGuest *g, uint64_t now_ns)
 {
-    double most = most_period_ms(tpp, g);
-
     if (tpp->adapts && g->adapted_sequence != g->sequence) {
         g->adapted_sequence = g->sequence;
-        if (g->promoted) {
-            g->period_ms = MIN(g->period_ms + SLOTS_SLOWER * ceil(g->period_ms / PERIOD_SLOTS), most);
-        } else {
-            g->period_ms = MIN(2 * g->period_ms, most);
-            g->next_scan_ns = now_ns + (uint64_t)(g->period_ms * 1e6);
-        }
-        g->promoted = false;
+        g->period_ms = MIN(2 * g->period_ms, most_period_ms(tpp, g));
+        g->next_scan_ns = now_ns + (uint64_t)(g->period_ms * 1e6);
     }
-    g->promoted = true;
 }
 
 static void take_fault(Tpp *tpp, TppGuest *g, uint32_t page, uint64_t touched_ns, uint64_t now_ns)

@@ -155,7 +155,7 @@ static void other_areas_are_scanned_instead_of_the_guest_from_the_third_pass_on(
     }
 }
 
-static void the_period_grows_with_each_pass_that_promotes(void)
+static void the_period_doubles_with_each_pass_that_promotes(void)
 {
     Bed bed = begin(PAGES, 1);
     Guest *guest = add_guest(&bed, PAGES, SIM_SLOW, 0, 0, 0);
@@ -165,7 +165,7 @@ static void the_period_grows_with_each_pass_that_promotes(void)
         run_until(&bed, s * SECOND);
         guest_set_rate(guest, s * 50, 50, 1000);
     }
-    /* The period is 1 s, and 2, 2.6, 3.38, 4.394 s then: passes at 0, 2, 4, 6.6, 9.98 and 14.4 s, the next after 20. */
+    /* The period is 2, 4, 8 s and so on: passes at 0, 2, 6 and 14 s, the next after 20. */
     g_assert_cmpuint(fast_pages(guest, 0, PAGES), ==, 15 * 50);
     end(&bed);
 }
@@ -619,7 +619,7 @@ int main(int argc, char **argv)
     TEST(with_much_of_tier_0_free_one_fault_is_enough_however_late);
     TEST(a_rate_limit_of_its_own_holds_each_second);
     TEST(other_areas_are_scanned_instead_of_the_guest_from_the_third_pass_on);
-    TEST(the_period_grows_with_each_pass_that_promotes);
+    TEST(the_period_doubles_with_each_pass_that_promotes);
     TEST(a_pass_takes_a_minute_at_most);
     TEST(promotions_take_the_time_of_the_threads_that_fault);
     TEST(demotions_take_the_time_of_one_thread);
