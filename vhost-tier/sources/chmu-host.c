@@ -107,7 +107,7 @@ ChmuHost *chmu_host_new(const ChmuPlaces *where, GError **errp)
     host->devices = g_ptr_array_new_with_free_func(device_free);
     host->pages = chmu_pages_new();
     host->watches = g_hash_table_new(g_direct_hash, g_direct_equal);
-    for (guint i = 0; i < places->len; i++) {
+    for (guint i = 0; i < MIN(places->len, CHMU_DEVICES_MAX); i++) {
         Device *device = device_new(where, g_ptr_array_index(places, i));
 
         g_ptr_array_add(host->devices, device);

@@ -17,6 +17,8 @@
 #include "chmu-regs.h"
 #include "core/chmu-evidence.h"
 
+#define CHMU_DEVICES_MAX 255u           /* those beyond are left alone */
+
 typedef struct ChmuHost ChmuHost;
 typedef struct ChmuWatch ChmuWatch;     /* a region that is watched */
 
@@ -71,7 +73,7 @@ ChmuBatch *chmu_host_take(ChmuHost *host, ChmuWatch *watch);
 
 /* Whether device @number counts, and its last list was as it should be. */
 bool chmu_host_works(ChmuHost *host, unsigned number);
-/* Devices are numbered from 1 to that. */
+/* Devices are numbered from 1 to that, CHMU_DEVICES_MAX at most. */
 unsigned chmu_host_devices(const ChmuHost *host);
 
 /* Which devices don't give what they could, why, and the remedy; NULL: all do. To be freed. */

@@ -57,9 +57,9 @@ struct Chmu {
     uint64_t scan_due_ns;
     /* Of this round of scans: pages by tier, all and those that are watched; and the devices that they lie on. */
     uint64_t all[POLICY_MAX_TIERS], watched[POLICY_MAX_TIERS];
-    bool uses[UINT8_MAX + 1];
+    bool uses[CHMU_DEVICES_MAX + 1];
     uint32_t covered;               /* tiers, as of the last round */
-    bool relies[UINT8_MAX + 1];     /* on these devices */
+    bool relies[CHMU_DEVICES_MAX + 1];     /* on these devices */
     ChmuNews news;
     uint64_t reports;
     char *problem;
@@ -131,7 +131,7 @@ static void tally(Chmu *self, const Watched *watched, size_t first, size_t n)
 /* All devices that the covered tiers rely on work. */
 static bool all_work(const Chmu *self)
 {
-    for (unsigned number = 1; number <= MIN(chmu_host_devices(self->host), UINT8_MAX); number++) {
+    for (unsigned number = 1; number <= chmu_host_devices(self->host); number++) {
         if (self->relies[number] && !chmu_host_works(self->host, number)) {
             return false;
         }
