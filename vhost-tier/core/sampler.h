@@ -50,7 +50,7 @@
 #define SAMPLER_BURST 5
 #define SAMPLER_BURST_MAX 0.05
 #define SAMPLER_PROBE_SHARE 0.15
-#define SAMPLER_DRAW_SHARE 0.1
+#define SAMPLER_DRAW_SHARE 0.15
 #define SAMPLER_DRAWS_PER_S 512     /* granules: how near trials come depends on their number, whatever the VM's size */
 #define SAMPLER_LOOKS_PER_S 4096.0 /* a look takes the host some microseconds */
 
