@@ -52,7 +52,7 @@
 #define SAMPLER_PROBE_SHARE 0.15
 #define SAMPLER_DRAW_SHARE 0.15
 #define SAMPLER_DRAWS_PER_S 512     /* granules: how near trials come depends on their number, whatever the VM's size */
-#define SAMPLER_LOOKS_PER_S 4096.0 /* a look takes the host some microseconds */
+#define SAMPLER_LOOKS_PER_S 16384.0 /* a look takes the host some microseconds */
 
 /* What watching may cost, and has cost; one for all regions of a VM. */
 typedef struct SamplerBudget {
