@@ -41,8 +41,8 @@ quiet() {
     echo 0 >/sys/kernel/mm/numa/demotion_enabled
 }
 
-# clock_is_right: the kernel measures its clock twice, and tells of the second time only when both agree. Where this machine
-# was too busy for the first, L1's seconds would be of another length than ours, and nothing in it would come in time.
+# clock_is_right: the kernel measures its clock twice, and tells of the second time only when both agree. Where this
+# machine was too busy for the first, L1's seconds would be of another length than ours, and nothing would come in time.
 clock_is_right() {
     local tries=100
     until dmesg | grep -q 'Refined TSC clocksource calibration'; do
