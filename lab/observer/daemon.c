@@ -36,7 +36,7 @@ static Client *wait_client(Process *process, const char *path, GError **errp)
     }
 }
 
-Daemon *daemon_start(const char *program, const char *folder, int cpu, GError **errp)
+Daemon *daemon_start(const char *program, const char *folder, const char *config, int cpu, GError **errp)
 {
     g_autoptr(Daemon) daemon = g_new0(Daemon, 1);
     g_autofree char *control = g_build_filename(folder, "control.sock", NULL);
@@ -45,7 +45,8 @@ Daemon *daemon_start(const char *program, const char *folder, int cpu, GError **
     daemon->vm_socket = g_build_filename(folder, DAEMON_VM ".sock", NULL);
     vm = g_strdup_printf("name=" DAEMON_VM ",socket=%s", daemon->vm_socket);
     {
-        char *argv[] = {(char *)program, (char *)"--runtime-dir", (char *)folder, (char *)"--vm", vm, NULL};
+        char *argv[] = {(char *)program, (char *)"--runtime-dir", (char *)folder, (char *)"--vm", vm,
+                        config ? (char *)"--config" : NULL, (char *)config, NULL};
 
         daemon->process = process_start("vhost-tier", argv, cpu, -1, log, errp);
     }

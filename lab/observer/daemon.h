@@ -21,9 +21,10 @@ typedef struct Daemon {
 } Daemon;
 
 /*
- * Start @program with its sockets and its log in @folder, on CPU @cpu (-1: any), and wait until it answers.
+ * Start @program with its sockets and its log in @folder, on CPU @cpu (-1: any), and wait until it answers. @config
+ * is its configuration file; NULL: where it looks for one itself.
  */
-Daemon *daemon_start(const char *program, const char *folder, int cpu, GError **errp);
+Daemon *daemon_start(const char *program, const char *folder, const char *config, int cpu, GError **errp);
 void daemon_free(Daemon *daemon);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Daemon, daemon_free)
 

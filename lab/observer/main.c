@@ -25,7 +25,7 @@ static const GOptionEntry options[] = {
      "The guest's workload, lab/README.md (pattern=gups-hot)", "TEXT"},
     {"footprint", 0, 0, G_OPTION_ARG_INT, &option_footprint, "MiB that it works on, 1 to 512 (28)", "N"},
     {"runs", 0, 0, G_OPTION_ARG_STRING, &option_runs,
-     "Which to make, of none, numa_balancing, damon, vhost-tier (all but damon)", "RUN,..."},
+     "Which to make, of none, numa_balancing, damon, access-bits, vhost-tier (none,numa_balancing,vhost-tier)", "RUN,..."},
     {"qemu", 0, 0, G_OPTION_ARG_FILENAME, &option_qemu, "QEMU (qemu-system-x86_64)", "PROGRAM"},
     {"workload", 0, 0, G_OPTION_ARG_FILENAME, &option_workload, "The guest (/lab/bin/workload.elf)", "FILE"},
     {"daemon", 0, 0, G_OPTION_ARG_FILENAME, &option_daemon, "The daemon (vhost-tier)", "PROGRAM"},
@@ -49,6 +49,7 @@ static bool demo(const RunParams *params, GError **errp)
         {"none", REPORT_NONE, run_none, &report.none},
         {"numa_balancing", REPORT_NUMA_BALANCING, run_numa_balancing, &report.numa_balancing},
         {"damon", REPORT_DAMON, run_damon, &report.damon},
+        {"access-bits", REPORT_ACCESS_BITS, run_access_bits, &report.access_bits},
         {"vhost-tier", REPORT_VHOST_TIER, run_vhost_tier, &report.vhost_tier},
     };
     const char *list = option_runs ? option_runs : "none,numa_balancing,vhost-tier";
@@ -60,7 +61,7 @@ static bool demo(const RunParams *params, GError **errp)
     }
     if (known == 0 || known != g_strv_length(wanted)) {
         g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "--runs '%s' is not a list of none, numa_balancing, damon, vhost-tier", list);
+                    "--runs '%s' is not a list of none, numa_balancing, damon, access-bits, vhost-tier", list);
         return false;
     }
     for (size_t i = 0; i < G_N_ELEMENTS(runs); i++) {

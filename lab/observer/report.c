@@ -33,6 +33,7 @@ void report_print(const RunParams *params, const Report *report)
         {REPORT_NONE, "nobody", &report->none},
         {REPORT_NUMA_BALANCING, "numa_balancing=2", &report->numa_balancing},
         {REPORT_DAMON, "DAMON's schemes", &report->damon},
+        {REPORT_ACCESS_BITS, "access bits alone", &report->access_bits},
         {REPORT_VHOST_TIER, "vhost-tier", r},
     };
 
@@ -132,6 +133,7 @@ bool report_write(const RunParams *params, const Report *report, const char *pat
     add_baseline(json, "none", report, REPORT_NONE, &report->none);
     add_baseline(json, "numa_balancing", report, REPORT_NUMA_BALANCING, &report->numa_balancing);
     add_baseline(json, "damon", report, REPORT_DAMON, &report->damon);
+    add_baseline(json, "access_bits", report, REPORT_ACCESS_BITS, &report->access_bits);
     json_builder_end_object(json);
     json_builder_end_object(json);
     root = json_builder_get_root(json);

@@ -11,11 +11,12 @@ typedef enum ReportRun {
     REPORT_NONE = 1,
     REPORT_NUMA_BALANCING = 2,
     REPORT_DAMON = 4,
-    REPORT_VHOST_TIER = 8,
+    REPORT_ACCESS_BITS = 8,
+    REPORT_VHOST_TIER = 16,
 } ReportRun;
 
 typedef struct Report {
-    RunResult none, numa_balancing, damon, vhost_tier;
+    RunResult none, numa_balancing, damon, access_bits, vhost_tier;
     unsigned made;              /* bit REPORT_*: which of them were made */
 } Report;
 

@@ -25,6 +25,7 @@
 #define HOG_PERIOD_US 200000
 #define GUEST_CPU 1 /* the guest has a CPU for itself; what watches and moves shares the other */
 #define OTHER_CPU    0
+#define DAEMON_CONFIG "/etc/vhost-tier/vhost-tier.conf"
 #define DAMOS_ROOM_BYTES (256u << 10) /* of node 0, that DAMON is to keep free beyond the kernel's reserve */
 
 typedef struct Run {
@@ -377,15 +378,14 @@ bool run_damon(const RunParams *params, RunResult *result, GError **errp)
     return true;
 }
 
-bool run_vhost_tier(const RunParams *params, RunResult *result, GError **errp)
+static bool run_daemon(const RunParams *params, const char *config, RunResult *result, GError **errp)
 {
     g_auto(Run) run = {.params = params};
     g_autofree char *chardev = NULL, *backend = NULL;
     uint64_t cpu_ns;
     gint64 since;
 
-    print_heading("vhost-tier");
-    run.daemon = daemon_start(params->daemon, params->folder, OTHER_CPU, errp);
+    run.daemon = daemon_start(params->daemon, params->folder, config, OTHER_CPU, errp);
     if (!run.daemon) {
         return false;
     }
@@ -408,4 +408,23 @@ bool run_vhost_tier(const RunParams *params, RunResult *result, GError **errp)
     conclude(&run, params->before_s, last_third(params), result);
     result->cpu_share = (double)cpu_ns / 1000 / (double)(g_get_monotonic_time() - since);
     return true;
+}
+
+bool run_vhost_tier(const RunParams *params, RunResult *result, GError **errp)
+{
+    print_heading("vhost-tier");
+    return run_daemon(params, NULL, result, errp);
+}
+
+/* The daemon as it is configured here, but for its sources. */
+bool run_access_bits(const RunParams *params, RunResult *result, GError **errp)
+{
+    g_autofree char *path = g_build_filename(params->folder, "access-bits.conf", NULL), *text = NULL, *bits = NULL;
+
+    print_heading("vhost-tier with access bits alone");
+    if (!g_file_get_contents(DAEMON_CONFIG, &text, NULL, errp)) {
+        return false;
+    }
+    bits = g_strdup_printf("%s\n[sources]\nenable=damon;rwp\n", text);
+    return g_file_set_contents(path, bits, -1, errp) && run_daemon(params, path, result, errp);
 }

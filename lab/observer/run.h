@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One run of the comparison: the same guest from the same placement with the same DRAM, tiered by nobody, by
- * the kernel's NUMA balancing, by DAMON's schemes, or by vhost-tier; and what became of it.
+ * the kernel's NUMA balancing, by DAMON's schemes, by vhost-tier with access bits alone, or by vhost-tier with all
+ * that there is; and what became of it.
  */
 #ifndef LAB_OBSERVER_RUN_H
 #define LAB_OBSERVER_RUN_H
@@ -53,6 +54,7 @@ typedef struct RunResult {
 bool run_none(const RunParams *params, RunResult *result, GError **errp);
 bool run_numa_balancing(const RunParams *params, RunResult *result, GError **errp);
 bool run_damon(const RunParams *params, RunResult *result, GError **errp);
+bool run_access_bits(const RunParams *params, RunResult *result, GError **errp);
 bool run_vhost_tier(const RunParams *params, RunResult *result, GError **errp);
 
 #endif /* LAB_OBSERVER_RUN_H */

@@ -37,7 +37,7 @@ bool bed_daemon(Bed *bed, const char *config, GError **errp)
     if (!g_file_set_contents(CONFIG_FILE, text, -1, errp)) {
         return false;
     }
-    bed->daemon = daemon_start("vhost-tier", bed->folder, -1, errp);
+    bed->daemon = daemon_start("vhost-tier", bed->folder, NULL, -1, errp);
     return bed->daemon != NULL;
 }
 
