@@ -32,12 +32,7 @@ struct Policy {
     PolicyPlan plan;
     Trials *trials;
     bool idle;                      /* see policy_idles() */
-    /*
-     * The trials' clock: time that passed while the VM did not idle, in step with what it gets done. It is
-     * as fast as the first count of accesses has it be; and 'pace' by how much more it makes now
-     */
-    uint64_t busy_ns;
-    double first_per_s, pace;
+    uint64_t busy_ns;               /* time that passed while the VM did not idle: the trials' clock */
     uint64_t trials_from_ns;        /* heat last changed then, as far as they know */
     TrialsFit fits[TRIALS_STRATA];  /* what they say, as of fitted_ns; 0: nothing yet */
     uint64_t fitted_ns;

@@ -61,7 +61,6 @@ Policy *policy_new(const PolicyConfig *config)
     policy->planner = planner_new();
     policy->trials = trials_new();
     policy->counted[0] = policy->counted[1] = NAN;
-    policy->pace = 1;
     policy->planned = g_hash_table_new(NULL, NULL);
     return policy;
 }
