@@ -491,7 +491,9 @@ void arbiter_pace(uint64_t limit_bytes_per_s, const ArbiterClaim *claims, const 
                   uint64_t *bytes_per_s, uint64_t *granted_bytes)
 {
     if (limit_bytes_per_s == 0) {
-        memset(bytes_per_s, 0, n * sizeof(*bytes_per_s));
+        for (size_t i = 0; i < n; i++) {
+            bytes_per_s[i] = 0;
+        }
         return;
     }
     share_rates(limit_bytes_per_s, claims, movers, n, bytes_per_s);
