@@ -122,8 +122,8 @@ static void tell_not_ready(const Guest *guest, const char *folder, GError **errp
         said = g_strdup("nothing");
     }
     g_set_error(errp, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                "the guest was not at work %d s after its start: its header's magic is 0x%x, its state %u; QEMU says '%s' "
-                "and has used %.1f s of CPU; the guest said: %s",
+                "the guest was not at work %d s after its start: its header's magic is 0x%x, its state %u; QEMU says "
+                "'%s' and has used %.1f s of CPU; the guest said: %s",
                 READY_S, guest->header.magic, guest->header.state, state ? state : "nothing",
                 (double)process_cpu_ns(guest->process->pid) / 1e9, said);
 }

@@ -8,7 +8,6 @@
 #include <glib.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define PAGE 4096u
 #define WIDTH_ONE 1024u         /* how wide a busy VM of weight 1 is */

@@ -13,8 +13,8 @@
  * taken to be 1 + u^2 / (1 - u) / 4 times as slow as when it idles: waiting in a queue with one server, less at low
  * load, where channels are many. That is an assumption, and the simulator's machine (sim/machine.c) makes the same one:
  * it was not measured on hardware. From the latency of now follows u, and from that what others use; these are taken to
- * go on. Then load and latency at the other size must agree. Where bandwidth or idle latency is not known, latencies are
- * taken to stay.
+ * go on. Then load and latency at the other size must agree. Where bandwidth or idle latency is not known, latencies
+ * are taken to stay.
  *
  * Where tier 0 would be the slower one, the planner leaves in tier 1 what makes it so (balance.h): the hit ratio is the
  * one at which both are equally slow, and none at all where tier 0 is the slower one without this VM.
