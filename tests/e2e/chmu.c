@@ -435,7 +435,6 @@ static bool somebody_else(bool enable, GError **errp)
 static void daemon_leaves_alone_what_is_somebody_elses(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *log = NULL;
     Configured before, after;
     g_auto(Bed) bed = {0};
 
