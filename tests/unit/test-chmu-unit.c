@@ -219,6 +219,25 @@ static void counts_that_are_sampled_stand_for_more(void)
     bed_clear(&bed);
 }
 
+/* The first threshold must be one that it can reach. */
+static void how_far_it_counts_is_known_before_it_does(void)
+{
+    static const struct {
+        unsigned width;
+        uint32_t most;
+    } cases[] = {{4, 15}, {FAKE_CHMU_WIDTH, 65535}, {40, UINT32_MAX}, {0, 65535}, {49, 65535}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Bed bed;
+
+        bed_init(&bed);
+        bed.fake.units[0].status = chmu_put(CHMU_STATUS_COUNTER_WIDTH, cases[i].width);
+        bed_take(&bed);
+        g_assert_cmpuint(chmu_unit_limits(bed.unit)->counter_max, ==, cases[i].most);
+        bed_clear(&bed);
+    }
+}
+
 static void it_is_given_back_as_it_was(void)
 {
     FakeUnit before;
@@ -620,6 +639,8 @@ int main(int argc, char **argv)
                     an_overflow_is_told_and_ends_with_the_epoch);
     g_test_add_func("/chmu/unit/a_count_of_nothing_is_left_out", a_count_of_nothing_is_left_out);
     g_test_add_func("/chmu/unit/counts_that_are_sampled_stand_for_more", counts_that_are_sampled_stand_for_more);
+    g_test_add_func("/chmu/unit/how_far_it_counts_is_known_before_it_does",
+                    how_far_it_counts_is_known_before_it_does);
     g_test_add_func("/chmu/unit/it_is_given_back_as_it_was", it_is_given_back_as_it_was);
     g_test_add_func("/chmu/unit/one_that_was_only_taken_is_not_touched", one_that_was_only_taken_is_not_touched);
     g_test_add_func("/chmu/unit/one_that_another_has_enabled_is_left_alone",

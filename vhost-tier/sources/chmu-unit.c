@@ -65,6 +65,17 @@ static bool is_marked(const ChmuUnit *unit)
     return chmu_get(get(unit, CHMU_CFG2), CHMU_CFG2_NOTIFY) == MARK && !(get(unit, CHMU_CFG0) & CHMU_CFG0_LEVEL_INT);
 }
 
+/* A count of all ones, as the accesses that it stands for. */
+static uint32_t most_counts(const ChmuUnit *unit)
+{
+    return (uint32_t)MIN(((1ull << unit->width) - 1) << unit->caps.down_sampling, UINT32_MAX);
+}
+
+static bool is_width(unsigned bits)
+{
+    return bits > 0 && bits <= COUNT_BITS_MAX;
+}
+
 /* --- taking and giving back --- */
 
 static void read_words(const ChmuUnit *unit, uint64_t *words)
@@ -120,6 +131,7 @@ ChmuUnit *chmu_unit_new(const ChmuRegs *regs, bool take, GError **errp)
     }
     for (unsigned i = 0; i < n; i++) {
         g_autoptr(ChmuUnit) unit = g_new0(ChmuUnit, 1);
+        uint64_t status;
 
         unit->regs = regs;
         unit->instance = i;
@@ -128,14 +140,16 @@ ChmuUnit *chmu_unit_new(const ChmuRegs *regs, bool take, GError **errp)
         if (!chmu_regs_caps(regs, i, &unit->caps, flaw ? NULL : &flaw)) {
             continue;
         }
-        if (is_enabled(get(unit, CHMU_STATUS)) && !is_marked(unit) && !take) {
+        status = get(unit, CHMU_STATUS);
+        if (is_enabled(status) && !is_marked(unit) && !take) {
             continue;
         }
+        unit->width = (unsigned)chmu_get(status, CHMU_STATUS_COUNTER_WIDTH);
         unit->limits = (ChmuLimits){
             .epoch_min_ns = unit->caps.epoch_min_ns,
             .epoch_max_ns = unit->caps.epoch_max_ns,
             .hotlist_entries = unit->caps.entries - 1,
-            .counter_max = UINT16_MAX,
+            .counter_max = is_width(unit->width) ? most_counts(unit) : UINT16_MAX,
         };
         unit->counts = g_array_new(FALSE, FALSE, sizeof(ChmuCount));
         remember(unit);
@@ -231,12 +245,6 @@ static void enter(ChmuUnit *unit, Phase phase, uint64_t now_ns)
 {
     unit->phase = phase;
     unit->since_ns = now_ns;
-}
-
-/* A count of all ones, as the accesses that it stands for. */
-static uint32_t most_counts(const ChmuUnit *unit)
-{
-    return (uint32_t)MIN(((1ull << unit->width) - 1) << unit->caps.down_sampling, UINT32_MAX);
 }
 
 /* The epoch nearest to @ns that the registers can hold, as CFG1 has it; *@epoch_ns is how long it is. */
@@ -368,7 +376,7 @@ static ChmuProgress enabling(ChmuUnit *unit, uint64_t status, uint64_t now_ns, u
         return wait_for(unit, "enabled", now_ns, next_ns, errp);
     }
     unit->width = (unsigned)chmu_get(status, CHMU_STATUS_COUNTER_WIDTH);
-    if (!(status & CHMU_STATUS_ENABLED) || unit->width == 0 || unit->width > COUNT_BITS_MAX) {
+    if (!(status & CHMU_STATUS_ENABLED) || !is_width(unit->width)) {
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
                     "unit %u does not do what it offers (what %u, units of %" G_GINT64_MODIFIER "u bytes, epoch of %"
                     G_GINT64_MODIFIER "u us, counters of %u bits)",
