@@ -208,6 +208,27 @@ static void a_device_without_a_region_is_told_so(void)
     expect_no_windows("/nowhere", DEVICE, "no CXL region");
 }
 
+/* One that is being made takes nothing from the device's others. */
+static void a_region_without_an_address_is_not_mapped(void)
+{
+    g_autofree char *root = make_tree();
+    g_autoptr(GError) err = NULL;
+    g_autoptr(GArray) windows = NULL;
+
+    write_text(root, "decoder2.1", "region", "region1\n");
+    write_text(root, "region1", "resource", "0xffffffffffffffff\n");
+    write_text(root, "region1", "size", "0x0\n");
+    write_text(root, "region1", "interleave_ways", "0\n");
+    write_text(root, "region1", "interleave_granularity", "0\n");
+    windows = chmu_decode_read(root, DEVICE, &err);
+    g_assert_no_error(err);
+    g_assert_cmpuint(windows->len, ==, 1);
+    g_assert_cmphex(g_array_index(windows, ChmuWindow, 0).hpa, ==, 0x310000000);
+    write_text(root, "region0", "resource", "0xffffffffffffffff\n");
+    expect_no_windows(root, DEVICE, "no CXL region");
+    remove_tree(root);
+}
+
 static void what_does_not_fit_together_is_refused(void)
 {
     static const struct {
@@ -313,6 +334,8 @@ int main(int argc, char **argv)
     g_test_add_func("/chmu/decode/decoders_are_read_as_the_kernel_tells_them",
                     decoders_are_read_as_the_kernel_tells_them);
     g_test_add_func("/chmu/decode/a_device_without_a_region_is_told_so", a_device_without_a_region_is_told_so);
+    g_test_add_func("/chmu/decode/a_region_without_an_address_is_not_mapped",
+                    a_region_without_an_address_is_not_mapped);
     g_test_add_func("/chmu/decode/what_does_not_fit_together_is_refused", what_does_not_fit_together_is_refused);
     g_test_add_func("/chmu/decode/windows_of_xor_are_known_by_the_firmwares_table",
                     windows_of_xor_are_known_by_the_firmwares_table);

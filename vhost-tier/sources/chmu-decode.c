@@ -14,6 +14,7 @@
 #define WAYS_MAX 16u                    /* CXL 3.2, 8.2.4.20.7: 1, 2, 4, 8, 16, 3, 6, 12 */
 #define GRANULARITY_MIN 256u
 #define GRANULARITY_MAX 16384u
+#define NO_ADDRESS UINT64_MAX           /* a region that was made, but has no memory of the host's yet */
 
 /* Device memory of one window that a region has in a row before that of the next device. */
 static uint64_t chunk(const ChmuWindow *window)
@@ -130,9 +131,15 @@ static bool read_window(const char *sysfs, const char *decoder, ChmuWindow *wind
     if (!*mapped) {
         return true;
     }
+    if (!read_number(sysfs, region, "resource", &window->hpa, errp)) {
+        return false;
+    }
+    if (window->hpa == NO_ADDRESS) {
+        *mapped = false;
+        return true;
+    }
     if (!read_number(sysfs, decoder, "dpa_resource", &window->dpa, errp) ||
         !read_number(sysfs, decoder, "dpa_size", &window->dpa_bytes, errp) ||
-        !read_number(sysfs, region, "resource", &window->hpa, errp) ||
         !read_number(sysfs, region, "size", &window->hpa_bytes, errp) ||
         !read_number(sysfs, region, "interleave_ways", &ways, errp) ||
         !read_number(sysfs, region, "interleave_granularity", &granularity, errp)) {
