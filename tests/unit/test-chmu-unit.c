@@ -222,18 +222,15 @@ static void counts_that_are_sampled_stand_for_more(void)
 /* The first threshold must be one that it can reach. */
 static void how_far_it_counts_is_known_before_it_does(void)
 {
-    static const struct {
-        unsigned width;
-        uint32_t most;
-    } cases[] = {{4, 15}, {FAKE_CHMU_WIDTH, 65535}, {40, UINT32_MAX}, {0, 65535}, {49, 65535}};
+    static const uint32_t cases[][2] = {{4, 15}, {FAKE_CHMU_WIDTH, 65535}, {40, UINT32_MAX}, {0, 65535}, {49, 65535}};
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         Bed bed;
 
         bed_init(&bed);
-        bed.fake.units[0].status = chmu_put(CHMU_STATUS_COUNTER_WIDTH, cases[i].width);
+        bed.fake.units[0].status = chmu_put(CHMU_STATUS_COUNTER_WIDTH, cases[i][0]);
         bed_take(&bed);
-        g_assert_cmpuint(chmu_unit_limits(bed.unit)->counter_max, ==, cases[i].most);
+        g_assert_cmpuint(chmu_unit_limits(bed.unit)->counter_max, ==, cases[i][1]);
         bed_clear(&bed);
     }
 }
@@ -322,6 +319,32 @@ static void one_that_may_be_taken_goes_on_for_the_other_afterwards(void)
     g_assert_cmphex(bed.fake.units[0].cfg1, ==, before.cfg1);
     g_assert_cmpuint(bed.fake.units[0].enabled, ==, 2);
     bed_clear(&bed);
+}
+
+/* It was told to disable itself, and nothing else yet; and it may be done with that, or not, by the end. */
+static void one_that_is_being_taken_goes_on_for_the_other_too(void)
+{
+    static const unsigned still_busy[] = {0, 30};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(still_busy); i++) {
+        FakeUnit before;
+        Bed bed;
+
+        bed_init(&bed);
+        enable_for_another(&bed.fake.units[0]);
+        before = bed.fake.units[0];
+        bed.unit = chmu_unit_new(bed.regs, true, NULL);
+        bed.fake.slowness = 40;
+        bed_begin(&bed, 2, 100 * MS);
+        g_assert_cmpint(bed_go(&bed, bed.now_ns, NULL), ==, CHMU_UNIT_BUSY);
+        g_assert_false(bed.fake.units[0].cfg0 & CHMU_CFG0_ENABLE);
+        bed.fake.slowness = 0;
+        bed.fake.units[0].busy = still_busy[i];
+        g_clear_pointer(&bed.unit, chmu_unit_free);
+        g_assert_true(bed.fake.units[0].status & CHMU_STATUS_ENABLED);
+        g_assert_cmphex(bed.fake.units[0].cfg0, ==, before.cfg0);
+        bed_clear(&bed);
+    }
 }
 
 static void one_that_a_killed_daemon_left_is_taken_again(void)
@@ -647,6 +670,8 @@ int main(int argc, char **argv)
                     one_that_another_has_enabled_is_left_alone);
     g_test_add_func("/chmu/unit/one_that_may_be_taken_goes_on_for_the_other_afterwards",
                     one_that_may_be_taken_goes_on_for_the_other_afterwards);
+    g_test_add_func("/chmu/unit/one_that_is_being_taken_goes_on_for_the_other_too",
+                    one_that_is_being_taken_goes_on_for_the_other_too);
     g_test_add_func("/chmu/unit/one_that_a_killed_daemon_left_is_taken_again",
                     one_that_a_killed_daemon_left_is_taken_again);
     g_test_add_func("/chmu/unit/operations_that_take_their_time_are_waited_for",

@@ -187,7 +187,10 @@ static bool stop_now(const ChmuUnit *unit)
 
 static void give_back(ChmuUnit *unit)
 {
-    if ((is_enabled(get(unit, CHMU_STATUS)) && !is_marked(unit)) || !stop_now(unit)) {
+    /* What is being disabled for us has no mark yet, but was taken. */
+    const bool ours = is_marked(unit) || (unit->phase == STOPPING && unit->told);
+
+    if ((is_enabled(get(unit, CHMU_STATUS)) && !ours) || !stop_now(unit)) {
         return;
     }
     chmu_regs_write16(unit->regs, unit->caps.base + CHMU_HEAD,
@@ -355,7 +358,7 @@ static ChmuProgress stopping(ChmuUnit *unit, uint64_t status, uint64_t now_ns, u
         return wait_for(unit, "disabled", now_ns, next_ns, errp);
     }
     if (status & CHMU_STATUS_ENABLED) {
-        unit->told = true;
+        unit->told = unit->changed = true;
         put(unit, CHMU_CFG0, unit->cfg0);
     } else {
         configure(unit);
