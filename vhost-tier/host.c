@@ -255,7 +255,23 @@ static void note_floors(Host *host, uint64_t cut)
 }
 
 /* Split tier 0 between the VMs that want some of it. */
-static void share_out(Host *host)
+/*
+ * How far a VM is to leave memory is paced by the second: in between nobody is told to leave more than it was, or the
+ * news of each page that left would be answered by the next.
+ */
+static void keep_pace(Wants *wants)
+{
+    for (size_t i = 0; i < wants->n; i++) {
+        const uint64_t held = wants->held[i] / 4096 * 4096;
+
+        if (held > wants->granted[i]) {
+            wants->granted[i] = MAX(wants->granted[i], MIN(wants->before[i], held));
+        }
+    }
+}
+
+/* @tick: it is the once a second that this is done anyway, not for a change. */
+static void share_out(Host *host, bool tick)
 {
     const uint64_t capacity = host->facts->capacity_bytes;
     g_auto(Wants) wants;
@@ -267,6 +283,9 @@ static void share_out(Host *host)
     arbiter_grant(capacity, wants.budgets, wants.before, wants.held, wants.n, wants.granted);
     arbiter_pace(host->facts->config->max_bytes_per_s, wants.claims, wants.movers, wants.n, wants.rates,
                  wants.granted);
+    if (!tick && host->facts->config->max_bytes_per_s > 0) {
+        keep_pace(&wants);
+    }
     for (size_t i = 0; i < wants.n; i++) {
         HostVm *entry = wants.entries[i];
 
@@ -282,7 +301,7 @@ static void share_out(Host *host)
 
 static gboolean on_demand_timer(gpointer opaque)
 {
-    share_out(opaque);
+    share_out(opaque, true);
     return G_SOURCE_CONTINUE;
 }
 
@@ -322,7 +341,7 @@ static gboolean on_share_timer(gpointer opaque)
     Host *host = opaque;
 
     host->share_timer = 0;
-    share_out(host);
+    share_out(host, false);
     return G_SOURCE_REMOVE;
 }
 

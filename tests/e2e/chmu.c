@@ -268,8 +268,8 @@ static bool make_passes(Guest *guest, GError **errp)
         !guest_command(guest, "cont", errp)) {
         return false;
     }
-    for (double waited = 0; header.passes < passes || header.state != GUEST_WAITING; waited += 0.05) {
-        if (waited > 4 || !guest_read(guest, GUEST_HEADER_ADDR, &header, sizeof(header), errp)) {
+    for (unsigned looks = 0; header.passes < passes || header.state != GUEST_WAITING; looks++) {
+        if (looks > 80 || !guest_read(guest, GUEST_HEADER_ADDR, &header, sizeof(header), errp)) {
             return false;
         }
         bed_sleep(0.05);

@@ -255,6 +255,8 @@ static void plans_that_take_long_are_rare(void)
     g_assert_cmpuint(policy_plan_pause_ns(policy, SECOND, SECOND), ==, 10 * SECOND);    /* a tenth of a CPU, */
     policy_plan(policy, NOW + 20 * SECOND);
     g_assert_cmpuint(policy_plan_pause_ns(policy, SECOND, SECOND), ==, 50 * SECOND);    /* and two per cent */
+    /* One that took long by accident does not put off the next for hours. */
+    g_assert_cmpuint(policy_plan_pause_ns(policy, SECOND, 100 * SECOND), ==, 60 * SECOND);
 }
 
 static void is_not_throttled_where_the_limit_does_not_matter(void)

@@ -256,7 +256,7 @@ static void the_curve_comes_to_what_is_counted(void)
     static const double rates[4] = {1, 1, 1, 100};
     g_autoptr(Policy) policy = policy_of(rates, rates, true);
     PolicyCurve curve;
-    const double hot = PAGES / 4, fast = 3 * hot / 4 + hot / 4 * 1000, slow = 3 * (3 * hot / 4 + hot / 4 * 100);
+    const double hot = PAGES / 4.0, fast = 3 * hot / 4 + hot / 4 * 1000, slow = 3 * (3 * hot / 4 + hot / 4 * 100);
 
     /* Those of tier 0 are ten times as hot as looks can tell; nothing says that the cold ones are. */
     policy_counted(policy, fast, slow);

@@ -445,9 +445,13 @@ void arbiter_grant(uint64_t capacity_bytes, const uint64_t *budgets_bytes, const
 /* --- how fast all that is reached --- */
 
 /* What a VM may want to move in a second: twice its last plan, or all there is where that was cut short. */
-static uint64_t wanted_rate(uint64_t limit, const ArbiterMover *mover)
+static uint64_t wanted_rate(uint64_t limit, const ArbiterMover *mover, uint64_t granted_bytes)
 {
-    return mover->throttled || mover->planned_bytes > limit / 2 ? limit : 2 * mover->planned_bytes;
+    /* What it is to leave is not in its last plan, which was made to the pace of then. */
+    const uint64_t leaves = mover->held_bytes - MIN(mover->held_bytes, granted_bytes);
+    const uint64_t moves = MAX(mover->planned_bytes, leaves);
+
+    return mover->throttled || moves > limit / 2 ? limit : 2 * moves;
 }
 
 /* What a byte of a plan saves, as a share of the VM's time, times its weight. */
@@ -460,7 +464,7 @@ static double planned_gain(const ArbiterClaim *claim, const ArbiterMover *mover)
 
 /* Rates are shared out as memory is: what a VM wants is its ceiling. What nobody wants is there for whoever will. */
 static void share_rates(uint64_t limit, const ArbiterClaim *claims, const ArbiterMover *movers, size_t n,
-                        uint64_t *bytes_per_s)
+                        const uint64_t *granted_bytes, uint64_t *bytes_per_s)
 {
     g_autofree ArbiterClaim *rates = g_new0(ArbiterClaim, n);
     double weights = 0, gains = 0;
@@ -475,7 +479,7 @@ static void share_rates(uint64_t limit, const ArbiterClaim *claims, const Arbite
         const double by_gain = gains > 0 ? planned_gain(&claims[i], &movers[i]) / gains : by_weight;
 
         rates[i].weight = (uint32_t)(WEIGHT_MAX * (by_weight + by_gain) / 2);
-        rates[i].ceiling_bytes = wanted_rate(limit, &movers[i]);
+        rates[i].ceiling_bytes = wanted_rate(limit, &movers[i], granted_bytes[i]);
     }
     arbiter_split(limit, rates, n, bytes_per_s);
     for (size_t i = 0; i < n; i++) {
@@ -495,7 +499,7 @@ void arbiter_pace(uint64_t limit_bytes_per_s, const ArbiterClaim *claims, const 
         }
         return;
     }
-    share_rates(limit_bytes_per_s, claims, movers, n, bytes_per_s);
+    share_rates(limit_bytes_per_s, claims, movers, n, granted_bytes, bytes_per_s);
     for (size_t i = 0; i < n; i++) {
         const uint64_t held = movers[i].held_bytes / PAGE * PAGE, leaves = bytes_per_s[i] / 2 / PAGE * PAGE;
 

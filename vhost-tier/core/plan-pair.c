@@ -190,7 +190,11 @@ void plan_relieve(Job *job)
         const Candidate *victim = &g_array_index(victims, Candidate, i);
         const uint64_t bytes = candidate_bytes(job, victim);
 
-        if (bytes > job->allowance || heat_worth(job, victim->heat) <= copy_price(job, bytes)) {
+        if (heat_worth(job, victim->heat) <= copy_price(job, bytes)) {
+            return;
+        }
+        if (bytes > job->allowance) {
+            job->cut_short = true;
             return;
         }
         job->allowance -= bytes;

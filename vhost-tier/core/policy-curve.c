@@ -62,6 +62,11 @@ static bool quiet(const Policy *policy)
     return policy->idle || policy->state.activity.quiet;
 }
 
+bool policy_takes_trials(const Policy *policy)
+{
+    return !quiet(policy);
+}
+
 uint64_t policy_busy_ns(const Policy *policy, uint64_t now_ns)
 {
     const bool passes = now_ns > policy->state.now_ns && !quiet(policy);

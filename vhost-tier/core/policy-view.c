@@ -204,15 +204,17 @@ uint64_t policy_changed_ns(const Policy *policy)
 
 #define LEARNING_NS 10000000000ull  /* after a change, or the first plan */
 #define SHARE_SOON 0.1              /* of a CPU for plans, while there is much to be done; */
-#define SHARE 0.02                  /* and else */
+#define SHARE 0.02                  /* and else, */
+#define PAUSE_MAX_NS 60000000000ull /* but plans are never further apart: one may have taken long by accident */
 
 uint64_t policy_plan_pause_ns(const Policy *policy, uint64_t epoch_ns, uint64_t plan_ns)
 {
     const uint64_t changed_ns = MAX(policy_changed_ns(policy), policy->first_plan_ns);
     const bool soon = planner_cut_short(policy->planner) || policy->state.planner.plan_ns < changed_ns + LEARNING_NS ||
                       policy->planned_budget_bytes != policy->config.budget_bytes;
+    const uint64_t rest_ns = (uint64_t)MIN((double)plan_ns / (soon ? SHARE_SOON : SHARE), (double)PAUSE_MAX_NS);
 
-    return soon ? MAX(epoch_ns / 4, (uint64_t)(plan_ns / SHARE_SOON)) : MAX(epoch_ns, (uint64_t)(plan_ns / SHARE));
+    return MAX(soon ? epoch_ns / 4 : epoch_ns, rest_ns);
 }
 
 /* What the placement of a map's granules turns on, as log2 of accesses per second. */

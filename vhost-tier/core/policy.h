@@ -255,6 +255,8 @@ bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint6
                     PolicyGranule *out);
 /* Where granules are, as last told: of the @n from @first; POLICY_TIER_UNKNOWN for those that there are not. */
 void policy_where(const Policy *policy, uint32_t region, size_t first, size_t n, uint8_t *tiers);
+/* Whether a trial may begin: not of a VM that idles, of which nothing can be learned. */
+bool policy_takes_trials(const Policy *policy);
 /*
  * A trial begins (trials.h): of the block of 64 granules that begins with @first, those in @granules (bit i: its
  * i-th) are watched from @now_ns on, and were drawn whatever is known of them. Tells the curve how hot what is

@@ -235,7 +235,8 @@ static bool arm_one(Watcher *watcher, Watched *watched, uint64_t now_ns)
     uint64_t granules, already;
     size_t block;
 
-    if (watcher->source == POLICY_SOURCE_RWP && sampler_budget_draws(&watcher->budget)) {
+    if (watcher->source == POLICY_SOURCE_RWP && policy_takes_trials(watcher->policy) &&
+        sampler_budget_draws(&watcher->budget)) {
         return begin_trial(watcher, watched);
     }
     block = pick(watcher, watched, now_ns, &granules);
