@@ -10,6 +10,12 @@
  * end. Two things can be due: the end of an operation, and that of an epoch
  * while the instance counts. settle() keeps 'due_ns', the timer and the unit's
  * 'counting' bit in line with the state; it is called after each change.
+ *
+ * The guest chooses where an interrupt's message is written, and may choose our
+ * own memory or registers. So none is sent while we're at work: the 'interrupt'
+ * timer, due at once, sends it. A timer of the virtual clock stands still
+ * while the VM does and is migrated, so that the message is neither lost nor
+ * sent to a CPU whose state has been saved already.
  */
 #include "qemu/osdep.h"
 
@@ -71,14 +77,23 @@ static uint64_t next_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-/* Set a bit of STATUS, and interrupt if @interrupt of CFG0 asks for it. */
+/* Set a bit of STATUS; an interrupt follows if @interrupt of CFG0 is set. */
 static void set_status(ChmuInstance *inst, uint64_t bit, uint64_t interrupt)
 {
     if (inst->status & bit) {
         return;
     }
     inst->status |= bit;
-    if ((inst->cfg0 & interrupt) && msix_enabled(inst->chmu->pdev)) {
+    if (inst->cfg0 & interrupt) {
+        timer_mod_ns(inst->interrupt, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    }
+}
+
+static void send_interrupt(void *opaque)
+{
+    ChmuInstance *inst = opaque;
+
+    if (msix_enabled(inst->chmu->pdev)) {
         msix_notify(inst->chmu->pdev, inst->chmu->first_vector + inst->id);
     }
 }
@@ -116,15 +131,15 @@ static void end_epochs(ChmuInstance *inst, int64_t now_ns)
     uint64_t max = chmu_counters_max(&inst->counters);
     uint64_t epochs = (now_ns - inst->epoch_end_ns) / inst->epoch_ns + 1;
 
+    /* In those after the first nothing was accessed, or we'd been called. */
+    inst->stats.epochs += epochs;
+    inst->epoch_end_ns += epochs * inst->epoch_ns;
     for (uint32_t i = 0; i < inst->counters.n; i++) {
         if ((inst->counters.entries[i] & max) >= inst->threshold) {
             list_unit(inst, inst->counters.entries[i]);
         }
     }
     chmu_counters_clear(&inst->counters);
-    /* In those after the first nothing was accessed, or we'd been called. */
-    inst->stats.epochs += epochs;
-    inst->epoch_end_ns += epochs * inst->epoch_ns;
 }
 
 /*
@@ -268,6 +283,8 @@ void chmu_instance_count(ChmuInstance *inst, uint64_t line, uint64_t requests,
     uint64_t range = dpa / CHMU_RANGE_BYTES;
     uint64_t max = chmu_counters_max(&inst->counters);
     uint64_t counted = requests;
+    uint64_t hits = 0;
+    uint64_t unit;
     uint64_t *entry;
 
     inst->stats.requests += requests;
@@ -291,13 +308,16 @@ void chmu_instance_count(ChmuInstance *inst, uint64_t line, uint64_t requests,
     }
     inst->stats.counted += counted;
     counted += *entry & max;
+    unit = *entry & ~max;
     if (!inst->epoch_ns && inst->threshold <= max) {
         /* As if they came one by one */
-        for (; counted >= inst->threshold; counted -= inst->threshold) {
-            list_unit(inst, (*entry & ~max) | inst->threshold);
-        }
+        hits = counted / inst->threshold;
+        counted %= inst->threshold;
     }
-    *entry = (*entry & ~max) | MIN(counted, max);
+    *entry = unit | MIN(counted, max);
+    while (hits--) {
+        list_unit(inst, unit | inst->threshold);
+    }
 }
 
 uint64_t chmu_instance_read(const ChmuInstance *inst, unsigned reg)
@@ -454,6 +474,7 @@ void chmu_instance_init(ChmuInstance *inst, CXLChmu *chmu, unsigned id)
     inst->bitmap = chmu->areas + id * chmu->area_words;
     inst->hotlist = inst->bitmap + chmu->bitmap_words;
     inst->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, timer_due, inst);
+    inst->interrupt = timer_new_ns(QEMU_CLOCK_VIRTUAL, send_interrupt, inst);
     chmu_counters_init(&inst->counters, chmu->counter_width,
                        chmu->n_counters);
     chmu_instance_reset(inst);
@@ -463,6 +484,7 @@ void chmu_instance_destroy(ChmuInstance *inst)
 {
     chmu_counters_destroy(&inst->counters);
     timer_free(inst->timer);
+    timer_free(inst->interrupt);
     g_free(inst->saved);
 }
 
@@ -482,6 +504,7 @@ void chmu_instance_reset(ChmuInstance *inst)
     inst->stats = (ChmuStats) { 0 };
     inst->sampling_phase = 0;
     inst->random = next_random(&seed);
+    timer_del(inst->interrupt);
     settle(inst);
 }
 

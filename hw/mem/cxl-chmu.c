@@ -204,6 +204,7 @@ static const VMStateDescription vmstate_instance = {
         VMSTATE_UINT16(tail, ChmuInstance),
         VMSTATE_INT64(operation_end_ns, ChmuInstance),
         VMSTATE_INT64(epoch_end_ns, ChmuInstance),
+        VMSTATE_TIMER_PTR(interrupt, ChmuInstance),
         VMSTATE_UINT64(sampling_phase, ChmuInstance),
         VMSTATE_UINT64(random, ChmuInstance),
         VMSTATE_UINT64(stats.requests, ChmuInstance),

@@ -94,6 +94,7 @@ typedef struct ChmuInstance {
     int64_t epoch_end_ns;
     int64_t due_ns;             /* the next of these ends */
     QEMUTimer *timer;
+    QEMUTimer *interrupt;       /* pending while one is to be sent */
     uint64_t sampling_phase;    /* requests since the last that was sampled */
     uint64_t random;            /* state of the generator */
     ChmuCounters counters;
