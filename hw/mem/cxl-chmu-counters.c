@@ -10,10 +10,15 @@
  * what was touched early, mostly the hotter, is what it holds.
  *
  * Accesses come in runs within a unit: the entry found last is tried first.
+ *
+ * The guest chooses what is touched. For it not to choose such units as get in
+ * each other's way in the table, where they lie depends on a key that it can't
+ * know; nothing that it can see does.
  */
 #include "qemu/osdep.h"
 
 #include "qemu/bitops.h"
+#include "qemu/guest-random.h"
 #include "hw/mem/cxl-chmu.h"
 
 #define MIN_SLOT_BITS 8
@@ -33,9 +38,11 @@ static uint64_t unit_of(const ChmuCounters *counters, uint32_t entry)
 /* Where @unit's slot is, or the empty slot where it is to be. */
 static uint32_t *find_slot(const ChmuCounters *counters, uint64_t unit)
 {
-    /* Knuth's multiplicative hash: 2^64 / phi */
-    uint32_t i = unit * 0x9e3779b97f4a7c15ull >> (64 - counters->slot_bits);
+    uint64_t z = (unit + counters->key) * 0x9e3779b97f4a7c15ull;
+    uint32_t i;
 
+    z = (z ^ (z >> 32)) * 0xbf58476d1ce4e5b9ull;
+    i = z >> (64 - counters->slot_bits);
     while (counters->slots[i] &&
            unit_of(counters, counters->slots[i] - 1) != unit) {
         i = (i + 1) & (n_slots(counters) - 1);
@@ -71,6 +78,7 @@ void chmu_counters_init(ChmuCounters *counters, unsigned width,
                         uint32_t limit)
 {
     *counters = (ChmuCounters) { .width = width, .limit = limit };
+    qemu_guest_getrandom_nofail(&counters->key, sizeof(counters->key));
 }
 
 void chmu_counters_destroy(ChmuCounters *counters)

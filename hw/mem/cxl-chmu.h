@@ -56,6 +56,7 @@ typedef struct CXLChmu CXLChmu;
 typedef struct ChmuCounters {
     uint64_t *entries;          /* half as many as there are slots */
     uint32_t *slots;            /* of a hash table: 1 + entry, or 0 */
+    uint64_t key;               /* of the hash, the guest's to never know */
     uint32_t n;                 /* entries in use */
     uint32_t last;              /* the entry that was looked up last */
     uint32_t limit;             /* entries that there may be */
