@@ -40,6 +40,7 @@ struct ChmuWatch {
     uint32_t owner;
     uint64_t page_size;
     uint32_t granule_bytes;
+    bool on[CHMU_DEVICES_MAX + 1];      /* devices by number: pages lie there */
     GQueue pending;                     /* of ChmuBatch */
 };
 
@@ -190,6 +191,15 @@ unsigned chmu_host_page(ChmuHost *host, const ChmuWatch *watch, uint64_t number,
     return 0;
 }
 
+void chmu_host_spread(ChmuHost *host, ChmuWatch *watch, const uint64_t *pages)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+
+    for (guint number = 1; number <= host->devices->len; number++) {
+        watch->on[number] = pages[number] > 0;
+    }
+}
+
 ChmuBatch *chmu_host_take(ChmuHost *host, ChmuWatch *watch)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
@@ -337,7 +347,10 @@ static bool hand_out(ChmuHost *host, const Device *device, const ChmuCount *coun
     return true;
 }
 
-/* An empty batch for each region that has room for one; they go by their watches. */
+/*
+ * An empty batch for each region that has room for one; they go by their watches. To one that came while the unit
+ * counted, in units larger than its pages, the list says nothing.
+ */
 static GHashTable *new_batches(ChmuHost *host, unsigned device, const ChmuList *list)
 {
     GHashTable *batches = g_hash_table_new(g_direct_hash, g_direct_equal);
@@ -348,7 +361,8 @@ static GHashTable *new_batches(ChmuHost *host, unsigned device, const ChmuList *
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         ChmuWatch *watch = value;
 
-        if (g_queue_get_length(&watch->pending) < PENDING_MAX) {
+        if (g_queue_get_length(&watch->pending) < PENDING_MAX &&
+            list->unit_bytes <= MAX(watch->page_size, CHMU_PAGE)) {
             ChmuBatch *batch = g_new0(ChmuBatch, 1);
 
             batch->device = device;
@@ -362,6 +376,31 @@ static GHashTable *new_batches(ChmuHost *host, unsigned device, const ChmuList *
     return batches;
 }
 
+/* Of a page that several devices share, only the first of them is known to have it: what is listed counts too. */
+static bool takes_part(const ChmuWatch *watch, const ChmuBatch *batch)
+{
+    return watch->on[batch->device] || batch->counts->len > 0;
+}
+
+/* Which of the regions that have memory on the device get less than their part of its list. */
+static void judge_parts(GHashTable *batches)
+{
+    size_t handed_out = 0, sharers = 0;
+    gpointer watch, batch;
+    GHashTableIter iter;
+
+    g_hash_table_iter_init(&iter, batches);
+    while (g_hash_table_iter_next(&iter, &watch, &batch)) {
+        handed_out += ((const ChmuBatch *)batch)->counts->len;
+        sharers += takes_part(watch, batch);
+    }
+    g_hash_table_iter_init(&iter, batches);
+    while (g_hash_table_iter_next(&iter, &watch, &batch)) {
+        ((ChmuBatch *)batch)->crowded = takes_part(watch, batch) &&
+                                        chmu_crowded(((const ChmuBatch *)batch)->counts->len, handed_out, sharers);
+    }
+}
+
 /* Hand out a list, and choose the next epoch's setting by it. */
 static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
 {
@@ -369,7 +408,6 @@ static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
     g_autoptr(GHashTable) batches = new_batches(host, number, list);
     g_autofree uint32_t *only = g_new(uint32_t, list->n);
     uint64_t nonsense = list->nonsense;
-    size_t handed_out = 0;
     GHashTableIter iter;
     gpointer value;
 
@@ -377,10 +415,7 @@ static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
         only[i] = list->counts[i].count;
         nonsense += !hand_out(host, device, &list->counts[i], list->unit_bytes, batches);
     }
-    g_hash_table_iter_init(&iter, batches);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        handed_out += ((ChmuBatch *)value)->counts->len;
-    }
+    judge_parts(batches);
     g_hash_table_iter_init(&iter, batches);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         ChmuBatch *batch = value;
@@ -388,7 +423,6 @@ static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
         if (!list->overflowed && nonsense == 0) {
             batch->threshold = list->threshold;
         }
-        batch->crowded = chmu_crowded(batch->counts->len, handed_out, g_hash_table_size(batches));
     }
     if (nonsense > 0) {
         g_autofree char *text = g_strdup_printf(

@@ -65,6 +65,12 @@ void chmu_host_unwatch(ChmuHost *host, ChmuWatch *watch);
  */
 unsigned chmu_host_page(ChmuHost *host, const ChmuWatch *watch, uint64_t number, uint64_t physical);
 
+/*
+ * @pages[N] of the region's pages lie on device N, from 1 to chmu_host_devices(). Where it has none, it takes no part
+ * in what the device lists.
+ */
+void chmu_host_spread(ChmuHost *host, ChmuWatch *watch, const uint64_t *pages);
+
 /* Do what is due, for a bounded time; returns when something is due next. */
 uint64_t chmu_host_poll(ChmuHost *host, uint64_t now_ns);
 

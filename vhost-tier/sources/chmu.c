@@ -39,9 +39,10 @@ typedef struct Watched {
     ChmuWatch *watch;
     ChmuHistory *history;           /* of granules */
     uint8_t *device;                /* for each page of 4 KiB, the device that counts for it; 0: none */
+    uint64_t on[CHMU_DEVICES_MAX + 1];      /* pages by device */
     size_t scanned;                 /* the page where the next part of a scan begins */
     bool known;                     /* it was looked through once */
-    size_t limited;                 /* the granule where the next limits begin */
+    size_t limited[CHMU_DEVICES_MAX + 1];   /* for each device, the granule where its next limits begin */
     uint8_t speaking;               /* the device whose list is being reported */
 } Watched;
 
@@ -79,6 +80,13 @@ static size_t pages_per_granule(const Region *region)
 
 /* --- where pages are --- */
 
+static void put(Watched *watched, size_t page, unsigned device)
+{
+    watched->on[watched->device[page]]--;
+    watched->device[page] = (uint8_t)device;
+    watched->on[device]++;
+}
+
 /* Note where the pages of @runs (of DamonRun) lie. */
 static void note_runs(Chmu *self, Watched *watched, const GArray *runs)
 {
@@ -87,8 +95,8 @@ static void note_runs(Chmu *self, Watched *watched, const GArray *runs)
         const size_t first = (size_t)((run->virtual - watched->region.hva) / CHMU_PAGE);
 
         for (size_t k = 0; k < run->bytes / CHMU_PAGE; k++) {
-            watched->device[first + k] = (uint8_t)chmu_host_page(self->host, watched->watch, first + k,
-                                                                 run->physical + k * CHMU_PAGE);
+            put(watched, first + k,
+                chmu_host_page(self->host, watched->watch, first + k, run->physical + k * CHMU_PAGE));
         }
     }
 }
@@ -104,8 +112,11 @@ static bool look(Chmu *self, Watched *watched, size_t first, size_t n)
     if (!damon_pages_read(watched->pagemap, 0, &at, end, SIZE_MAX, &left, runs)) {
         return false;
     }
-    memset(watched->device + first, 0, n);
+    for (size_t page = first; page < first + n; page++) {
+        put(watched, page, 0);
+    }
     note_runs(self, watched, runs);
+    chmu_host_spread(self->host, watched->watch, watched->on);
     return true;
 }
 
@@ -253,12 +264,16 @@ static void report(Chmu *self, Watched *watched, ChmuBatch *batch, uint64_t now_
 {
     const Region *region = &watched->region;
     const size_t granules = (size_t)(region->size / region->granule_bytes);
-    const size_t below_end = MIN(watched->limited + LIMIT_GRANULES, granules);
+    size_t *limited = &watched->limited[batch->device];
+    const size_t below_end = MIN(*limited + LIMIT_GRANULES, granules);
     const double units = MAX((double)region->granule_bytes / (double)batch->unit_bytes, 1);
     g_autofree double *per_s = NULL;
     ChmuListing listing;
 
     sum_granules(watched, batch->counts);
+    if (watched->on[batch->device] == 0 && batch->counts->len == 0) {
+        return;                         /* it has nothing there: what other devices said stays */
+    }
     per_s = g_new(double, batch->counts->len);
     listing = (ChmuListing){
         .counts = (const ChmuCount *)(void *)batch->counts->data,
@@ -267,14 +282,16 @@ static void report(Chmu *self, Watched *watched, ChmuBatch *batch, uint64_t now_
         .epoch_ns = batch->epoch_ns,
         .accesses_per_touch = self->accesses_per_touch,
         .limit_per_s = batch->threshold * units * 1e9 / (double)batch->epoch_ns,
-        .below = watched->limited,
+        .below = *limited,
         .below_end = below_end,
         .crowded = batch->crowded,
     };
     chmu_history_add(watched->history, listing.counts, listing.n, batch->epoch_ns, now_ns, per_s);
     watched->speaking = (uint8_t)batch->device;
     self->reports += chmu_evidence_give(&self->news, self->policy, region->id, &listing, is_watched, watched, now_ns);
-    watched->limited = below_end == granules ? 0 : below_end;
+    if (batch->threshold > 0) {
+        *limited = below_end == granules ? 0 : below_end;
+    }
 }
 
 /* Take what the units have listed. */
@@ -343,6 +360,7 @@ static bool chmu_region_add(Source *source, const Region *region, GError **errp)
     watched->history = chmu_history_new();
     chmu_history_set_burst(watched->history, (uint32_t)(CHMU_BURST * pages_per_granule(region)));
     watched->device = g_malloc0(pages_of(region));
+    watched->on[0] = pages_of(region);
     watched->watch = chmu_host_watch(self->host, region->page_size, region->granule_bytes, self->take);
     g_ptr_array_add(self->regions, watched);
     begin_round(self);
