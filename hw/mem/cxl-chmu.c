@@ -53,12 +53,16 @@ static int64_t area_word(const CXLChmu *chmu, hwaddr offset)
     return word;
 }
 
-/* The instance that has a register at @offset, having caught up; or NULL. */
+/*
+ * The instance that has a register at @offset, having caught up; or NULL: an
+ * access that began before the device was unplugged may come after that.
+ */
 static ChmuInstance *instance_at(CXLChmu *chmu, hwaddr offset, unsigned *reg)
 {
     uint64_t n = (offset - CHMU_INSTANCES) / CHMU_INSTANCE_REGISTERS;
 
-    if (offset < CHMU_INSTANCES || n >= chmu->n_instances) {
+    if (!chmu->instances || offset < CHMU_INSTANCES ||
+        n >= chmu->n_instances) {
         return NULL;
     }
     *reg = (offset - CHMU_INSTANCES) % CHMU_INSTANCE_REGISTERS;
@@ -351,6 +355,7 @@ void cxl_chmu_unrealize(CXLChmu *chmu)
     }
     g_clear_pointer(&chmu->instances, g_free);
     g_clear_pointer(&chmu->areas, g_free);
+    chmu->all_area_words = 0;
     chmu->counting = 0;
 }
 
