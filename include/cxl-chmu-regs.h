@@ -18,7 +18,9 @@
  * empty) and then moves HEAD on.
  *
  * What public sources leave open, and what our model does (a driver should not depend on it):
- * - Down-sampling bit N is a factor of 2^N (others: 2^(N-1)): one request in 2^N is counted.
+ * - Down-sampling bit N is a factor of 2^N (others: 2^(N-1)): one request in 2^N is counted. It is the 2^N-th,
+ *   2 * 2^N-th ... request that passes the filters, unless it is chosen at random; each enabling or RESET begins
+ *   to count them anew.
  * - TAIL is read-only. HEAD takes only values from HEAD on up to TAIL, other writes are ignored.
  * - CFG0 to CFG2 and the range bitmap are ignored while the instance is enabled or an operation in progress; of
  *   CFG0 then only ENABLE and RESET are heeded (once no operation is in progress). ENABLE reads as written last,
