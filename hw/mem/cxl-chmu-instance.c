@@ -113,6 +113,9 @@ static void list_unit(ChmuInstance *inst, uint64_t entry)
 {
     uint16_t next = (inst->tail + 1) % inst->chmu->n_entries;
 
+    if (inst->tail >= inst->chmu->n_entries) {
+        return;     /* loading the state failed before it was checked */
+    }
     if (next == inst->head) {
         inst->stats.dropped++;
         overflow(inst);
@@ -512,14 +515,21 @@ void chmu_instance_reset(ChmuInstance *inst)
 static bool load_counters(ChmuInstance *inst)
 {
     uint64_t units = DIV_ROUND_UP(inst->chmu->capacity, 1u << inst->unit_shift);
+    uint64_t max = chmu_counters_max(&inst->counters);
+    uint64_t limit = max;
     uint32_t i;
+
+    if ((inst->status & CHMU_STATUS_ENABLED) && !inst->epoch_ns &&
+        inst->threshold <= max) {
+        limit = inst->threshold - 1;    /* at the threshold it'd begin anew */
+    }
 
     chmu_counters_destroy(&inst->counters);
     for (i = 0; i < inst->n_saved; i++) {
         uint64_t unit = inst->saved[i] >> inst->counters.width;
         uint64_t *entry = NULL;
 
-        if (unit < units) {
+        if (unit < units && (inst->saved[i] & max) <= limit) {
             entry = chmu_counters_entry(&inst->counters, unit);
         }
         if (!entry || inst->counters.n != i + 1) {
@@ -554,8 +564,8 @@ bool chmu_instance_loaded(ChmuInstance *inst, Error **errp)
     }
     if (!load_counters(inst)) {
         error_setg(errp, "cxl-chmu %u: can't load its state: a counter is not "
-                   "of this device, is twice there or has no room here",
-                   inst->id);
+                   "of this device, is twice there, is not below the threshold "
+                   "or has no room here", inst->id);
         return false;
     }
     settle(inst);

@@ -182,6 +182,7 @@ static int post_load(void *opaque, int version_id)
     drop_saved(chmu, g_free);
     if (err) {
         error_report_err(err);
+        cxl_chmu_reset(chmu);   /* nothing that was not checked remains */
         return -EINVAL;
     }
     return 0;
