@@ -481,15 +481,19 @@ uint64_t bed_open_window(ChmuBed *bed)
 
 /* Interrupts */
 
-void bed_arm_vector(ChmuBed *bed, unsigned vector)
+void bed_aim_vector(ChmuBed *bed, unsigned vector, uint64_t address)
 {
     uint64_t entry = bed->msix + vector * PCI_MSIX_ENTRY_SIZE;
 
-    qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_LOWER_ADDR,
-                 MAILBOXES + 4 * vector);
-    qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_UPPER_ADDR, 0);
+    qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_LOWER_ADDR, address);
+    qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_UPPER_ADDR, address >> 32);
     qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_DATA, VECTOR_RANG);
     qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
+}
+
+void bed_arm_vector(ChmuBed *bed, unsigned vector)
+{
+    bed_aim_vector(bed, vector, MAILBOXES + 4 * vector);
     bed_take_vector(bed, vector);
 }
 

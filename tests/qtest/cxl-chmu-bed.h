@@ -120,6 +120,8 @@ void bed_step(ChmuBed *bed, uint64_t ns);
  */
 uint64_t bed_open_window(ChmuBed *bed);
 
+/* Let MSI-X vector @vector write to this place in the machine's memory. */
+void bed_aim_vector(ChmuBed *bed, unsigned vector, uint64_t address);
 /* Let MSI-X vector @vector write to a mailbox in RAM... */
 void bed_arm_vector(ChmuBed *bed, unsigned vector);
 void bed_mask_vector(ChmuBed *bed, unsigned vector, bool masked);

@@ -392,6 +392,37 @@ static void a_masked_interrupt_waits(void)
     bed_free(bed);
 }
 
+/*
+ * The message of an interrupt is a request like any other; here it is one that
+ * has the table of counters grow. What was being counted is not to suffer.
+ */
+static void an_interrupt_may_go_to_the_memory_that_is_counted(void)
+{
+    ChmuBed *bed = bed_new(SMALL);
+    uint64_t window = bed_open_window(bed);
+
+    for (unsigned units = 1; units <= 1024; units *= 2) {
+        uint64_t far = 2 * units;
+
+        bed_aim_vector(bed, vector_of(bed, 0), window + far * PAGE);
+        bed_enable(bed, 0, &(ChmuSetup) {
+            .mode = CHMU_MODE_ALWAYS_ON, .threshold = 2, .notify = 1,
+            .flags = CHMU_CFG0_LEVEL_INT });
+        for (unsigned i = 0; i < units; i++) {
+            bed_access(bed, i * PAGE, 1, false);
+        }
+        bed_access(bed, 0, 1, false);
+        bed_assert_listed(bed, 0, 1, (ChmuEntry[]) { { 0, 2 } });
+        bed_access(bed, 0, 1, false);
+        bed_assert_listed(bed, 0, 0, NULL);
+        bed_access(bed, far * PAGE, 1, false);
+        bed_assert_listed(bed, 0, 1, (ChmuEntry[]) { { far, 2 } });
+        bed_disable(bed, 0);
+        clear(bed, CHMU_STATUS_LEVEL);
+    }
+    bed_free(bed);
+}
+
 void add_hotlist_tests(void)
 {
     qtest_add_func("cxl-chmu/hotlist/slots", holds_one_entry_less_than_slots);
@@ -424,4 +455,6 @@ void add_hotlist_tests(void)
                    each_instance_interrupts_by_its_vector);
     qtest_add_func("cxl-chmu/hotlist/masked-interrupt",
                    a_masked_interrupt_waits);
+    qtest_add_func("cxl-chmu/hotlist/interrupt-counted",
+                   an_interrupt_may_go_to_the_memory_that_is_counted);
 }
