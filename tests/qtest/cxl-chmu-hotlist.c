@@ -392,6 +392,26 @@ static void a_masked_interrupt_waits(void)
     bed_free(bed);
 }
 
+/* What would be sent to a stopped machine might not be migrated with it. */
+static void an_interrupt_waits_while_the_machine_is_stopped(void)
+{
+    ChmuBed *bed = bed_new(SMALL);
+    unsigned vector = vector_of(bed, 0);
+
+    bed_arm_vector(bed, vector);
+    bed_enable(bed, 0, &(ChmuSetup) {
+        .mode = CHMU_MODE_ALWAYS_ON, .notify = 1,
+        .flags = CHMU_CFG0_LEVEL_INT });
+    qtest_qmp_assert_success(bed->qts, "{'execute': 'stop'}");
+    bed_access(bed, 0, 1, false);
+    g_assert_true(is_set(bed, CHMU_STATUS_LEVEL));
+    g_assert_false(bed_take_vector(bed, vector));
+    qtest_qmp_assert_success(bed->qts, "{'execute': 'cont'}");
+    qtest_qmp_assert_success(bed->qts, "{'execute': 'query-status'}");
+    g_assert_true(bed_take_vector(bed, vector));
+    bed_free(bed);
+}
+
 /*
  * The message of an interrupt is a request like any other; here it is one that
  * has the table of counters grow. What was being counted is not to suffer.
@@ -455,6 +475,8 @@ void add_hotlist_tests(void)
                    each_instance_interrupts_by_its_vector);
     qtest_add_func("cxl-chmu/hotlist/masked-interrupt",
                    a_masked_interrupt_waits);
+    qtest_add_func("cxl-chmu/hotlist/interrupt-while-stopped",
+                   an_interrupt_waits_while_the_machine_is_stopped);
     qtest_add_func("cxl-chmu/hotlist/interrupt-counted",
                    an_interrupt_may_go_to_the_memory_that_is_counted);
 }
