@@ -23,7 +23,7 @@
 
 #define MIN_SLOT_BITS 8
 /* A table of which less was used is too large */
-#define SPARSE 16
+#define SPARSE 32
 
 static uint32_t n_slots(const ChmuCounters *counters)
 {
@@ -50,7 +50,7 @@ static uint32_t *find_slot(const ChmuCounters *counters, uint64_t unit)
     return &counters->slots[i];
 }
 
-/* Have room for half of 2^@slot_bits entries. False: there's no memory. */
+/* Have room for a quarter of 2^@slot_bits entries. False: no memory. */
 static bool resize(ChmuCounters *counters, unsigned slot_bits)
 {
     size_t slots = (size_t)1 << slot_bits;
@@ -58,7 +58,7 @@ static bool resize(ChmuCounters *counters, unsigned slot_bits)
     uint64_t *new_entries = NULL;
 
     if (new_slots) {
-        new_entries = g_try_renew(uint64_t, counters->entries, slots / 2);
+        new_entries = g_try_renew(uint64_t, counters->entries, slots / 4);
     }
     if (!new_entries) {
         g_free(new_slots);
@@ -111,7 +111,7 @@ static bool have_room(ChmuCounters *counters)
     if (!counters->slots) {
         return resize(counters, MIN_SLOT_BITS);
     }
-    return counters->n < n_slots(counters) / 2 ||
+    return counters->n < n_slots(counters) / 4 ||
            resize(counters, counters->slot_bits + 1);
 }
 
@@ -150,5 +150,5 @@ uint64_t chmu_counters_bytes(const ChmuCounters *counters)
     if (!counters->slots) {
         return 0;
     }
-    return n_slots(counters) * (sizeof(uint32_t) + sizeof(uint64_t) / 2);
+    return n_slots(counters) * (sizeof(uint32_t) + sizeof(uint64_t) / 4);
 }

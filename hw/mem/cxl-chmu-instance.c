@@ -279,6 +279,26 @@ static uint64_t sample(ChmuInstance *inst, uint64_t requests)
     return sampled;
 }
 
+/* Count, and list the unit each time that it reaches the threshold. */
+static void count_always_on(ChmuInstance *inst, uint64_t *entry,
+                            uint64_t counted)
+{
+    uint64_t max = chmu_counters_max(&inst->counters);
+    uint64_t unit = *entry & ~max;
+    uint64_t hits = 0;
+
+    counted += *entry & max;
+    if (inst->threshold <= max) {
+        /* As if they came one by one */
+        hits = counted / inst->threshold;
+        counted %= inst->threshold;
+    }
+    *entry = unit | MIN(counted, max);
+    while (hits--) {
+        list_unit(inst, unit | inst->threshold);
+    }
+}
+
 void chmu_instance_count(ChmuInstance *inst, uint64_t line, uint64_t requests,
                          bool is_write)
 {
@@ -286,8 +306,6 @@ void chmu_instance_count(ChmuInstance *inst, uint64_t line, uint64_t requests,
     uint64_t range = dpa / CHMU_RANGE_BYTES;
     uint64_t max = chmu_counters_max(&inst->counters);
     uint64_t counted = requests;
-    uint64_t hits = 0;
-    uint64_t unit;
     uint64_t *entry;
 
     inst->stats.requests += requests;
@@ -310,17 +328,11 @@ void chmu_instance_count(ChmuInstance *inst, uint64_t line, uint64_t requests,
         return;
     }
     inst->stats.counted += counted;
-    counted += *entry & max;
-    unit = *entry & ~max;
-    if (!inst->epoch_ns && inst->threshold <= max) {
-        /* As if they came one by one */
-        hits = counted / inst->threshold;
-        counted %= inst->threshold;
+    if (unlikely(!inst->epoch_ns)) {
+        count_always_on(inst, entry, counted);
+        return;
     }
-    *entry = unit | MIN(counted, max);
-    while (hits--) {
-        list_unit(inst, unit | inst->threshold);
-    }
+    *entry = (*entry & ~max) | MIN((*entry & max) + counted, max);
 }
 
 uint64_t chmu_instance_read(const ChmuInstance *inst, unsigned reg)

@@ -54,7 +54,7 @@ typedef struct CXLChmu CXLChmu;
  * entry is laid out as one of the hotlist, with the count in its low bits.
  */
 typedef struct ChmuCounters {
-    uint64_t *entries;          /* half as many as there are slots */
+    uint64_t *entries;          /* a quarter as many as there are slots */
     uint32_t *slots;            /* of a hash table: 1 + entry, or 0 */
     uint64_t key;               /* of the hash, the guest's to never know */
     uint32_t n;                 /* entries in use */
