@@ -11,9 +11,8 @@
 
 #include "client/fields.h"
 
-#define CONFIG_FOLDER "/etc/vhost-tier"
-#define CONFIG_FILE CONFIG_FOLDER "/vhost-tier.conf"
 #define LOG_LINES 25
+#define OUTPUT_LINES 60
 #define WAIT_STEP_US 50000
 
 /* The bed's folder: one for each test of a program. */
@@ -29,15 +28,15 @@ static void make_folder(Bed *bed)
 
 bool bed_daemon(Bed *bed, const char *config, GError **errp)
 {
-    g_autofree char *text = NULL;
+    g_autofree char *text = NULL, *file = NULL;
 
     make_folder(bed);
+    file = g_build_filename(bed->folder, "vhost-tier.conf", NULL);
     text = g_strdup_printf("[host]\ntrace-dir=%s\nepoch-ms=250\n%s", bed->folder, config);
-    g_mkdir_with_parents(CONFIG_FOLDER, 0755);
-    if (!g_file_set_contents(CONFIG_FILE, text, -1, errp)) {
+    if (!g_file_set_contents(file, text, -1, errp)) {
         return false;
     }
-    bed->daemon = daemon_start("vhost-tier", bed->folder, NULL, -1, errp);
+    bed->daemon = daemon_start("vhost-tier", bed->folder, file, -1, errp);
     return bed->daemon != NULL;
 }
 
@@ -86,6 +85,16 @@ bool bed_start(Bed *bed, const char *config, const char *pattern, unsigned mib, 
 {
     return bed_daemon(bed, config, errp) && bed_guest(bed, pattern, mib, backend, errp) &&
            daemon_wait_vm(bed->daemon, errp);
+}
+
+void bed_print_output(const char *output)
+{
+    g_auto(GStrv) lines = g_strsplit(output ? output : "", "\n", -1);
+    guint n = g_strv_length(lines);
+
+    for (guint i = n > OUTPUT_LINES ? n - OUTPUT_LINES : 0; i < n; i++) {
+        g_test_message("%s", lines[i]);
+    }
 }
 
 /* Print the last lines of @text, each as a TAP diagnostic. */

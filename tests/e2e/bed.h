@@ -79,6 +79,9 @@ VmView bed_view(Bed *bed);
 
 void bed_sleep(double seconds);
 
+/* Print the last lines of what a program has said (NULL: nothing), each as a TAP diagnostic. */
+void bed_print_output(const char *output);
+
 /* Whether something holds now. */
 typedef bool BedCondition(Bed *bed, void *opaque);
 /* Look again and again until it does; false when it does not within @seconds. */

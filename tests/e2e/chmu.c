@@ -28,7 +28,6 @@
 #define COUNTS_MIN    64u           /* what has fewer is not to be listed */
 #define EPOCH_WAIT_NS 20000000000ull
 #define RESULT        "/run/demo.json"
-#define OUTPUT_LINES  60
 #define NODE_SLOW     1
 
 /* --- the unit, without the daemon --- */
@@ -459,16 +458,6 @@ static bool run_tool(char **argv, char **output, GError **errp)
            g_spawn_check_wait_status(status, errp);
 }
 
-static void print_output(const char *output)
-{
-    g_auto(GStrv) lines = g_strsplit(output ? output : "", "\n", -1);
-    guint n = g_strv_length(lines);
-
-    for (guint i = n > OUTPUT_LINES ? n - OUTPUT_LINES : 0; i < n; i++) {
-        g_test_message("%s", lines[i]);
-    }
-}
-
 /* Zipf's law over all pages: each is touched within any interval of a scan, some a thousand times as often. */
 static void counts_place_better_than_access_bits(void)
 {
@@ -482,7 +471,7 @@ static void counts_place_better_than_access_bits(void)
     double after, oracle, bits;
 
     EXPECT_OK(run_tool(argv, &output, &error), error);
-    print_output(output);
+    bed_print_output(output);
     EXPECT_OK(json_parser_load_from_file(parser, RESULT, &error), error);
     result = node_object(json_parser_get_root(parser));
     ratio = field_object(result, "hit_ratio");
@@ -513,8 +502,8 @@ static void explain_names_the_source(void)
         EXPECT_OK(run_tool(show, &shown, &error), error);
         EXPECT_OK(run_tool(explain, &explained, &error), error);
     }
-    print_output(shown);
-    print_output(explained);
+    bed_print_output(shown);
+    bed_print_output(explained);
     EXPECT(strstr(shown, "chmu"), "'tierctl show' does not name the source");
     EXPECT(strstr(explained, "chmu"), "'tierctl explain' does not name the source");
 }

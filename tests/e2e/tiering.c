@@ -12,7 +12,6 @@
 
 #define DEMO_SECONDS "30"
 #define RESULT "/run/demo.json"
-#define OUTPUT_LINES 60
 #define ATTEMPTS 2
 #define MIB 1048576.0
 
@@ -122,16 +121,6 @@ static const struct {
     {"/estimates_on_the_safe_side", estimates_on_the_safe_side},
 };
 
-static void print_output(const char *output)
-{
-    g_auto(GStrv) lines = g_strsplit(output ? output : "", "\n", -1);
-    guint n = g_strv_length(lines);
-
-    for (guint i = n > OUTPUT_LINES ? n - OUTPUT_LINES : 0; i < n; i++) {
-        g_test_message("%s", lines[i]);
-    }
-}
-
 /* Run the demo; sets 'problem' and 'result'. */
 static void run_demo(void)
 {
@@ -151,7 +140,7 @@ static void run_demo(void)
         !g_spawn_check_wait_status(status, &error) || !json_parser_load_from_file(result, RESULT, &error)) {
         problem = g_strdup_printf("tier-observer demo: %s %s", error->message, errors ? errors : "");
     }
-    print_output(output);
+    bed_print_output(output);
 }
 
 static bool all_met(void)
