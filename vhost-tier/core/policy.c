@@ -70,7 +70,7 @@ void policy_free(Policy *policy)
     if (policy) {
         g_ptr_array_unref(policy->maps);
         planner_free(policy->planner);
-    trials_free(policy->trials);
+        trials_free(policy->trials);
         g_hash_table_unref(policy->planned);
         g_free(policy);
     }

@@ -9,7 +9,6 @@
  */
 #include "watcher.h"
 
-
 #define MS 1000000ull
 
 #define TICK_MIN_NS (2 * MS) /* between ticks, however much is due */
