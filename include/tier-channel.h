@@ -15,13 +15,14 @@
  *   REGION_ADD {range} + fds           ------->  status
  *   ...                                <-------  STATS  once an epoch
  *                                      <-------  STATE  when it changes
+ *                                      <-------  HINTS  once an epoch, where something has changed
  *                                      <-------  CONFIG when the operator changed it (tierctl set)
  *   FREEZE, THAW                       ------->  status; around live migration
  *   REGION_DEL                         ------->  status; from then on the daemon does not touch the range
  *
  * Every request of QEMU's but HELLO is answered by TierMsgStatus with the request's number and
  * TIER_MSG_REPLY, and so is a HELLO that is refused; the daemon answers in order. What the daemon sends of
- * its own accord (STATS, STATE, CONFIG) is not answered. QEMU never waits for an answer: it reads when there
+ * its own accord (STATS, STATE, HINTS, CONFIG) is not answered. QEMU never waits for an answer: it reads when there
  * is something, and a daemon that is slow or gone costs the guest nothing. A refused message is answered with
  * an errno and a text; a malformed one (framing, version, size, reserved bits, descriptors) ends the
  * connection.
@@ -61,12 +62,14 @@ typedef enum TierRequest {
     TIER_MSG_THAW = 6,
     TIER_MSG_STATS = 7,
     TIER_MSG_STATE = 8,
+    TIER_MSG_HINTS = 9,
 } TierRequest;
 
 /* TierMsgHello.features */
 #define TIER_F_RWP     (1ull << 0)  /* regions bring a userfaultfd that can RWP (Linux 7.3) */
 #define TIER_F_WP      (1ull << 1)  /* regions bring a userfaultfd that can WP_ASYNC (Linux 6.7) */
 #define TIER_F_FREEZE  (1ull << 2)  /* FREEZE and THAW are understood */
+#define TIER_F_HINTS   (1ull << 3)  /* HINTS is understood */
 
 typedef struct TierMsgHeader {
     uint32_t request;               /* TierRequest */
@@ -201,5 +204,44 @@ typedef struct TierMsgState {
     uint32_t reserved;
     char text[TIER_TEXT_LEN];       /* the reason */
 } TierMsgState;
+
+/* The kinds of hints that a guest gives through virtio-tier, and what becomes of each range of them. */
+typedef enum TierHint {
+    TIER_HINT_HOT,
+    TIER_HINT_COLD,
+    TIER_HINT_WILLNEED,
+    TIER_HINT_FREE,
+    TIER_HINT_PIN,
+    TIER_HINT_UNPIN,
+    TIER_HINT__MAX,
+} TierHint;
+
+typedef enum TierHintFate {
+    TIER_HINT_TAKEN,
+    TIER_HINT_OFF,                  /* hints are switched off, or that memory is not tiered now */
+    TIER_HINT_UNTRUSTED,            /* hints were wrong too often of late */
+    TIER_HINT_OVER_LIMIT,           /* of what may be pinned */
+    TIER_HINT_NOT_THERE,            /* no memory of the VM's that is tiered */
+    TIER_HINT_FATE__MAX,
+} TierHintFate;
+
+/*
+ * HINTS: of the VM as a whole, to each of its backends. Totals since the VM's QEMU connected, unless said
+ * otherwise.
+ */
+typedef struct TierMsgHints {
+    uint64_t ranges[TIER_HINT__MAX][TIER_HINT_FATE__MAX];
+    uint64_t bytes[TIER_HINT__MAX]; /* of the ranges that were taken */
+    /* of HOT, WILLNEED and PIN what was found in tier 0 since, of COLD and FREE what was found outside it */
+    uint64_t followed_bytes;
+    uint64_t pinned_bytes;          /* now */
+    uint64_t pinned_dropped_bytes;  /* unpinned by the host */
+    uint64_t free_bytes;            /* now */
+    uint64_t checked;               /* hints that were held against evidence */
+    uint64_t right;                 /* of those, borne out by it */
+    uint64_t trust_ppm;             /* the weight that the next hint gets, in millionths */
+    uint64_t dropped_rate;          /* ranges dropped, as there were too many a second */
+    uint64_t refused;               /* ranges, and whole requests, that were malformed */
+} TierMsgHints;
 
 #endif /* TIER_CHANNEL_H */

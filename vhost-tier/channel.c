@@ -41,6 +41,7 @@ G_STATIC_ASSERT(sizeof(TierMsgFreeze) == 8);
 G_STATIC_ASSERT(sizeof(TierMsgStatus) == 8 + TIER_TEXT_LEN);
 G_STATIC_ASSERT(sizeof(TierMsgStats) == sizeof(uint64_t) * (8 + TIER_MOVE_FAIL__MAX));
 G_STATIC_ASSERT(sizeof(TierMsgState) == 8 + TIER_TEXT_LEN);
+G_STATIC_ASSERT(sizeof(TierMsgHints) == sizeof(uint64_t) * (TIER_HINT__MAX * (TIER_HINT_FATE__MAX + 1) + 9));
 G_STATIC_ASSERT(sizeof(TierMsgConfig) <= TIER_MSG_MAX_PAYLOAD);
 
 GQuark channel_error_quark(void)
@@ -219,8 +220,9 @@ static const Rule rules[] = {
     [TIER_MSG_THAW] = {"THAW", sizeof(TierMsgFreeze), 0, 0, true, false, CHANNEL_CONFIGURED, run_thaw},
     [TIER_MSG_STATS] = {"STATS", sizeof(TierMsgStats)},
     [TIER_MSG_STATE] = {"STATE", sizeof(TierMsgState)},
+    [TIER_MSG_HINTS] = {"HINTS", sizeof(TierMsgHints)},
 };
-G_STATIC_ASSERT(G_N_ELEMENTS(rules) == TIER_MSG_STATE + 1);
+G_STATIC_ASSERT(G_N_ELEMENTS(rules) == TIER_MSG_HINTS + 1);
 
 static const Rule *rule_of(uint32_t request)
 {
