@@ -5,10 +5,10 @@
  */
 #include "acpi.h"
 #include "machine.h"
+#include "pci.h"
 
-#define PCI_ADDRESS   0xcf8
-#define PCI_DATA      0xcfc
-#define LPC_PMBASE    0x8000f840u   /* bus 0, device 31, function 0, register 0x40 */
+#define LPC_DEVICE    31u
+#define LPC_PMBASE    0x40
 #define PMBASE_MASK   0xff80u
 #define PM1_CONTROL   4
 #define PM_TIMER      8
@@ -19,8 +19,7 @@ static uint16_t pm_base(void)
     static uint16_t base;
 
     if (!base) {
-        outl(PCI_ADDRESS, LPC_PMBASE);
-        base = inl(PCI_DATA) & PMBASE_MASK;
+        base = pci_read(LPC_DEVICE, LPC_PMBASE) & PMBASE_MASK;
     }
     return base;
 }

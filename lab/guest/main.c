@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "console.h"
 #include "guest-abi.h"
+#include "hints.h"
 #include "machine.h"
 #include "options.h"
 #include "pattern.h"
@@ -112,6 +113,7 @@ static void tell_second(uint32_t second, uint64_t visits, uint32_t elapsed_ms)
     line_number(header->visits);
     line_text(" phase=");
     line_number(pattern.phase);
+    hints_tell();
     line_end();
 }
 
@@ -119,6 +121,7 @@ static void enter_second(uint32_t second)
 {
     header->second = second;
     pattern_second(&pattern, second);
+    hints_second();
     header->phase = pattern.phase;
     header->state = pattern.idle ? GUEST_IDLE : GUEST_BUSY;
 }
@@ -134,10 +137,11 @@ static void run_pattern(void)
             cpu_relax();
         } else {
             for (uint32_t i = 0; i < VISITS_BETWEEN_CLOCKS; i++) {
-                visit_page(pattern_next(&pattern), &options, &pattern.random);
+                visit_page(hints_divert(pattern_next(&pattern)), &options, &pattern.random);
             }
             visits += VISITS_BETWEEN_CLOCKS;
         }
+        hints_poll();
         uint64_t now = clock_ms();
         uint32_t second = divide(now - start, 1000, NULL);
 
@@ -178,6 +182,7 @@ static void run_list(void)
 void guest_main(const PvhStartInfo *info)
 {
     OptionsError error;
+    const char *problem;
 
     if (!options_parse(&options, pvh_cmdline(info), &error)) {
         refuse_options(&error);
@@ -188,6 +193,11 @@ void guest_main(const PvhStartInfo *info)
     }
     header_init();
     pattern_init(&pattern, &options, header->pages);
+    problem = hints_start(&options, &pattern);
+    if (problem) {
+        line_text("error: hints: ");
+        fail(problem);
+    }
     introduce();
     visit_populate(header->pages);
     line_text("ready");

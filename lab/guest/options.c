@@ -53,6 +53,31 @@ static const PatternPreset patterns[PATTERN__MAX] = {
     [PATTERN_LIST] = {"list", 1, 14, 90, 1},
 };
 
+static const char *const hints[HINTS__MAX] = {
+    "off", "honest", "all-hot", "swapped", "pin-all", "flood", "probe",
+};
+
+static const char *pattern_name(uint32_t i)
+{
+    return i < PATTERN__MAX ? patterns[i].name : NULL;
+}
+
+static const char *hints_name(uint32_t i)
+{
+    return i < HINTS__MAX ? hints[i] : NULL;
+}
+
+/* Keys whose value is a name. */
+static const struct {
+    const char *name;
+    uint32_t value;         /* offset in Options */
+    const char *(*at)(uint32_t i);
+} choices[] = {
+    {"pattern", FIELD(pattern), pattern_name},
+    {"hints", FIELD(hints), hints_name},
+};
+#define N_CHOICES (sizeof(choices) / sizeof(choices[0]))
+
 static bool text_equal(const char *name, const char *text, uint32_t len)
 {
     uint32_t i = 0;
@@ -61,6 +86,16 @@ static bool text_equal(const char *name, const char *text, uint32_t len)
         i++;
     }
     return i == len && !name[i];
+}
+
+static uint32_t text_length(const char *text)
+{
+    uint32_t n = 0;
+
+    while (text[n]) {
+        n++;
+    }
+    return n;
 }
 
 static uint32_t *field(Options *options, uint32_t offset)
@@ -110,11 +145,13 @@ static bool parse_value(Options *options, const Key *key, const char *text, cons
            *value <= *divisor;
 }
 
-static bool parse_pattern(Options *options, const char *text, const char *end)
+static bool parse_choice(uint32_t *value, const char *(*name_at)(uint32_t i), const char *text, const char *end)
 {
-    for (uint32_t i = 0; i < PATTERN__MAX; i++) {
-        if (text_equal(patterns[i].name, text, (uint32_t)(end - text))) {
-            options->pattern = i;
+    const char *name;
+
+    for (uint32_t i = 0; (name = name_at(i)); i++) {
+        if (text_equal(name, text, (uint32_t)(end - text))) {
+            *value = i;
             return true;
         }
     }
@@ -132,9 +169,11 @@ static bool parse_token(Options *options, const char *token, const char *end, Op
     uint32_t len = (uint32_t)(equals - token);
     const char *text = equals < end ? equals + 1 : end;
 
-    if (text_equal("pattern", token, len)) {
-        error->keyword = "pattern";
-        return parse_pattern(options, text, end);
+    for (uint32_t i = 0; i < N_CHOICES; i++) {
+        if (text_equal(choices[i].name, token, len)) {
+            error->keyword = choices[i].name;
+            return parse_choice(field(options, choices[i].value), choices[i].at, text, end);
+        }
     }
     for (uint32_t i = 0; i < N_KEYS; i++) {
         if (text_equal(keys[i].name, token, len)) {
@@ -179,6 +218,7 @@ bool options_parse(Options *options, const char *cmdline, OptionsError *error)
     const uint32_t share_unset = 101;
 
     options->pattern = PATTERN_GUPS_HOT;
+    options->hints = HINTS_OFF;
     options->hot_of = 1;
     for (uint32_t i = 0; i < N_KEYS; i++) {
         *field(options, keys[i].value) = keys[i].preset;
@@ -204,16 +244,18 @@ const char *options_allowed(const char *keyword, uint32_t i)
 {
     static const char *const fractions[] = {"a percentage (1..100)", "a fraction N/M up to 1"};
 
-    if (text_equal("fraction", keyword, 8)) {
+    if (text_equal("fraction", keyword, text_length(keyword))) {
         return i < 2 ? fractions[i] : NULL;
     }
-    if (text_equal("pattern", keyword, 7)) {
-        return i < PATTERN__MAX ? patterns[i].name : NULL;
+    for (uint32_t j = 0; j < N_CHOICES; j++) {
+        if (text_equal(choices[j].name, keyword, text_length(keyword))) {
+            return choices[j].at(i);
+        }
     }
-    if (i == N_KEYS) {
-        return "pattern";
+    if (i < N_KEYS) {
+        return keys[i].name;
     }
-    return i < N_KEYS ? keys[i].name : NULL;
+    return i - N_KEYS < N_CHOICES ? choices[i - N_KEYS].name : NULL;
 }
 
 const char *options_pattern_name(uint32_t pattern)

@@ -21,8 +21,20 @@ typedef enum PatternKind {
     PATTERN__MAX,
 } PatternKind;
 
+typedef enum HintsKind {        /* hints.h; all but the first need a virtio-tier device */
+    HINTS_OFF,
+    HINTS_HONEST,           /* the new hot set is HOT, the old one COLD, whenever it moves */
+    HINTS_ALL_HOT,          /* everything is HOT, every second */
+    HINTS_SWAPPED,          /* what is hot is COLD, and the other way round */
+    HINTS_PIN_ALL,
+    HINTS_FLOOD,            /* what is cold is HOT, as often as can be said */
+    HINTS_PROBE,            /* how soon is what was asked for in fast memory? */
+    HINTS__MAX,
+} HintsKind;
+
 typedef struct Options {
     uint32_t pattern;       /* PatternKind */
+    uint32_t hints;         /* HintsKind */
     uint32_t mb;            /* working area, MiB */
     uint32_t hot, hot_of;   /* the hot set is hot / hot_of of the pages */
     uint32_t share;         /* percent of visits that go to the hot set */
@@ -52,7 +64,7 @@ typedef struct OptionsError {
  * of range.
  */
 bool options_parse(Options *options, const char *cmdline, OptionsError *error);
-/* The @i-th name that may stand where @keyword ("pattern", "key" or "fraction") does, or NULL. */
+/* The @i-th name that may stand where @keyword ("pattern", "hints", "key" or "fraction") does, or NULL. */
 const char *options_allowed(const char *keyword, uint32_t i);
 /* "gups-hot" and so on. */
 const char *options_pattern_name(uint32_t pattern);

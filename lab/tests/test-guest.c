@@ -96,6 +96,7 @@ static void test_values_of_the_command_line_win_over_the_patterns_own(void)
 static void test_refuses_what_it_does_not_understand_and_names_it(void)
 {
     assert_refused("pattern=gups", "pattern=gups");
+    assert_refused("hints=true", "hints=true");
     assert_refused("mb=28 pattern", "pattern");
     assert_refused("speed=9", "speed=9");
     assert_refused("mb=", "mb=");

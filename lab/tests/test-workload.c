@@ -136,6 +136,8 @@ static void test_says_what_is_allowed_and_fails_when_it_cannot_do_as_told(void)
     }
     assert_refuses("pattern=gups", "error: pattern=gups: allowed: gups-hot, ");
     assert_refuses("burst=513", "error: burst=513: allowed: 1..512\n");
+    assert_refuses("hints=true", "error: hints=true: allowed: off, honest, ");
+    assert_refuses("hints=honest", "error: hints: no such device on bus 0\n");
     assert_refuses("mb=40", "error: mb=40 does not fit into this machine's memory: allowed: at most 31; ");
 }
 
