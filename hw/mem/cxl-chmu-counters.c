@@ -115,33 +115,19 @@ static bool have_room(ChmuCounters *counters)
            resize(counters, counters->slot_bits + 1);
 }
 
-/* The number of @unit's entry, which is made if need be; -1: not possible */
-static int64_t find_entry(ChmuCounters *counters, uint64_t unit)
+uint64_t *chmu_counters_find(ChmuCounters *counters, uint64_t unit)
 {
     uint32_t *slot = counters->slots ? find_slot(counters, unit) : NULL;
 
     if (!slot || !*slot) {
         if (!have_room(counters)) {
-            return -1;
+            return NULL;
         }
         counters->entries[counters->n++] = unit << counters->width;
         slot = find_slot(counters, unit);
         *slot = counters->n;
     }
-    return *slot - 1;
-}
-
-uint64_t *chmu_counters_entry(ChmuCounters *counters, uint64_t unit)
-{
-    if (counters->last >= counters->n ||
-        unit_of(counters, counters->last) != unit) {
-        int64_t found = find_entry(counters, unit);
-
-        if (found < 0) {
-            return NULL;
-        }
-        counters->last = found;
-    }
+    counters->last = *slot - 1;
     return &counters->entries[counters->last];
 }
 

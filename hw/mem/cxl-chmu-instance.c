@@ -8,8 +8,9 @@
  * An operation (enable, disable, reset) begins when CFG0 is written and takes
  * effect CXL_CHMU_OPERATION_NS later; nothing is counted from its begin to its
  * end. Two things can be due: the end of an operation, and that of an epoch
- * while the instance counts. settle() keeps 'due_ns', the timer and the unit's
- * 'counting' bit in line with the state; it is called after each change.
+ * while the instance counts. settle() keeps 'due_ns', the timer and its bits
+ * in the unit in line with the state; it is called after each change, before
+ * which what was noted has been counted.
  *
  * The guest chooses where an interrupt's message is written, and may choose our
  * own memory or registers. So none is sent while we're at work: the 'interrupt'
@@ -45,17 +46,15 @@ static bool is_counting(const ChmuInstance *inst)
 
 static void settle(ChmuInstance *inst)
 {
-    uint32_t bit = 1u << inst->id;
+    CXLChmu *chmu = inst->chmu;
+    bool counts = is_counting(inst);
 
-    if (is_counting(inst)) {
-        inst->chmu->counting |= bit;
-    } else {
-        inst->chmu->counting &= ~bit;
-    }
-
+    chmu->counting = deposit32(chmu->counting, inst->id, 1, counts);
+    chmu->at_once = deposit32(chmu->at_once, inst->id, 1,
+                              counts && !inst->epoch_ns);
     if (operation(inst) != CHMU_OP_NONE) {
         inst->due_ns = inst->operation_end_ns;
-    } else if (is_counting(inst) && inst->epoch_ns) {
+    } else if (counts && inst->epoch_ns) {
         inst->due_ns = inst->epoch_end_ns;
     } else {
         inst->due_ns = INT64_MAX;
@@ -244,6 +243,7 @@ static void end_operation(ChmuInstance *inst)
 
 void chmu_instance_run(ChmuInstance *inst, int64_t now_ns)
 {
+    cxl_chmu_count_waiting(inst->chmu);
     if (now_ns < inst->due_ns) {
         return;
     }
@@ -299,40 +299,50 @@ static void count_always_on(ChmuInstance *inst, uint64_t *entry,
     }
 }
 
-void chmu_instance_count(ChmuInstance *inst, uint64_t line, uint64_t requests,
-                         bool is_write)
+/* One of the requests of chmu_instance_count() */
+static inline void count_request(ChmuInstance *inst, uint64_t request,
+                                 uint64_t times)
 {
-    uint64_t dpa = line * CHMU_LINE_BYTES;
+    uint64_t dpa = (request >> 1) * CHMU_LINE_BYTES;
     uint64_t range = dpa / CHMU_RANGE_BYTES;
     uint64_t max = chmu_counters_max(&inst->counters);
-    uint64_t counted = requests;
     uint64_t *entry;
 
-    inst->stats.requests += requests;
-    if (!inst->tracks[is_write] ||
+    if (!inst->tracks[request & 1] ||
         !(inst->bitmap[range / 64] >> (range % 64) & 1)) {
-        inst->stats.filtered += requests;
+        inst->stats.filtered += times;
         return;
     }
     if (inst->sampling_shift) {
-        counted = sample(inst, requests);
-        inst->stats.skipped += requests - counted;
-        if (!counted) {
+        uint64_t sampled = sample(inst, times);
+
+        inst->stats.skipped += times - sampled;
+        if (!sampled) {
             return;
         }
+        times = sampled;
     }
     entry = chmu_counters_entry(&inst->counters, dpa >> inst->unit_shift);
     if (!entry) {
-        inst->stats.uncounted += counted;
+        inst->stats.uncounted += times;
         overflow(inst);
         return;
     }
-    inst->stats.counted += counted;
-    if (unlikely(!inst->epoch_ns)) {
-        count_always_on(inst, entry, counted);
-        return;
+    inst->stats.counted += times;
+    if (inst->epoch_ns) {
+        *entry += MIN(times, max - (*entry & max));
+    } else {
+        count_always_on(inst, entry, times);
     }
-    *entry = (*entry & ~max) | MIN((*entry & max) + counted, max);
+}
+
+void chmu_instance_count(ChmuInstance *inst, const uint64_t *requests,
+                         unsigned n, uint64_t times)
+{
+    inst->stats.requests += n * times;
+    for (unsigned i = 0; i < n; i++) {
+        count_request(inst, requests[i], times);
+    }
 }
 
 uint64_t chmu_instance_read(const ChmuInstance *inst, unsigned reg)

@@ -150,7 +150,6 @@ void qmp_cxl_chmu_access(const char *path, uint64_t address, bool has_length,
                    MAX_ACCESSES);
         return;
     }
-    cxl_chmu_catch_up(&ct3d->chmu);
     cxl_chmu_count(&ct3d->chmu, address, length, count, has_write && write);
 }
 

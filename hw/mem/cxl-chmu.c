@@ -23,22 +23,46 @@ void cxl_chmu_catch_up(CXLChmu *chmu)
     }
 }
 
-void cxl_chmu_count(CXLChmu *chmu, uint64_t dpa, uint64_t bytes,
-                    uint64_t times, bool is_write)
+static void count(CXLChmu *chmu, const uint64_t *requests, unsigned n,
+                  uint64_t times)
+{
+    for (uint32_t left = chmu->counting; left; left &= left - 1) {
+        chmu_instance_count(&chmu->instances[ctz32(left)], requests, n, times);
+    }
+}
+
+void cxl_chmu_count_waiting(CXLChmu *chmu)
+{
+    unsigned n = chmu->n_waiting;
+
+    chmu->n_waiting = 0;
+    count(chmu, chmu->waiting, n, 1);
+}
+
+void cxl_chmu_note(CXLChmu *chmu, uint64_t dpa, unsigned bytes, bool is_write)
 {
     uint64_t end = MIN(dpa + bytes, chmu->capacity);
 
-    if (++chmu->looks == CXL_CHMU_LOOK_EACH) {
-        chmu->looks = 0;
-        cxl_chmu_catch_up(chmu);
-    }
-    for (uint32_t left = chmu->counting; left; left &= left - 1) {
-        ChmuInstance *inst = &chmu->instances[ctz32(left)];
-
-        for (uint64_t line = dpa / CHMU_LINE_BYTES;
-             line * CHMU_LINE_BYTES < end; line++) {
-            chmu_instance_count(inst, line, times, is_write);
+    for (uint64_t line = dpa / CHMU_LINE_BYTES; line * CHMU_LINE_BYTES < end;
+         line++) {
+        chmu->waiting[chmu->n_waiting++] = chmu_request(line, is_write);
+        if (++chmu->noted % CXL_CHMU_BATCH == 0) {
+            cxl_chmu_catch_up(chmu);
+        } else if (unlikely(chmu->at_once)) {
+            cxl_chmu_count_waiting(chmu);
         }
+    }
+}
+
+void cxl_chmu_count(CXLChmu *chmu, uint64_t dpa, uint64_t bytes,
+                    uint64_t times, bool is_write)
+{
+    cxl_chmu_catch_up(chmu);
+    for (uint64_t line = dpa / CHMU_LINE_BYTES;
+         line * CHMU_LINE_BYTES < dpa + bytes; line++) {
+        uint64_t request = chmu_request(line, is_write);
+
+        count(chmu, &request, 1, times);
     }
 }
 
@@ -358,10 +382,13 @@ void cxl_chmu_unrealize(CXLChmu *chmu)
     g_clear_pointer(&chmu->areas, g_free);
     chmu->all_area_words = 0;
     chmu->counting = 0;
+    chmu->at_once = 0;
+    chmu->n_waiting = 0;
 }
 
 void cxl_chmu_reset(CXLChmu *chmu)
 {
+    chmu->n_waiting = 0;
     for (unsigned i = 0; chmu->instances && i < chmu->n_instances; i++) {
         chmu_instance_reset(&chmu->instances[i]);
     }

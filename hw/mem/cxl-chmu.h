@@ -19,11 +19,14 @@
  * are called from the fixed memory window's MemoryRegionOps, which take it,
  * and so are the registers' ops, the timers, migration and QMP commands.
  *
- * An epoch ends by the virtual clock, not when its timer happens to be run,
- * for which the main loop must get the big lock from busy CPUs: whatever looks
- * at an instance (a register, QMP, migration) first lets it catch up, by
- * chmu_instance_run(), and so does every 16th access. Each would be better,
- * but the clock alone costs more than all else that is done for an access.
+ * Requests are noted as they come and counted CXL_CHMU_BATCH at a time: one
+ * after the other they would cost several times as much. An epoch ends by the
+ * virtual clock, not when its timer happens to be run, for which the main loop
+ * must get the big lock from busy CPUs. So whatever looks at an instance (a
+ * register, QMP, migration, its timer, and each CXL_CHMU_BATCH-th request) first
+ * lets it catch up, by chmu_instance_run(): what was noted is counted, then
+ * what was due by now is done. An instance that is always on may list a unit,
+ * and interrupt, at any request: while there is one, none waits.
  *
  * What a guest can cost us is bounded by properties: each instance counts at
  * most 'chmu-counters' units at a time, in 16 to 32 bytes each.
@@ -40,8 +43,8 @@
 #define CXL_CHMU_EPOCH_MIN_NS 100000ull
 #define CXL_CHMU_EPOCH_MAX_NS 100000000000ull
 #define CXL_CHMU_BAR_IDX 5
-/* Accesses from one look at the clock to the next */
-#define CXL_CHMU_LOOK_EACH 16
+/* Requests that may wait to be counted */
+#define CXL_CHMU_BATCH 16
 /* Where the first instance's bitmap and hotlist lie in the block */
 #define CXL_CHMU_AREAS 0x1000
 /* How long enabling, disabling and resetting an instance take */
@@ -139,7 +142,10 @@ struct CXLChmu {
     uint64_t *areas;            /* of all instances, as the guest sees them */
     MemoryRegion mmio;
     uint32_t counting;          /* bit for each instance that counts */
-    uint32_t looks;             /* accesses, modulo CXL_CHMU_LOOK_EACH */
+    uint32_t at_once;           /* of them: those that are always on */
+    uint32_t noted;             /* requests, ever; the number may wrap */
+    uint32_t n_waiting;         /* of the last noted % CXL_CHMU_BATCH */
+    uint64_t waiting[CXL_CHMU_BATCH];   /* as chmu_request() has them */
     ChmuInstance *instances;
 };
 
@@ -158,9 +164,13 @@ uint32_t cxl_chmu_register_locator(const CXLChmu *chmu);
 /* Bytes that the unit takes now. */
 uint64_t cxl_chmu_bytes(const CXLChmu *chmu);
 
+/* Count the requests that were noted. */
+void cxl_chmu_count_waiting(CXLChmu *chmu);
 /* All instances do what was to be done by now. */
 void cxl_chmu_catch_up(CXLChmu *chmu);
-/* cxl_chmu_access() for an enabled unit, @times over. */
+/* cxl_chmu_access() for an enabled unit. */
+void cxl_chmu_note(CXLChmu *chmu, uint64_t dpa, unsigned bytes, bool is_write);
+/* The same @times over, for whatever bytes of the device, and counted. */
 void cxl_chmu_count(CXLChmu *chmu, uint64_t dpa, uint64_t bytes,
                     uint64_t times, bool is_write);
 
@@ -169,21 +179,30 @@ static inline void cxl_chmu_access(CXLChmu *chmu, uint64_t dpa,
                                    unsigned bytes, bool is_write)
 {
     if (unlikely(chmu->counting)) {
-        cxl_chmu_count(chmu, dpa, bytes, 1, is_write);
+        cxl_chmu_note(chmu, dpa, bytes, is_write);
     }
+}
+
+/* A request to the line of CHMU_LINE_BYTES with this number */
+static inline uint64_t chmu_request(uint64_t line, bool is_write)
+{
+    return line << 1 | is_write;
 }
 
 void chmu_instance_init(ChmuInstance *inst, CXLChmu *chmu, unsigned id);
 void chmu_instance_destroy(ChmuInstance *inst);
 void chmu_instance_reset(ChmuInstance *inst);
-/* Do what was to be done by @now_ns: end operations and epochs. */
+/*
+ * Do what was to be done by @now_ns: count what was noted, end operations and
+ * epochs.
+ */
 void chmu_instance_run(ChmuInstance *inst, int64_t now_ns);
 /*
- * The instance, which counts, gets @requests to the line of 64 bytes with this
- * number, which lies within the device.
+ * The instance, which counts, gets these @n requests, each @times over, to
+ * lines that lie within the device.
  */
-void chmu_instance_count(ChmuInstance *inst, uint64_t line, uint64_t requests,
-                         bool is_write);
+void chmu_instance_count(ChmuInstance *inst, const uint64_t *requests,
+                         unsigned n, uint64_t times);
 /*
  * Read or write the 64-bit register at @reg, a multiple of 8 below
  * CHMU_INSTANCE_REGISTERS; only the bits in @mask are written.
@@ -207,12 +226,23 @@ void chmu_counters_init(ChmuCounters *counters, unsigned width,
 void chmu_counters_destroy(ChmuCounters *counters);
 /* Forget all units; memory that was hardly used is given back. */
 void chmu_counters_clear(ChmuCounters *counters);
+/* chmu_counters_entry() of a unit that is not the last one looked up */
+uint64_t *chmu_counters_find(ChmuCounters *counters, uint64_t unit);
+uint64_t chmu_counters_bytes(const ChmuCounters *counters);
+
 /*
  * The entry of @unit, made with a count of 0 if need be; it holds until the
  * next call. NULL when there is no counter left, or no memory.
  */
-uint64_t *chmu_counters_entry(ChmuCounters *counters, uint64_t unit);
-uint64_t chmu_counters_bytes(const ChmuCounters *counters);
+static inline uint64_t *chmu_counters_entry(ChmuCounters *counters,
+                                            uint64_t unit)
+{
+    if (counters->last < counters->n &&
+        counters->entries[counters->last] >> counters->width == unit) {
+        return &counters->entries[counters->last];
+    }
+    return chmu_counters_find(counters, unit);
+}
 
 static inline uint64_t chmu_counters_max(const ChmuCounters *counters)
 {
