@@ -26,7 +26,7 @@ static void fail(Call *call, const GError *error)
     } else if (g_error_matches(error, HOST_ERROR, HOST_ERROR_EXISTS)) {
         class = "Exists";
     } else if (g_error_matches(error, HOST_ERROR, HOST_ERROR_INVALID) ||
-               g_error_matches(error, VM_ERROR, VM_ERROR_INVALID)) {
+               g_error_matches(error, VM_ERROR, VM_ERROR_INVALID) || error->domain == VM_SETTINGS_ERROR) {
         class = "InvalidArgument";
     }
     call_error(call, class, "%s", error->message);
@@ -86,35 +86,13 @@ static void query_vm(Call *call, void *opaque)
     }
 }
 
-/* uid and gid are 32 bits, and -1 means 'as it is' to chown(2). */
-static bool owner_arg(Call *call, const char *name, uint32_t *id)
-{
-    uint64_t number;
-
-    *id = UINT32_MAX;
-    if (!call_number(call, name, &number)) {
-        return true;
-    }
-    if (number >= UINT32_MAX) {
-        call_error(call, "InvalidArgument", "%s %" G_GUINT64_FORMAT " is none: it must be below 4294967295",
-                   name, number);
-        return false;
-    }
-    *id = (uint32_t)number;
-    return true;
-}
-
 static void vm_add(Call *call, void *opaque)
 {
     g_autoptr(GError) err = NULL;
+    g_autoptr(VmSpec) spec = vm_spec_from_json(call_arguments(call), &err);
+    Vm *vm = spec ? host_vm_add(opaque, spec, &err) : NULL;
     JsonObject *result;
-    uint32_t uid, gid;
-    Vm *vm;
 
-    if (!owner_arg(call, "uid", &uid) || !owner_arg(call, "gid", &gid)) {
-        return;
-    }
-    vm = host_vm_add(opaque, call_string(call, "name"), NULL, uid, gid, &err);
     if (!vm) {
         fail(call, err);
         return;
@@ -150,13 +128,14 @@ typedef struct Pending {
     Host *host;
     char *name;
     char *made;                 /* a file that was made for it, to go if it fails; or NULL */
+    VmSettings settings;        /* of vm-set */
 } Pending;
 
 static Pending *pending_new(Call *call, Host *host, Vm *vm)
 {
     Pending *pending = g_new0(Pending, 1);
 
-    *pending = (Pending) { call_ref(call), host, g_strdup(vm_name(vm)), NULL };
+    *pending = (Pending) { .call = call_ref(call), .host = host, .name = g_strdup(vm_name(vm)) };
     return pending;
 }
 
@@ -175,6 +154,7 @@ static void on_set(void *opaque, void *result, const GError *error)
     Vm *vm = error ? NULL : host_vm_find(pending->host, pending->name, &err);
 
     if (vm) {
+        host_vm_was_set(pending->host, pending->name, &pending->settings);
         call_return(pending->call, object_node(vm_json(vm, true)));
     } else {
         fail(pending->call, error ? error : err);
@@ -182,45 +162,21 @@ static void on_set(void *opaque, void *result, const GError *error)
     pending_free(pending);
 }
 
-static bool mode_arg(Call *call, VmSettings *settings)
-{
-    static const char *const modes[] = { "off", "observe", "on", NULL };
-    const char *mode = call_string(call, "mode");
-
-    settings->has_mode = mode != NULL;
-    for (int i = 0; mode && modes[i]; i++) {
-        if (!strcmp(mode, modes[i])) {
-            settings->mode = (TierMode)i;
-            return true;
-        }
-    }
-    if (mode) {
-        call_error(call, "InvalidArgument", "mode '%s' is none of on, observe, off", mode);
-    }
-    return !mode;
-}
-
 static void vm_set_command(Call *call, void *opaque)
 {
     g_autoptr(GError) err = NULL;
-    VmSettings settings = { 0 };
-    uint64_t weight = 1;
+    VmSettings settings;
+    Pending *pending;
     Vm *vm = vm_of(call, opaque);
 
-    if (!vm || !mode_arg(call, &settings)) {
+    if (!vm) {
         return;
     }
-    settings.has_fast_size = call_number(call, "fast-size", &settings.fast_size);
-    settings.has_fast_min = call_number(call, "fast-min", &settings.fast_min);
-    settings.has_weight = call_number(call, "weight", &weight);
-    if (weight < 1 || weight > 1000) {
-        call_error(call, "InvalidArgument", "weight %" G_GUINT64_FORMAT " is not in 1 to 1000", weight);
+    if (!vm_settings_from_json(call_arguments(call), &settings, &err)) {
+        fail(call, err);
         return;
     }
-    settings.weight = (uint32_t)weight;
-    settings.has_slowdown = call_share(call, "slowdown", &settings.slowdown);
-    if (!settings.has_fast_size && !settings.has_fast_min && !settings.has_weight && !settings.has_slowdown &&
-        !settings.has_mode) {
+    if (vm_settings_empty(&settings)) {
         call_error(call, "InvalidArgument", "nothing to set: give fast-size, fast-min, weight, slowdown or mode");
         return;
     }
@@ -228,7 +184,9 @@ static void vm_set_command(Call *call, void *opaque)
         fail(call, err);
         return;
     }
-    vm_set(vm, &settings, on_set, pending_new(call, opaque, vm));
+    pending = pending_new(call, opaque, vm);
+    pending->settings = settings;
+    vm_set(vm, &settings, on_set, pending);
 }
 
 /*
@@ -399,18 +357,20 @@ static void query_prediction(Call *call, void *opaque)
 }
 
 #define NAME { "name", CONTROL_STRING, true }
+#define SETTINGS \
+    { "fast-size", CONTROL_NUMBER, false }, { "fast-min", CONTROL_NUMBER, false }, \
+    { "weight", CONTROL_NUMBER, false }, { "slowdown", CONTROL_SHARE, false }, { "mode", CONTROL_STRING, false }
 
 const ControlCommand commands[] = {
     { "query-host", { { NULL } }, query_host },
     { "query-vms", { { NULL } }, query_vms },
     { "query-vm", { NAME }, query_vm },
-    { "vm-add", { NAME, { "uid", CONTROL_NUMBER, false }, { "gid", CONTROL_NUMBER, false } }, vm_add },
+    { "vm-add",
+      { NAME, { "uid", CONTROL_NUMBER, false }, { "gid", CONTROL_NUMBER, false },
+        { "directory", CONTROL_STRING, false }, SETTINGS },
+      vm_add },
     { "vm-del", { NAME }, vm_del },
-    { "vm-set",
-      { NAME, { "fast-size", CONTROL_NUMBER, false }, { "fast-min", CONTROL_NUMBER, false },
-        { "weight", CONTROL_NUMBER, false }, { "slowdown", CONTROL_SHARE, false },
-        { "mode", CONTROL_STRING, false } },
-      vm_set_command },
+    { "vm-set", { NAME, SETTINGS }, vm_set_command },
     { "trace-start", { NAME, { "file", CONTROL_STRING, true } }, trace_start },
     { "trace-stop", { NAME }, trace_stop },
     { "query-heat",

@@ -83,13 +83,9 @@ bool call_number(const Call *call, const char *name, uint64_t *number)
     return true;
 }
 
-bool call_share(const Call *call, const char *name, double *share)
+JsonObject *call_arguments(const Call *call)
 {
-    if (!call->args || !json_object_has_member(call->args, name)) {
-        return false;
-    }
-    *share = json_object_get_double_member(call->args, name);
-    return true;
+    return call->args;
 }
 
 /* Queue @object as a line; false, and nothing is queued, when it would be too long. */

@@ -14,7 +14,7 @@
 #define CONTROL_MAX_LINE    65536u      /* bytes of a request */
 #define CONTROL_MAX_ANSWER  (16u << 20) /* bytes of an answer: as many VMs as there can be, listed */
 #define CONTROL_MAX_CLIENTS 64
-#define CONTROL_MAX_ARGS    8
+#define CONTROL_MAX_ARGS    16
 #define CONTROL_TIMEOUT_S   5           /* a command that has not answered by then has failed */
 
 /*
@@ -58,7 +58,8 @@ void control_free(Control *control);
  */
 const char *call_string(const Call *call, const char *name);
 bool call_number(const Call *call, const char *name, uint64_t *number);
-bool call_share(const Call *call, const char *name, double *share);
+/* All of them; NULL: there are none. They are the call's. */
+JsonObject *call_arguments(const Call *call);
 
 /* Answer. @value is owned from now on; NULL returns an empty object. */
 void call_return(Call *call, JsonNode *value);

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * All VMs of the host. Everything here runs in the main thread.
- *
- * VMs that were added through the control socket are remembered in a file in the runtime directory:
- * their QEMUs reconnect to the same sockets when the daemon is started again, after an upgrade or a
- * crash. A reboot clears it, as it ends the QEMUs.
+ * All VMs of the host. Everything here runs in the main thread. Those that were added through the control socket are
+ * remembered (register.h).
  */
 #include "host.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/arbiter.h"
@@ -24,12 +22,10 @@
 typedef struct HostVm {
     Host *host;
     Vm *vm;
-    bool remembered;
+    VmSpec *spec;
     uint64_t budget;            /* what the arbiter has decided on */
     uint64_t granted;           /* and what of that was given, as memory is left by others */
     uint64_t rate;              /* bytes a second that it may move, as last told */
-    uid_t uid;                  /* owners of the socket, for the register */
-    gid_t gid;
     VmDone done;                /* of vm-del */
     void *opaque;
 } HostVm;
@@ -61,29 +57,26 @@ static char *register_path(const Host *host)
     return g_build_filename(host->runtime_dir, REGISTER_FILE, NULL);
 }
 
-static void register_save(Host *host)
+static void remember(Host *host)
 {
-    g_autoptr(GString) text =
-        g_string_new("# VMs to be served again: uid gid name. Written by vhost-tier.\n");
+    g_autoptr(GPtrArray) specs = g_ptr_array_new();
     g_autofree char *path = register_path(host);
     g_autoptr(GError) err = NULL;
     GHashTableIter iter;
-    gpointer name, value;
+    gpointer value;
 
     if (host->recalling) {
         return;
     }
     g_hash_table_iter_init(&iter, host->vms);
-    while (g_hash_table_iter_next(&iter, &name, &value)) {
-        const HostVm *entry = value;
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        VmSpec *spec = ((HostVm *)value)->spec;
 
-        if (entry->remembered) {
-            g_string_append_printf(text, "%lld %lld %s\n", (long long)(int)entry->uid,
-                                   (long long)(int)entry->gid, (const char *)name);
+        if (!spec->socket) {
+            g_ptr_array_add(specs, spec);
         }
     }
-    if (!g_file_set_contents_full(path, text->str, (gssize)text->len, G_FILE_SET_CONTENTS_CONSISTENT, 0600,
-                                  &err)) {
+    if (!register_save(path, specs, &err)) {
         g_warning("cannot remember the VMs, so a restart of the daemon will lose them: %s", err->message);
     }
 }
@@ -91,35 +84,20 @@ static void register_save(Host *host)
 void host_vm_recall(Host *host)
 {
     g_autofree char *path = register_path(host);
-    g_autofree char *text = NULL;
-    g_auto(GStrv) lines = NULL;
     g_autoptr(GError) err = NULL;
+    g_autoptr(GPtrArray) specs = register_load(path, &err);
 
-    if (!g_file_get_contents(path, &text, NULL, &err)) {
-        if (!g_error_matches(err, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
-            g_warning("cannot tell which VMs there were: %s", err->message);
-        }
+    if (!specs) {
+        g_warning("cannot tell which VMs there were: %s", err->message);
         return;
     }
     host->recalling = true;
-    lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line; line++) {
+    for (guint i = 0; i < specs->len; i++) {
+        const VmSpec *spec = g_ptr_array_index(specs, i);
         g_autoptr(GError) vm_err = NULL;
-        gint64 uid, gid;
-        char *at;
 
-        if (**line == '#' || !**line) {
-            continue;
-        }
-        uid = g_ascii_strtoll(*line, &at, 10);
-        gid = g_ascii_strtoll(at, &at, 10);
-        if (*at++ != ' ') {
-            g_warning("%s: a line is not 'uid gid name': %s", path, *line);
-        } else {
-            host_vm_add(host, at, NULL, (uid_t)uid, (gid_t)gid, &vm_err);
-        }
-        if (vm_err) {
-            g_warning("VM '%s' is not served again: %s", at, vm_err->message);
+        if (!host_vm_add(host, spec, &vm_err)) {
+            g_warning("VM '%s' is not served again: %s", spec->name, vm_err->message);
         }
     }
     host->recalling = false;
@@ -397,6 +375,7 @@ static void on_vm_stopped(Vm *vm, void *opaque)
     if (entry->done) {
         entry->done(entry->opaque, NULL, NULL);
     }
+    vm_spec_free(entry->spec);
     g_free(entry);
     if (host->n_ending == 0 && host->stopped) {
         host->stopped(host->opaque);
@@ -424,10 +403,68 @@ static bool name_check(const char *name, GError **errp)
     return ok;
 }
 
-Vm *host_vm_add(Host *host, const char *name, const char *socket, uid_t uid, gid_t gid, GError **errp)
+/* That a folder is the daemon's user's, and no other's to write in. */
+static bool private_check(const char *path, GError **errp)
 {
-    g_autofree char *base = g_strdup_printf("vm-%s.sock", name);
-    g_autofree char *path = socket ? g_strdup(socket) : g_build_filename(host->runtime_dir, base, NULL);
+    struct stat st;
+
+    if (g_lstat(path, &st) < 0) {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID, "%s: cannot be a folder for sockets: %s; make it first", path,
+                    g_strerror(errno));
+        return false;
+    }
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))) {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID,
+                    "%s: cannot be a folder for sockets: it must be no link, belong to user %u, and be writable to no "
+                    "other", path, geteuid());
+        return false;
+    }
+    return true;
+}
+
+/*
+ * The folder for a VM's sockets: @directory below the runtime directory, each part of it checked, so that who may only
+ * talk to the daemon can't have it make files where root alone may; NULL with an error.
+ */
+static char *socket_dir(const Host *host, const char *directory, GError **errp)
+{
+    g_autofree char *path = g_strdup(host->runtime_dir);
+    g_auto(GStrv) parts = g_strsplit(directory ? directory : "", "/", -1);
+
+    for (char **part = parts; *part; part++) {
+        g_autofree char *parent = g_steal_pointer(&path);
+
+        if (!**part || **part == '.') {
+            g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID,
+                        "'%s' is no folder below %s: give it without '/' at its ends and without '.' or '..'", directory,
+                        host->runtime_dir);
+            return NULL;
+        }
+        path = g_build_filename(parent, *part, NULL);
+        if (!private_check(path, errp)) {
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&path);
+}
+
+/* Where a VM's QEMU is listened for; freed by the caller. */
+static char *socket_path(const Host *host, const VmSpec *spec, GError **errp)
+{
+    g_autofree char *base = spec->directory ? g_strdup("memory.sock") : g_strdup_printf("vm-%s.sock", spec->name);
+    g_autofree char *dir = NULL;
+
+    if (spec->socket) {
+        return g_strdup(spec->socket);
+    }
+    dir = socket_dir(host, spec->directory, errp);
+    return dir ? g_build_filename(dir, base, NULL) : NULL;
+}
+
+Vm *host_vm_add(Host *host, const VmSpec *spec, GError **errp)
+{
+    const char *name = spec->name;
+    g_autofree char *path = NULL;
     g_autoptr(GError) err = NULL;
     HostVm *entry;
     int fd;
@@ -443,20 +480,34 @@ Vm *host_vm_add(Host *host, const char *name, const char *socket, uid_t uid, gid
         g_set_error(errp, HOST_ERROR, HOST_ERROR_FAILED, "there are %d VMs already", HOST_MAX_VMS);
         return NULL;
     }
-    fd = socket_listen(path, uid, gid, &err);
+    path = socket_path(host, spec, errp);
+    if (!path) {
+        return NULL;
+    }
+    fd = socket_listen(path, spec->uid, spec->gid, &err);
     if (fd < 0) {
         g_set_error(errp, HOST_ERROR, HOST_ERROR_FAILED, "VM '%s': %s", name, err->message);
         return NULL;
     }
     entry = g_new0(HostVm, 1);
-    *entry = (HostVm) { .host = host, .remembered = !socket, .uid = uid, .gid = gid };
-    entry->vm = vm_start(name, path, fd, host->facts, on_vm_changed, on_vm_stopped, entry);
+    *entry = (HostVm) { .host = host, .spec = vm_spec_copy(spec) };
+    entry->vm = vm_start(name, path, fd, &spec->limits, host->facts, on_vm_changed, on_vm_stopped, entry);
     g_hash_table_insert(host->vms, g_strdup(name), entry);
-    if (entry->remembered) {
-        register_save(host);
+    if (!spec->socket) {
+        remember(host);
     }
     g_message("VM '%s': waiting for its QEMU at %s", name, path);
     return entry->vm;
+}
+
+void host_vm_was_set(Host *host, const char *name, const VmSettings *settings)
+{
+    HostVm *entry = g_hash_table_lookup(host->vms, name);
+
+    if (entry) {
+        vm_settings_update(&entry->spec->limits, settings);
+        remember(host);
+    }
 }
 
 Vm *host_vm_find(Host *host, const char *name, GError **errp)
@@ -491,8 +542,8 @@ bool host_vm_del(Host *host, const char *name, VmDone done, void *opaque, GError
     entry->opaque = opaque;
     g_message("VM '%s' is removed", name);
     g_hash_table_remove(host->vms, name);
-    if (entry->remembered) {
-        register_save(host);
+    if (!entry->spec->socket) {
+        remember(host);
     }
     vm_end(host, entry);
     share_out_soon(host);

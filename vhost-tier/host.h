@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "facts.h"
+#include "register.h"
 #include "vm.h"
 
 #define HOST_MAX_VMS 4096
@@ -31,10 +32,12 @@ Host *host_new(const Facts *facts, const char *runtime_dir);
 void host_free(Host *host);
 
 /*
- * Add a VM that listens at @socket; NULL: at a path of our own, remembered in the runtime directory, so
- * that a daemon that is started again serves it again. @uid and @gid own the socket (-1: the daemon's).
+ * Add a VM. Unless @spec says where to listen, it is remembered in the runtime directory, so that a daemon that is
+ * started again serves it again.
  */
-Vm *host_vm_add(Host *host, const char *name, const char *socket, uid_t uid, gid_t gid, GError **errp);
+Vm *host_vm_add(Host *host, const VmSpec *spec, GError **errp);
+/* vm_set() has done this: what the VM is limited to is remembered so. */
+void host_vm_was_set(Host *host, const char *name, const VmSettings *settings);
 /* Add those again that an earlier daemon had been told of and not to forget. Errors are logged. */
 void host_vm_recall(Host *host);
 /*

@@ -108,7 +108,7 @@ static bool add_vms(Host *host, char **options, GError **errp)
         g_autofree char *socket = NULL;
 
         if (!vm_option_parse(*option, &name, &socket, errp) ||
-            !host_vm_add(host, name, socket, (uid_t)-1, (gid_t)-1, errp)) {
+            !host_vm_add(host, &(VmSpec) { name, socket, NULL, (uid_t)-1, (gid_t)-1, { 0 } }, errp)) {
             return false;
         }
     }

@@ -86,6 +86,8 @@ struct Vm {
     GPtrArray *regions;         /* of VmRegion */
     uint32_t next_region;
     VmSettings settings;        /* the operator's */
+    VmSettings limits;          /* to what QEMU may say */
+    VmSettings imposed;         /* of both: what QEMU is told over what it has said */
     Topology *topology;         /* of this VM's tiers: from its first CONFIG on */
     Policy *policy;             /* as long */
     Tracker *trackers;          /* facts->n_sources of them */

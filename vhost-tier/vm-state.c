@@ -250,46 +250,61 @@ static uint64_t backend_bytes(const Vm *vm, const Backend *backend)
 }
 
 /* Of two targets; 0 is none. */
-static uint32_t stricter(uint32_t a, uint32_t b)
+static double stricter(double a, double b)
 {
-    return a && b ? MIN(a, b) : MAX(a, b);
+    return a > 0 && b > 0 ? MIN(a, b) : MAX(a, b);
+}
+
+/* What QEMU has said, of all backends together; false when it has said nothing yet. */
+static bool settings_said(const Vm *vm, VmSettings *said)
+{
+    bool configured = false;
+
+    *said = (VmSettings) { .has_fast_size = true, .has_fast_min = true, .has_weight = true, .has_slowdown = true,
+                           .has_mode = true, .mode = TIER_MODE_ON };
+    for (guint i = 0; i < vm->backends->len; i++) {
+        const Backend *backend = g_ptr_array_index(vm->backends, i);
+        const TierMsgConfig *config = &backend->config;
+
+        if (!backend->configured) {
+            continue;
+        }
+        configured = true;
+        /* Saturating: a peer's numbers are its own affair, but must not wrap. */
+        said->fast_size += MIN(config->fast_size, UINT64_MAX - said->fast_size);
+        said->fast_min += MIN(config->fast_min, UINT64_MAX - said->fast_min);
+        said->weight = MAX(said->weight, config->weight);
+        said->slowdown = stricter(said->slowdown, config->slowdown_ppm / (double)TIER_PPM_ONE);
+        said->mode = MIN(said->mode, (TierMode)config->mode);
+    }
+    said->weight = MAX(said->weight, 1);
+    if (!configured) {
+        said->mode = TIER_MODE_OFF;
+    }
+    return configured;
 }
 
 /*
  * What QEMU and operator want, put together: sizes of backends add up, the most careful mode, the largest
- * weight and the strictest target hold.
+ * weight and the strictest target hold. Of this, what the operator has set holds before what QEMU says, and
+ * limits before both.
  */
 static void settings_in_force(Vm *vm)
 {
-    const VmSettings *set = &vm->settings;
-    TierMode mode = TIER_MODE_ON;
-    uint32_t slowdown_ppm = 0;
-    bool configured = false;
+    VmSettings now;
+    const bool configured = settings_said(vm, &now);
 
-    vm->fast_size = vm->fast_min = 0;
-    vm->weight = 0;
-    for (guint i = 0; i < vm->backends->len; i++) {
-        const Backend *backend = g_ptr_array_index(vm->backends, i);
-
-        if (backend->configured) {
-            configured = true;
-            /* Saturating: a peer's numbers are its own affair, but must not wrap. */
-            vm->fast_size = vm->fast_size + MIN(backend->config.fast_size, UINT64_MAX - vm->fast_size);
-            vm->fast_min = vm->fast_min + MIN(backend->config.fast_min, UINT64_MAX - vm->fast_min);
-            vm->weight = MAX(vm->weight, backend->config.weight);
-            slowdown_ppm = stricter(slowdown_ppm, backend->config.slowdown_ppm);
-            mode = MIN(mode, (TierMode)backend->config.mode);
-        }
+    vm->imposed = vm->settings;
+    vm_settings_limit(&vm->imposed, &now, &vm->limits);
+    vm_settings_merge(&now, &vm->imposed);
+    vm->fast_size = now.fast_size;
+    vm->fast_min = MIN(now.fast_min, now.fast_size);
+    vm->weight = now.weight;
+    vm->slowdown = now.slowdown;
+    vm->mode = now.mode;
+    if (vm->mode == TIER_MODE_ON && configured && (vm->topology->n_tiers < 2 || vm->facts->cannot_move)) {
+        vm->mode = TIER_MODE_OBSERVE;
     }
-    vm->fast_size = set->has_fast_size ? set->fast_size : vm->fast_size;
-    vm->fast_min = MIN(set->has_fast_min ? set->fast_min : vm->fast_min, vm->fast_size);
-    vm->weight = set->has_weight ? set->weight : MAX(vm->weight, 1);
-    vm->slowdown = set->has_slowdown ? set->slowdown : slowdown_ppm / (double)TIER_PPM_ONE;
-    mode = set->has_mode ? set->mode : configured ? mode : TIER_MODE_OFF;
-    if (mode == TIER_MODE_ON && configured && (vm->topology->n_tiers < 2 || vm->facts->cannot_move)) {
-        mode = TIER_MODE_OBSERVE;
-    }
-    vm->mode = mode;
 }
 
 /* A backend's share of @bytes, by its size, in whole pages. */
@@ -303,10 +318,10 @@ static uint64_t backend_share(const Vm *vm, const Backend *backend, uint64_t byt
     return MIN((uint64_t)((double)bytes * ((double)own / (double)all)), own) & ~G_GUINT64_CONSTANT(4095);
 }
 
-/* CONFIG to those that believe something else than what the operator has set. */
+/* CONFIG to those that believe something else than what is imposed on them. */
 static void tell_settings(Vm *vm)
 {
-    const VmSettings *set = &vm->settings;
+    const VmSettings *set = &vm->imposed;
 
     for (guint i = 0; i < vm->backends->len; i++) {
         Backend *backend = g_ptr_array_index(vm->backends, i);

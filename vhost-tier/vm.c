@@ -143,7 +143,6 @@ static gpointer run_set(Request *request, GError **errp)
 {
     const VmSettings *asked = &request->settings;
     Vm *vm = request->vm;
-    VmSettings *settings = &vm->settings;
     const uint64_t size = asked->has_fast_size ? asked->fast_size : vm->fast_size;
     const uint64_t min = asked->has_fast_min ? asked->fast_min : vm->fast_min;
 
@@ -153,26 +152,8 @@ static gpointer run_set(Request *request, GError **errp)
                     "; set both, or a fast-min that fits", min, size);
         return NULL;
     }
-    if (asked->has_fast_size) {
-        settings->has_fast_size = true;
-        settings->fast_size = asked->fast_size;
-    }
-    if (asked->has_fast_min) {
-        settings->has_fast_min = true;
-        settings->fast_min = asked->fast_min;
-    }
-    if (asked->has_weight) {
-        settings->has_weight = true;
-        settings->weight = asked->weight;
-    }
-    if (asked->has_slowdown) {
-        settings->has_slowdown = true;
-        settings->slowdown = asked->slowdown;
-    }
-    if (asked->has_mode) {
-        settings->has_mode = true;
-        settings->mode = asked->mode;
-    }
+    vm_settings_merge(&vm->settings, asked);
+    vm_settings_update(&vm->limits, asked);
     vm_refresh(vm);
     return NULL;
 }
@@ -328,14 +309,15 @@ static gboolean quit(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-Vm *vm_start(const char *name, const char *socket, int listen_fd, const Facts *facts, VmNotify changed,
-             VmNotify stopped, void *opaque)
+Vm *vm_start(const char *name, const char *socket, int listen_fd, const VmSettings *limits, const Facts *facts,
+             VmNotify changed, VmNotify stopped, void *opaque)
 {
     Vm *vm = g_new0(Vm, 1);
 
     g_mutex_init(&vm->lock);
     vm->name = g_strdup(name);
     vm->socket = g_strdup(socket);
+    vm->limits = *limits;
     vm->facts = facts;
     vm->changed = changed;
     vm->stopped = stopped;

@@ -12,17 +12,9 @@
 
 #include "facts.h"
 #include "snapshot.h"
+#include "vm-settings.h"
 
 typedef struct Vm Vm;
-
-/* What an operator may set over what QEMU was started with. */
-typedef struct VmSettings {
-    bool has_fast_size, has_fast_min, has_weight, has_slowdown, has_mode;
-    uint64_t fast_size, fast_min;   /* bytes */
-    uint32_t weight;                /* 1..1000 */
-    double slowdown;                /* share of time, 0 to 1, that may be lost to slow memory; 0: no target */
-    TierMode mode;
-} VmSettings;
 
 /* What of a VM's memory is asked about (survey.h); what it has not is told by an error. */
 typedef struct VmSurvey {
@@ -43,10 +35,11 @@ typedef void (*VmDone)(void *opaque, void *result, const GError *error);
 
 /*
  * Start a VM's thread, which serves @listen_fd (a listening socket at @socket; the descriptor is the
- * VM's from now on, the file stays the caller's to remove). @facts must outlive it.
+ * VM's from now on, the file stays the caller's to remove). Nothing that its QEMU says exceeds @limits.
+ * @facts must outlive it.
  */
-Vm *vm_start(const char *name, const char *socket, int listen_fd, const Facts *facts, VmNotify changed,
-             VmNotify stopped, void *opaque);
+Vm *vm_start(const char *name, const char *socket, int listen_fd, const VmSettings *limits, const Facts *facts,
+             VmNotify changed, VmNotify stopped, void *opaque);
 /*
  * Ask the VM to end: sources stopped, connections closed. Then 'stopped' is called, in which vm_free()
  * may be.
@@ -67,6 +60,7 @@ void vm_budget(Vm *vm, uint64_t bytes, uint64_t bytes_per_s);
  * Requests; @done is called once each. Results: NULL for all but vm_trace_stop, whose is a VmTrace, and
  * vm_survey, whose is a JsonNode.
  */
+/* What the VM is limited in is limited to this from now on. */
 void vm_set(Vm *vm, const VmSettings *settings, VmDone done, void *opaque);
 /* Record to @fd (owned from now on), a file that was made at @path. */
 void vm_trace_start(Vm *vm, const char *path, int fd, VmDone done, void *opaque);
