@@ -98,7 +98,7 @@ uint64_t settings_fast_max(const Settings *settings, uint64_t memory);
  */
 Settings *settings_from_xml(xmlNode *memory, GError **errp);
 
-/* As <tier:memory>, in a namespace declared on the element itself; the caller owns the node. */
-xmlNode *settings_to_xml(const Settings *settings);
+/* Put them into @metadata as <tier:memory>, which declares its namespace itself. */
+void settings_to_xml(const Settings *settings, xmlNode *metadata);
 
 #endif /* LIBVIRT_HOOKS_SETTINGS_H */

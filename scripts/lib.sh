@@ -17,6 +17,7 @@ QEMU_SUITE=trixie                    # 10.0.x
 MESON_SUITE=bookworm-backports       # QEMU needs a newer meson than Debian 12 has
 KERNEL_SUITE_new=trixie-backports    # the newest Debian kernel: DAMON and RWP
 KERNEL_SUITE_lts=trixie              # 6.12: DAMON and WP_ASYNC, no RWP
+KERNEL_SUITE_old=bookworm            # 6.1: the guest's driver is built for it, too
 
 say()  { printf '%s\n' "$*" >&2; }
 die()  { printf '%s: error: %s\n' "${0##*/}" "$*" >&2; exit 1; }
@@ -82,7 +83,8 @@ use_ccache() {
 
 # What building the project takes.
 BUILD_PACKAGES=(gcc meson ninja-build ccache pkgconf gcc-multilib python3
-                libglib2.0-dev libjson-glib-dev libnuma-dev libcap-ng-dev libseccomp-dev libcairo2-dev)
+                libglib2.0-dev libjson-glib-dev libnuma-dev libcap-ng-dev libseccomp-dev libcairo2-dev
+                libvirt-dev libxml2-dev)
 
 # build_in NAME [MESON OPTION...]: configure and compile the project in build/NAME.
 build_in() {
