@@ -23,7 +23,7 @@
 
 /* In RAM, which no program uses: four bytes for each MSI-X vector */
 #define MAILBOXES 0x100000ull
-#define VECTOR_RANG 0x600dbe11u
+#define INTERRUPT_MESSAGE 0x600dbe11u
 
 /* Designated Vendor-Specific Extended Capabilities of CXL */
 #define CXL_VENDOR 0x1e98
@@ -240,6 +240,10 @@ void bed_map(ChmuBed *bed)
 
         bed->instances = common >> 8 & 0xff;
         bed->instance_bytes = length & 0xffff;
+        for (unsigned i = 0; i < MIN(bed->instances, 8); i++) {
+            bed->vectors[i] = chmu_get(bed_read(bed, i, CHMU_CAP0),
+                                       CHMU_CAP0_MSI);
+        }
     }
 }
 
@@ -481,35 +485,43 @@ uint64_t bed_open_window(ChmuBed *bed)
 
 /* Interrupts */
 
-void bed_aim_vector(ChmuBed *bed, unsigned vector, uint64_t address)
+static uint64_t msix_entry(ChmuBed *bed, unsigned instance)
 {
-    uint64_t entry = bed->msix + vector * PCI_MSIX_ENTRY_SIZE;
+    return bed->msix + bed->vectors[instance] * PCI_MSIX_ENTRY_SIZE;
+}
+
+static uint64_t mailbox(ChmuBed *bed, unsigned instance)
+{
+    return MAILBOXES + 4 * bed->vectors[instance];
+}
+
+void bed_aim_interrupt(ChmuBed *bed, unsigned instance, uint64_t address)
+{
+    uint64_t entry = msix_entry(bed, instance);
 
     qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_LOWER_ADDR, address);
     qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_UPPER_ADDR, address >> 32);
-    qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_DATA, VECTOR_RANG);
+    qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_DATA, INTERRUPT_MESSAGE);
     qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
 }
 
-void bed_arm_vector(ChmuBed *bed, unsigned vector)
+void bed_arm_interrupt(ChmuBed *bed, unsigned instance)
 {
-    bed_aim_vector(bed, vector, MAILBOXES + 4 * vector);
-    bed_take_vector(bed, vector);
+    bed_aim_interrupt(bed, instance, mailbox(bed, instance));
+    bed_take_interrupt(bed, instance);
 }
 
-void bed_mask_vector(ChmuBed *bed, unsigned vector, bool masked)
+void bed_mask_interrupt(ChmuBed *bed, unsigned instance, bool masked)
 {
-    uint64_t entry = bed->msix + vector * PCI_MSIX_ENTRY_SIZE;
-
-    qtest_writel(bed->qts, entry + PCI_MSIX_ENTRY_VECTOR_CTRL,
+    qtest_writel(bed->qts,
+                 msix_entry(bed, instance) + PCI_MSIX_ENTRY_VECTOR_CTRL,
                  masked ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0);
 }
 
-bool bed_take_vector(ChmuBed *bed, unsigned vector)
+bool bed_take_interrupt(ChmuBed *bed, unsigned instance)
 {
-    uint64_t mailbox = MAILBOXES + 4 * vector;
-    uint32_t value = qtest_readl(bed->qts, mailbox);
+    uint32_t value = qtest_readl(bed->qts, mailbox(bed, instance));
 
-    qtest_writel(bed->qts, mailbox, 0);
-    return value == VECTOR_RANG;
+    qtest_writel(bed->qts, mailbox(bed, instance), 0);
+    return value == INTERRUPT_MESSAGE;
 }

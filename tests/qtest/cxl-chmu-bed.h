@@ -33,6 +33,7 @@ typedef struct ChmuBed {
     uint64_t bar_bytes[6];      /* the size of each BAR; 0: there is none */
     uint64_t instance_bytes;    /* from one instance to the next */
     unsigned instances;
+    unsigned vectors[8];        /* the MSI-X vector of each instance */
     uint64_t memory_bytes;      /* of the device */
     uint64_t now_ns;            /* of the guest's time since it was made */
 } ChmuBed;
@@ -120,12 +121,12 @@ void bed_step(ChmuBed *bed, uint64_t ns);
  */
 uint64_t bed_open_window(ChmuBed *bed);
 
-/* Let MSI-X vector @vector write to this place in the machine's memory. */
-void bed_aim_vector(ChmuBed *bed, unsigned vector, uint64_t address);
-/* Let MSI-X vector @vector write to a mailbox in RAM... */
-void bed_arm_vector(ChmuBed *bed, unsigned vector);
-void bed_mask_vector(ChmuBed *bed, unsigned vector, bool masked);
-/* ... and tell whether it has since the last time this was asked. */
-bool bed_take_vector(ChmuBed *bed, unsigned vector);
+/* Let an instance's interrupts write to this place in the machine's memory. */
+void bed_aim_interrupt(ChmuBed *bed, unsigned instance, uint64_t address);
+/* Let them write to a mailbox in RAM... */
+void bed_arm_interrupt(ChmuBed *bed, unsigned instance);
+void bed_mask_interrupt(ChmuBed *bed, unsigned instance, bool masked);
+/* ... and tell whether one has since the last time this was asked. */
+bool bed_take_interrupt(ChmuBed *bed, unsigned instance);
 
 #endif /* QTEST_CXL_CHMU_BED_H */

@@ -392,6 +392,64 @@ static void tells_what_it_saw_and_what_it_counted(void)
     bed_free(bed);
 }
 
+/* Requests wait to be counted, as long as nobody can tell */
+
+static void touch(ChmuBed *bed, uint64_t page, unsigned times)
+{
+    while (times--) {
+        qtest_writeb(bed->qts, page, 1);
+    }
+}
+
+static void what_waits_is_of_the_epoch_in_which_it_came(void)
+{
+    ChmuBed *bed = bed_new("");
+    uint64_t window = bed_open_window(bed);
+
+    bed_enable(bed, 0, &(ChmuSetup) { 0 });
+    touch(bed, window + 3 * PAGE, 3);
+    bed_step(bed, BED_EPOCH_NS);
+    touch(bed, window + 3 * PAGE, 44);
+    bed_step(bed, BED_EPOCH_NS);
+    bed_assert_listed(bed, 0, 2, (ChmuEntry[]) { { 3, 3 }, { 3, 44 } });
+    bed_free(bed);
+}
+
+static void what_waits_is_for_those_that_counted_when_it_came(void)
+{
+    ChmuBed *bed = bed_new("chmu-instances=2");
+    uint64_t window = bed_open_window(bed);
+
+    bed_enable(bed, 0, &(ChmuSetup) { 0 });
+    touch(bed, window, 5);
+    bed_enable(bed, 1, &(ChmuSetup) { 0 });
+    touch(bed, window, 2);
+    bed_disable(bed, 0);
+    touch(bed, window, 3);
+    bed_step(bed, BED_EPOCH_NS);
+    bed_assert_listed(bed, 1, 1, (ChmuEntry[]) { { 0, 5 } });
+    g_assert_cmpuint(bed_count(bed, 0, "counted"), ==, 7);
+    bed_free(bed);
+}
+
+static void nothing_waits_for_an_instance_that_is_always_on(void)
+{
+    ChmuBed *bed = bed_new("");
+    uint64_t window = bed_open_window(bed);
+
+    bed_arm_interrupt(bed, 0);
+    bed_enable(bed, 0, &(ChmuSetup) {
+        .mode = CHMU_MODE_ALWAYS_ON, .threshold = 3, .notify = 1,
+        .flags = CHMU_CFG0_LEVEL_INT });
+    touch(bed, window, 2);
+    bed_step(bed, 1);
+    g_assert_false(bed_take_interrupt(bed, 0));
+    touch(bed, window, 1);
+    bed_step(bed, 1);
+    g_assert_true(bed_take_interrupt(bed, 0));
+    bed_free(bed);
+}
+
 void add_counting_tests(void)
 {
     qtest_add_func("cxl-chmu/counting/threshold",
@@ -424,6 +482,12 @@ void add_counting_tests(void)
                    instances_count_by_their_own_settings);
     qtest_add_func("cxl-chmu/counting/disable",
                    disabling_drops_what_the_epoch_has_counted);
+    qtest_add_func("cxl-chmu/counting/waiting-epoch",
+                   what_waits_is_of_the_epoch_in_which_it_came);
+    qtest_add_func("cxl-chmu/counting/waiting-instances",
+                   what_waits_is_for_those_that_counted_when_it_came);
+    qtest_add_func("cxl-chmu/counting/waiting-always-on",
+                   nothing_waits_for_an_instance_that_is_always_on);
     qtest_add_func("cxl-chmu/counting/figures",
                    tells_what_it_saw_and_what_it_counted);
 }

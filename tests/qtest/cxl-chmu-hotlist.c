@@ -285,83 +285,78 @@ static void status_bits_are_cleared_one_by_one(void)
 
 /* Interrupts */
 
-static unsigned vector_of(ChmuBed *bed, unsigned instance)
+static ChmuBed *bed_new_armed(void)
 {
-    return chmu_get(bed_read(bed, instance, CHMU_CAP0), CHMU_CAP0_MSI);
+    ChmuBed *bed = bed_new(SMALL);
+
+    bed_arm_interrupt(bed, 0);
+    return bed;
 }
 
 static void interrupts_when_the_list_overflows(void)
 {
-    ChmuBed *bed = bed_new(SMALL);
-    unsigned vector = vector_of(bed, 0);
+    ChmuBed *bed = bed_new_armed();
 
-    bed_arm_vector(bed, vector);
     bed_enable(bed, 0, &(ChmuSetup) {
         .notify = 1, .flags = CHMU_CFG0_OVERFLOW_INT });
     heat(bed, 0, 0, SLOTS - 1);
-    g_assert_false(bed_take_vector(bed, vector));
+    g_assert_false(bed_take_interrupt(bed, 0));
     heat(bed, 0, 20, 1);
-    g_assert_true(bed_take_vector(bed, vector));
+    g_assert_true(bed_take_interrupt(bed, 0));
     heat(bed, 0, 20, 1);        /* not again while the bit is set */
-    g_assert_false(bed_take_vector(bed, vector));
+    g_assert_false(bed_take_interrupt(bed, 0));
     clear(bed, CHMU_STATUS_OVERFLOW);
-    g_assert_false(bed_take_vector(bed, vector));
+    g_assert_false(bed_take_interrupt(bed, 0));
     heat(bed, 0, 20, 1);
-    g_assert_true(bed_take_vector(bed, vector));
+    g_assert_true(bed_take_interrupt(bed, 0));
     bed_free(bed);
 }
 
 static void interrupts_when_the_list_has_filled_so_far(void)
 {
-    ChmuBed *bed = bed_new(SMALL);
-    unsigned vector = vector_of(bed, 0);
+    ChmuBed *bed = bed_new_armed();
 
-    bed_arm_vector(bed, vector);
     bed_enable(bed, 0, &(ChmuSetup) {
         .notify = 3, .flags = CHMU_CFG0_LEVEL_INT });
     heat(bed, 0, 0, 2);
-    g_assert_false(bed_take_vector(bed, vector));
+    g_assert_false(bed_take_interrupt(bed, 0));
     heat(bed, 0, 10, 2);
-    g_assert_true(bed_take_vector(bed, vector));
+    g_assert_true(bed_take_interrupt(bed, 0));
     write_head(bed, 4);
     heat(bed, 0, 20, 3);        /* not again while the bit is set */
-    g_assert_false(bed_take_vector(bed, vector));
+    g_assert_false(bed_take_interrupt(bed, 0));
     clear(bed, CHMU_STATUS_LEVEL);
     write_head(bed, 7);
     heat(bed, 0, 30, SLOTS);    /* overflows, too, but is not to tell */
-    g_assert_true(bed_take_vector(bed, vector));
+    g_assert_true(bed_take_interrupt(bed, 0));
     g_assert_true(is_set(bed, CHMU_STATUS_OVERFLOW));
     clear(bed, CHMU_STATUS_OVERFLOW);
     heat(bed, 0, 40, 1);
-    g_assert_false(bed_take_vector(bed, vector));
+    g_assert_false(bed_take_interrupt(bed, 0));
     bed_free(bed);
 }
 
 static void does_not_interrupt_unasked(void)
 {
-    ChmuBed *bed = bed_new(SMALL);
-    unsigned vector = vector_of(bed, 0);
+    ChmuBed *bed = bed_new_armed();
 
-    bed_arm_vector(bed, vector);
     bed_enable(bed, 0, &(ChmuSetup) { .notify = 1 });
     heat(bed, 0, 0, SLOTS);
     g_assert_true(is_set(bed, CHMU_STATUS_OVERFLOW));
     g_assert_true(is_set(bed, CHMU_STATUS_LEVEL));
-    g_assert_false(bed_take_vector(bed, vector));
+    g_assert_false(bed_take_interrupt(bed, 0));
     bed_free(bed);
 }
 
 static void each_instance_interrupts_by_its_vector(void)
 {
     ChmuBed *bed = bed_new("chmu-instances=3,chmu-entries=2");
-    unsigned vectors[3];
 
     for (unsigned i = 0; i < 3; i++) {
-        vectors[i] = vector_of(bed, i);
         for (unsigned k = 0; k < i; k++) {
-            g_assert_cmpuint(vectors[k], !=, vectors[i]);
+            g_assert_cmpuint(bed->vectors[k], !=, bed->vectors[i]);
         }
-        bed_arm_vector(bed, vectors[i]);
+        bed_arm_interrupt(bed, i);
     }
     for (unsigned i = 0; i < 3; i++) {
         bed_enable(bed, i, &(ChmuSetup) {
@@ -369,7 +364,7 @@ static void each_instance_interrupts_by_its_vector(void)
         bed_access(bed, 0, 1, false);
         bed_step(bed, BED_EPOCH_NS);
         for (unsigned k = 0; k < 3; k++) {
-            g_assert_cmpint(bed_take_vector(bed, vectors[k]), ==, k == i);
+            g_assert_cmpint(bed_take_interrupt(bed, k), ==, k == i);
         }
         bed_disable(bed, i);
     }
@@ -378,37 +373,33 @@ static void each_instance_interrupts_by_its_vector(void)
 
 static void a_masked_interrupt_waits(void)
 {
-    ChmuBed *bed = bed_new(SMALL);
-    unsigned vector = vector_of(bed, 0);
+    ChmuBed *bed = bed_new_armed();
 
-    bed_arm_vector(bed, vector);
-    bed_mask_vector(bed, vector, true);
+    bed_mask_interrupt(bed, 0, true);
     bed_enable(bed, 0, &(ChmuSetup) {
         .notify = 1, .flags = CHMU_CFG0_LEVEL_INT });
     heat(bed, 0, 0, 1);
-    g_assert_false(bed_take_vector(bed, vector));
-    bed_mask_vector(bed, vector, false);
-    g_assert_true(bed_take_vector(bed, vector));
+    g_assert_false(bed_take_interrupt(bed, 0));
+    bed_mask_interrupt(bed, 0, false);
+    g_assert_true(bed_take_interrupt(bed, 0));
     bed_free(bed);
 }
 
 /* What would be sent to a stopped machine might not be migrated with it. */
 static void an_interrupt_waits_while_the_machine_is_stopped(void)
 {
-    ChmuBed *bed = bed_new(SMALL);
-    unsigned vector = vector_of(bed, 0);
+    ChmuBed *bed = bed_new_armed();
 
-    bed_arm_vector(bed, vector);
     bed_enable(bed, 0, &(ChmuSetup) {
         .mode = CHMU_MODE_ALWAYS_ON, .notify = 1,
         .flags = CHMU_CFG0_LEVEL_INT });
     qtest_qmp_assert_success(bed->qts, "{'execute': 'stop'}");
     bed_access(bed, 0, 1, false);
     g_assert_true(is_set(bed, CHMU_STATUS_LEVEL));
-    g_assert_false(bed_take_vector(bed, vector));
+    g_assert_false(bed_take_interrupt(bed, 0));
     qtest_qmp_assert_success(bed->qts, "{'execute': 'cont'}");
     qtest_qmp_assert_success(bed->qts, "{'execute': 'query-status'}");
-    g_assert_true(bed_take_vector(bed, vector));
+    g_assert_true(bed_take_interrupt(bed, 0));
     bed_free(bed);
 }
 
@@ -424,7 +415,7 @@ static void an_interrupt_may_go_to_the_memory_that_is_counted(void)
     for (unsigned units = 1; units <= 1024; units *= 2) {
         uint64_t far = 2 * units;
 
-        bed_aim_vector(bed, vector_of(bed, 0), window + far * PAGE);
+        bed_aim_interrupt(bed, 0, window + far * PAGE);
         bed_enable(bed, 0, &(ChmuSetup) {
             .mode = CHMU_MODE_ALWAYS_ON, .threshold = 2, .notify = 1,
             .flags = CHMU_CFG0_LEVEL_INT });

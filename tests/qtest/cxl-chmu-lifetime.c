@@ -367,6 +367,49 @@ static void random_down_sampling_goes_on_the_same_after_migration(void)
                            here->len * sizeof(ChmuEntry)), ==, 0);
 }
 
+static void migrates_what_waits_to_be_counted(void)
+{
+    ChmuBed *from = bed_new(""), *to;
+    uint64_t window = bed_open_window(from);
+
+    bed_enable(from, 0, &(ChmuSetup) { 0 });
+    for (unsigned i = 0; i < 5; i++) {
+        qtest_writeb(from->qts, window + 3 * PAGE, i);
+    }
+    to = migrate(from, "chmu-entries=4096");
+    bed_free(from);
+    bed_access(to, 3 * PAGE, 2, false);
+    bed_step(to, BED_EPOCH_NS);
+    bed_assert_listed(to, 0, 1, (ChmuEntry[]) { { 3, 7 } });
+    bed_free(to);
+}
+
+/* It comes once, where the machine goes on. */
+static void migrates_with_an_interrupt_pending(void)
+{
+    ChmuBed *from = bed_new(""), *to;
+
+    bed_arm_interrupt(from, 0);
+    bed_enable(from, 0, &(ChmuSetup) {
+        .mode = CHMU_MODE_ALWAYS_ON, .notify = 1,
+        .flags = CHMU_CFG0_LEVEL_INT });
+    qtest_qmp_assert_success(from->qts, "{'execute': 'stop'}");
+    bed_access(from, 0, 1, false);
+    to = migrate(from, "chmu-entries=4096");
+    g_assert_false(bed_take_interrupt(from, 0));
+    bed_free(from);
+    bed_arm_interrupt(to, 0);
+    g_assert_cmphex(bed_read(to, 0, CHMU_STATUS) & CHMU_STATUS_LEVEL, !=, 0);
+    g_assert_false(bed_take_interrupt(to, 0));
+    for (unsigned i = 0; i < 2; i++) {
+        qtest_qmp_assert_success(to->qts, "{'execute': 'cont'}");
+        qtest_qmp_assert_success(to->qts, "{'execute': 'query-status'}");
+        g_assert_cmpint(bed_take_interrupt(to, 0), ==, i == 0);
+        qtest_qmp_assert_success(to->qts, "{'execute': 'stop'}");
+    }
+    bed_free(to);
+}
+
 /* What the destination's QEMU says when it refuses the stream */
 static void refuses_the_state_of_another_unit(void)
 {
@@ -507,6 +550,10 @@ void add_lifetime_tests(void)
                    migrates_in_the_middle_of_an_epoch);
     qtest_add_func("cxl-chmu/migration/random",
                    random_down_sampling_goes_on_the_same_after_migration);
+    qtest_add_func("cxl-chmu/migration/waiting",
+                   migrates_what_waits_to_be_counted);
+    qtest_add_func("cxl-chmu/migration/interrupt",
+                   migrates_with_an_interrupt_pending);
     qtest_add_func("cxl-chmu/migration/refused",
                    refuses_the_state_of_another_unit);
     qtest_add_func("cxl-chmu/memory/touched", takes_memory_by_what_is_touched);

@@ -167,18 +167,16 @@ static void one_step(Pair *p)
 static void does_as_the_model_does(void)
 {
     Pair p = { .bed = bed_new(PROPERTIES) };
-    unsigned vectors[INSTANCES];
     uint64_t listed = 0;
 
     for (unsigned i = 0; i < INSTANCES; i++) {
         p.models[i] = model_new(p.bed, i);
-        vectors[i] = chmu_get(bed_read(p.bed, i, CHMU_CAP0), CHMU_CAP0_MSI);
-        bed_arm_vector(p.bed, vectors[i]);
+        bed_arm_interrupt(p.bed, i);
     }
     for (unsigned step = 0; step < 4000; step++) {
         one_step(&p);
         for (unsigned i = 0; i < INSTANCES; i++) {
-            bool rang = bed_take_vector(p.bed, vectors[i]);
+            bool rang = bed_take_interrupt(p.bed, i);
 
             model_check(p.models[i]);
             g_assert_cmpint(rang, ==, model_take_interrupts(p.models[i]) > 0);
@@ -251,8 +249,7 @@ static void fuzz(const char *properties, unsigned steps)
     uint64_t window = bed_open_window(bed);
 
     for (unsigned i = 0; i < bed->instances; i++) {
-        bed_arm_vector(bed, chmu_get(bed_read(bed, i, CHMU_CAP0),
-                                     CHMU_CAP0_MSI));
+        bed_arm_interrupt(bed, i);
     }
     for (unsigned step = 0; step < steps; step++) {
         unsigned instance = below(bed->instances);

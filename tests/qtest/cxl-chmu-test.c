@@ -78,8 +78,7 @@ static void vectors_are_within_the_msix_table(void)
     ChmuBed *bed = bed_new("chmu-instances=8");
 
     for (unsigned i = 0; i < 8; i++) {
-        g_assert_cmpuint(chmu_get(bed_read(bed, i, CHMU_CAP0), CHMU_CAP0_MSI),
-                         <, bed->msix_vectors);
+        g_assert_cmpuint(bed->vectors[i], <, bed->msix_vectors);
     }
     bed_free(bed);
 }
