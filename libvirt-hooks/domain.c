@@ -19,7 +19,6 @@ struct Domain {
     xmlXPathContext *xpath;
     char *name;
     char *uuid;
-    char *emulator;
 };
 
 G_DEFINE_QUARK(vhost-tier-domain-error, domain_error)
@@ -87,7 +86,6 @@ static bool read_identity(Domain *domain, GError **errp)
 {
     xmlNode *name = domain_find_first(domain, "/domain/name");
     xmlNode *uuid = domain_find_first(domain, "/domain/uuid");
-    xmlNode *emulator = domain_find_first(domain, "/domain/devices/emulator");
 
     domain->name = name ? (char *)xmlNodeGetContent(name) : NULL;
     if (!domain->name || !*domain->name) {
@@ -105,7 +103,6 @@ static bool read_identity(Domain *domain, GError **errp)
             return false;
         }
     }
-    domain->emulator = emulator ? node_text(emulator) : NULL;
     return true;
 }
 
@@ -139,7 +136,6 @@ void domain_free(Domain *domain)
         g_clear_pointer(&domain->doc, xmlFreeDoc);
         xmlFree(domain->name);
         g_free(domain->uuid);
-        g_free(domain->emulator);
         g_free(domain);
     }
 }
@@ -167,14 +163,16 @@ const char *domain_uuid(const Domain *domain)
     return domain->uuid;
 }
 
-const char *domain_emulator(const Domain *domain)
-{
-    return domain->emulator;
-}
-
 xmlNode *domain_root(const Domain *domain)
 {
     return xmlDocGetRootElement(domain->doc);
+}
+
+char *domain_emulator(const Domain *domain)
+{
+    xmlNode *emulator = domain_find_first(domain, "/domain/devices/emulator");
+
+    return emulator ? node_text(emulator) : NULL;
 }
 
 char *domain_vm_name(const Domain *domain)

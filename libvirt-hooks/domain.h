@@ -45,8 +45,10 @@ char *domain_format(const Domain *domain);
 /* Its parts, which belong to the domain. */
 const char *domain_name(const Domain *domain);
 const char *domain_uuid(const Domain *domain);         /* as 8-4-4-4-12, small letters; NULL: none yet */
-const char *domain_emulator(const Domain *domain);     /* NULL: none given */
 xmlNode *domain_root(const Domain *domain);
+
+/* Its <emulator>, or NULL where none is given; freed by the caller. */
+char *domain_emulator(const Domain *domain);
 
 /*
  * By what name the daemon is to know it: its own where that can be a VM's name (docs/control.md), else its UUID,

@@ -120,8 +120,7 @@ static void restore_emulator(Domain *domain)
 {
     g_autofree char *old = before(domain, "emulator");
     xmlNode *chosen = domain_find_first(domain, OUR_SETTINGS "/tier:emulator");
-    xmlNode *now = domain_find_first(domain, "/domain/devices/emulator");
-    g_autofree char *ours = chosen ? node_text(chosen) : NULL, *current = now ? node_text(now) : NULL;
+    g_autofree char *ours = chosen ? node_text(chosen) : NULL, *current = domain_emulator(domain);
 
     if (old && g_strcmp0(ours, current) == 0) {
         set_emulator(domain, old);
@@ -205,9 +204,10 @@ bool rewrite_enable(Domain *domain, const Settings *settings, GError **errp)
     rewrite_disable(domain);
     g_clear_pointer(&written->old_emulator, g_free);
     if (emulator) {
-        xmlNode *node = domain_find_first(domain, "/domain/devices/emulator");
-
-        written->old_emulator = node ? node_text(node) : g_strdup("");
+        written->old_emulator = domain_emulator(domain);
+        if (!written->old_emulator) {
+            written->old_emulator = g_strdup("");
+        }
         set_emulator(domain, emulator);
     }
     place = domain_find_first(domain, "/domain/metadata");
