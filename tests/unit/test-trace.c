@@ -305,7 +305,7 @@ typedef struct Broken {
 
 static const Broken brokens[] = {
     {"another_file", 0, 0, 0x464c457f, "no vhost-tier trace"},
-    {"another_version", 0, 4, 1, "version 2"},
+    {"another_version", 0, 4, 1, "version " G_STRINGIFY(TRACE_VERSION)},
     {"unknown_type", TRACE_BITS, 0, 77, "no such type"},
     {"second_state", TRACE_BITS, 0, TRACE_STATE, "must be the first record"},
     {"no_state", TRACE_STATE, 0, TRACE_CONFIG, "must be the first record"},

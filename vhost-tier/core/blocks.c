@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "hints.h"
+
 #define WORDS (BLOCK_GRANULES / 64)
 
 HeatMap *blocks_new(HeatMap *fine, GError **errp)
@@ -95,6 +97,7 @@ void blocks_set(HeatModel *model, HeatMap *map, size_t granule, bool huge)
         sum_up(model, map, granule);
     }
     heat_place(map->coarse, granule >> BLOCK_SHIFT, huge ? tier_of_block(map, granule) : POLICY_TIER_ABSENT);
+    hints_block_set(map, granule);
 }
 
 /* Bits @at..@at+@n-1 of @bits, from bit 0 of @part on; the rest of it is 0. */

@@ -64,13 +64,24 @@ static unsigned class_of_state(uint8_t state)
     return tier * KINDS + kind;
 }
 
-static void tally(Tally *tally, const HeatMap *map)
+static void tally_run(Tally *tally, const HeatMap *map, size_t first, size_t end)
 {
     const uint16_t *estimates = map->estimates;
     const uint8_t *states = map->states, *class_of = tally->class_of;
     uint32_t *granules = tally->granules;
     bool *used = tally->used;
 
+    for (size_t i = first; i < end; i++) {
+        const uint32_t at = class_of[states[i]] * (RATES * KNOWN) + estimates[i];
+
+        granules[at]++;
+        used[at / KNOWN] = true;
+    }
+}
+
+/* All but those that are marked. */
+static void tally(Tally *tally, const HeatMap *map)
+{
     for (unsigned state = 0; state < G_N_ELEMENTS(tally->class_of); state++) {
         tally->class_of[state] = class_of_state(state);
         if (tally->class_of[state] < CLASSES) {
@@ -78,19 +89,17 @@ static void tally(Tally *tally, const HeatMap *map)
         }
     }
     for (size_t first = 0, end = 0; blocks_next_run(map, &first, &end);) {
-        for (size_t i = first; i < end; i++) {
-            const uint32_t at = class_of[states[i]] * (RATES * KNOWN) + estimates[i];
-
-            granules[at]++;
-            used[at / KNOWN] = true;
+        for (size_t i = first, next; i < end; i = next + 1) {
+            next = hints_next(map, i, end);
+            tally_run(tally, map, i, next);
         }
     }
 }
 
-static void judge(Census *census, const Rules *rules, Heat heat, uint64_t bytes)
+static void judge(Census *census, const Rules *rules, Heat heat, uint8_t mark, uint64_t bytes)
 {
     Log2 judged;
-    Role role = census_judge(rules, heat, &judged);
+    Role role = census_judge(rules, heat, mark, &judged);
 
     if (role != ROLE_NONE) {
         uint64_t *buckets = role == ROLE_VICTIM ? census->victims : census->candidates;
@@ -101,6 +110,15 @@ static void judge(Census *census, const Rules *rules, Heat heat, uint64_t bytes)
         uint64_t *buckets = heat_tier(heat) == 0 ? census->fast : census->slow;
 
         buckets[census_bucket(heat_rate(rules->model, heat) + rules->per_page)] += bytes;
+    }
+}
+
+static void judge_marked(Census *census, const Rules *rules, const HeatMap *map)
+{
+    for (size_t first = 0, end = 0; map->hints && blocks_next_run(map, &first, &end);) {
+        for (size_t i = hints_next(map, first, end); i < end; i = hints_next(map, i + 1, end)) {
+            judge(census, rules, heat_at(map, i), hint_mark(map, i), map->granule_bytes);
+        }
     }
 }
 
@@ -116,10 +134,11 @@ static void count(Census *census, const Rules *rules, const HeatMap *map)
             const Heat heat = {.estimate = at % (RATES * KNOWN), .state = counted.state_of[row / RATES]};
 
             if (granules[at] > 0) {
-                judge(census, rules, heat, (uint64_t)granules[at] * map->granule_bytes);
+                judge(census, rules, heat, 0, (uint64_t)granules[at] * map->granule_bytes);
             }
         }
     }
+    judge_marked(census, rules, map);
     if (map->fine) {
         return;                 /* its bytes are in the fine one's sums */
     }
@@ -159,6 +178,33 @@ bool census_crowd(const Census *census, Log2 *mean, Log2 *shape)
     variance = MAX(squares / pages - average * average, average * average / CROWD_SHAPE_MAX);
     *mean = log2_of(average);
     *shape = MAX(log2_of(average * average / variance), CROWD_SHAPE_MIN);
+    return true;
+}
+
+bool census_part(const Census *census, uint64_t bytes, Log2 *hottest, Log2 *rest, double *share)
+{
+    uint64_t all = 0, left;
+    double hot = 0, cold = 0;
+
+    for (unsigned bucket = 0; bucket < CENSUS_BUCKETS; bucket++) {
+        all += census->fast[bucket] + census->slow[bucket];
+    }
+    bytes = MIN(bytes, all / 2);
+    if (bytes == 0) {
+        return false;
+    }
+    left = bytes;
+    for (unsigned bucket = CENSUS_BUCKETS; bucket-- > 0;) {
+        const uint64_t here = census->fast[bucket] + census->slow[bucket], of_hot = MIN(here, left);
+        const double rate = log2_value(census_middle(bucket));
+
+        left -= of_hot;
+        hot += rate * (double)of_hot;
+        cold += rate * (double)(here - of_hot);
+    }
+    *hottest = log2_of(hot / (double)bytes);
+    *rest = log2_of(cold / (double)(all - bytes));
+    *share = (double)bytes / (double)all;
     return true;
 }
 

@@ -5,7 +5,7 @@
 #ifndef VHOST_TIER_CORE_CENSUS_H
 #define VHOST_TIER_CORE_CENSUS_H
 
-#include "heat.h"
+#include "hints.h"
 
 #define CENSUS_ORIGIN (-44 * LOG2_ONE)
 #define CENSUS_SHIFT 7                      /* a bucket is 1/8 octave */
@@ -62,6 +62,12 @@ bool census_crowd(const Census *census, Log2 *mean, Log2 *shape);
 
 void census_view(const Census *census, uint64_t budget_bytes, CensusView *view);
 
+/*
+ * The mean rates per page of what was seen, parted in two: of the hottest, @bytes of them or half of all where that is
+ * less, and of the rest; and the share of all that the hottest are. False where there are not both.
+ */
+bool census_part(const Census *census, uint64_t bytes, Log2 *hottest, Log2 *rest, double *share);
+
 static inline unsigned census_bucket(Log2 heat)
 {
     return CLAMP((heat - CENSUS_ORIGIN) >> CENSUS_SHIFT, 0, CENSUS_BUCKETS - 1);
@@ -95,16 +101,16 @@ static inline Log2 rules_disbelief(const Rules *rules, Heat heat)
 }
 
 /*
- * What may be done with @heat, and (unless nothing) at which heat per page it is judged: its estimate less,
- * or more, the doubt.
+ * What may be done with @heat, of a granule with such a mark (hints.h; 0: none), and (unless nothing) at which heat per
+ * page it is judged: its estimate less, or more, the doubt, and what the hint makes of that.
  */
-static inline Role census_judge(const Rules *rules, Heat heat, Log2 *judged)
+static inline Role census_judge(const Rules *rules, Heat heat, uint8_t mark, Log2 *judged)
 {
     const HeatModel *model = rules->model;
     uint8_t tier = heat_tier(heat);
     Log2 doubt = 0;
 
-    if (tier >= POLICY_MAX_TIERS) {
+    if (tier >= POLICY_MAX_TIERS || hint_forbids(&model->hint_terms, mark, tier)) {
         return ROLE_NONE;
     }
     switch (heat_last(heat)) {
@@ -119,10 +125,12 @@ static inline Role census_judge(const Rules *rules, Heat heat, Log2 *judged)
         return ROLE_NONE;
     }
     if (tier == 0) {
-        *judged = census_estimate(rules, heat) + heat_width(model, heat) + doubt;
+        *judged = census_estimate(rules, heat) + heat_width(model, heat);
     } else {
-        *judged = census_estimate(rules, heat) - rules_disbelief(rules, heat) - doubt;
+        *judged = census_estimate(rules, heat) - rules_disbelief(rules, heat);
+        doubt = -doubt;
     }
+    *judged = hint_judged(&model->hint_terms, &model->tables, mark, *judged) + doubt;
     return tier == 0 ? ROLE_VICTIM : ROLE_CANDIDATE;
 }
 

@@ -30,7 +30,7 @@ static bool watched_closer(const Policy *policy, uint32_t region, size_t granule
         return false;
     }
     for (unsigned source = 0; source < POLICY_SOURCE__MAX; source++) {
-        if (source != POLICY_SOURCE_DAMON && seen.source_seen_ns[source] &&
+        if (source != POLICY_SOURCE_DAMON && source != POLICY_SOURCE_HINT && seen.source_seen_ns[source] &&
             seen.source_seen_ns[source] + DAMON_OTHERS_NS > now_ns) {
             return true;
         }

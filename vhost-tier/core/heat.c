@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hints.h"
+
 #define AGED_OCTAVE ((int64_t)LOG2_ONE * HEAT_DECAY_ONE)
 
 /* Until something is known of the crowd: an access a second and page, and that very varied. */
@@ -139,6 +141,7 @@ void heat_map_free(HeatMap *map)
         free(map->estimates);
         free(map->states);
         free(map->blocks);
+        hint_marks_free(map->hints);
         g_free(map);
     }
 }
@@ -235,6 +238,9 @@ void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_
     }
     model->swept = slot;
     model->epoch = epoch;
+    if (model->hints) {
+        hints_advance(model, maps, n_maps);
+    }
     if (steady_judge(&model->steady, epoch * (HEAT_EPOCH_NS / 1e9))) {
         model->jumped = epoch;
     }
@@ -382,12 +388,17 @@ static inline void hit(const Lesson *lesson, Log2 interval)
     *lesson->again |= lesson->bit;
 }
 
-/* Evidence comes from @source on the granules first..first+n-1. */
-static void note_source(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n)
+void heat_note_source(const HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n)
 {
     for (size_t i = first >> map->block_shift; i <= (first + n - 1) >> map->block_shift; i++) {
         map->blocks[i].seen[source] = block_time(model->epoch);
     }
+}
+
+/* Evidence comes from @source on the granules first..first+n-1. */
+static void note_evidence(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n)
+{
+    heat_note_source(model, map, source, first, n);
     model->draws++;
 }
 
@@ -397,7 +408,7 @@ void heat_add_bits(HeatModel *model, HeatMap *map, PolicySource source, size_t f
     Log2 interval = log2_of(interval_ns * 1e-9);
     Trial trial = {.share = steady_share(&model->steady, interval)};
 
-    note_source(model, map, source, first, n);
+    note_evidence(model, map, source, first, n);
     for (size_t i = 0; i < n; i++) {
         Lesson lesson = lesson_begin(model, map, first + i);
         bool set = accessed[i / 64] >> (i % 64) & 1;
@@ -410,6 +421,7 @@ void heat_add_bits(HeatModel *model, HeatMap *map, PolicySource source, size_t f
         }
     }
     steady_count(&model->steady, interval, trial.set, n, trial.surprise, trial.weight);
+    hints_bits(model, map, first, n, accessed, interval_ns);
 }
 
 void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
@@ -420,7 +432,7 @@ void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t f
     Log2 counted = log2_of(per_s) + exposure;
     Trial trial = {.share = steady_share(&model->steady, exposure)};
 
-    note_source(model, map, source, first, n);
+    note_evidence(model, map, source, first, n);
     for (size_t i = 0; i < n; i++) {
         Lesson lesson = lesson_begin(model, map, first + i);
         bool seen = heat_seen(heat_at(map, first + i));
@@ -432,6 +444,7 @@ void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t f
         lesson_end(&lesson, accesses - log2_add(tables, before, exposure), accesses);
     }
     steady_count(&model->steady, exposure, trial.set, n, trial.surprise, trial.weight);
+    hints_rate(model, map, first, n, per_s, exposure_ns);
 }
 
 void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
@@ -441,7 +454,7 @@ void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t 
     Log2 exposure = log2_of(exposure_ns * 1e-9);
     Log2 likely = log2_of(per_s) + HEAT_BELOW;
 
-    note_source(model, map, source, first, n);
+    note_evidence(model, map, source, first, n);
     for (size_t i = 0; i < n; i++) {
         Lesson lesson = lesson_begin(model, map, first + i);
         Log2 before = exposure_before(&lesson), accesses;
@@ -455,6 +468,7 @@ void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t 
         accesses = log2_add(tables, lesson.rate + before, likely + exposure);
         lesson_end(&lesson, accesses - log2_add(tables, before, exposure), accesses);
     }
+    hints_below(model, map, first, n, per_s, exposure_ns);
 }
 
 void heat_place(HeatMap *map, size_t granule, uint8_t tier)

@@ -37,6 +37,7 @@
 #ifndef VHOST_TIER_CORE_HEAT_H
 #define VHOST_TIER_CORE_HEAT_H
 
+#include "hint-marks.h"
 #include "logmath.h"
 #include "policy.h"
 #include "steady.h"
@@ -105,8 +106,11 @@ struct HeatMap {
     uint8_t *states;
     HeatBlock *blocks;
     HeatMap *coarse;                    /* of a map of 4 KiB granules: its huge blocks; NULL: there are none yet */
+    HintMarks *hints;                   /* what the guest said of it (hints.h); NULL: nothing yet */
     HeatMap *fine;                      /* of a coarse map: the one whose blocks it has (blocks.h) */
 };
+
+typedef struct Hints Hints;
 
 /* What a model must keep. Words of 8 bytes only: a trace keeps it as it is. */
 typedef struct HeatState {
@@ -134,6 +138,8 @@ typedef struct HeatModel {
     Steady steady;
     Log2 most_known;                    /* log2 of the accesses that the past counts for */
     Log2 reluctance;                    /* log2 of how many times as many as at the start */
+    HintTerms hint_terms;               /* what hints count for now */
+    Hints *hints;                       /* of the VM, not owned; NULL where there can't be any */
     uint64_t jumped;                    /* epoch in which steady heat was last found to have jumped; 0: never */
 } HeatModel;
 
@@ -186,6 +192,8 @@ void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t f
                    uint64_t exposure_ns);
 void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
                     uint64_t exposure_ns);
+/* Note that @source spoke of the granules first..first+n-1 now. */
+void heat_note_source(const HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n);
 
 /* Granule @granule is now on @tier (a tier, POLICY_TIER_ABSENT or POLICY_TIER_UNKNOWN). */
 void heat_place(HeatMap *map, size_t granule, uint8_t tier);

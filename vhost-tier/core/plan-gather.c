@@ -128,7 +128,7 @@ static bool within(Reach *reach, unsigned bucket, int step, uint64_t bytes)
 }
 
 /*
- * Which granules can be within reach, by place and estimate: judging makes candidates no hotter and victims no colder
+ * Which granules can be within reach, by place and estimate, unless they are marked: judging makes candidates no hotter and victims no colder
  * than they are estimated. Of what lies on no tier none is.
  */
 typedef struct Span {
@@ -180,15 +180,23 @@ static void gather_run(Gathering *gathering, const HeatMap *map, size_t first, s
 
     for (size_t i = first; i < end && (hot->total > 0 || cold->total > 0); i++) {
         const Heat heat = heat_at(map, i);
-        const uint8_t tier = heat_tier(heat);
+        const uint8_t tier = heat_tier(heat), mark = hint_mark(map, i);
         Candidate candidate = {.map = gathering->map, .granule = i, .tier = tier};
         Role role;
 
-        if (heat.estimate < SEEN ? !span->unseen[tier] : heat.estimate - span->least[tier] >= span->n[tier]) {
+        if (mark == 0 &&
+            (heat.estimate < SEEN ? !span->unseen[tier] : heat.estimate - span->least[tier] >= span->n[tier])) {
+            continue;
+        }
+        role = census_judge(rules, heat, mark, &candidate.heat);
+        if (role == ROLE_NONE) {
             continue;
         }
         candidate.estimate = census_estimate(rules, heat);
-        role = census_judge(rules, heat, &candidate.heat);
+        candidate.sure = candidate.heat;
+        if (mark != 0) {
+            census_judge(rules, heat, 0, &candidate.sure);
+        }
         if (role == ROLE_CANDIDATE && within(hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
             g_array_append_val(gathering->job->planner->candidates, candidate);
         } else if (role == ROLE_VICTIM &&
@@ -250,8 +258,9 @@ static void gather_load_run(Job *job, const Rules *rules, uint32_t m, unsigned c
         }
         candidate.estimate = census_estimate(rules, heat);
         if (census_bucket(candidate.estimate) >= coolest &&
-            census_judge(rules, heat, &candidate.heat) == ROLE_VICTIM) {
-            candidate.heat = 2 * candidate.estimate - candidate.heat;
+            !hint_forbids(&rules->model->hint_terms, hint_mark(job->maps[m], i), 0) &&
+            census_judge(rules, heat, 0, &candidate.heat) == ROLE_VICTIM) {
+            candidate.heat = candidate.sure = 2 * candidate.estimate - candidate.heat;
             g_array_append_val(job->planner->victims, candidate);
         }
     }

@@ -150,7 +150,7 @@ static size_t pair(Job *job)
 static void add_move(const Job *job, const Candidate *candidate, uint8_t to, double sign)
 {
     const HeatMap *map = job->maps[candidate->map];
-    double rate = log2_value(candidate->heat) * candidate_pages(job, candidate);
+    double rate = log2_value(candidate->sure) * candidate_pages(job, candidate);
     PolicyMove move = {.region = map->id, .granule = candidate->granule, .from = candidate->tier, .to = to,
                        .n = 1};
 

@@ -15,6 +15,7 @@
 typedef struct Candidate {
     Log2 heat;                          /* per page, as judged */
     Log2 estimate;                      /* per page, undoubted */
+    Log2 sure;                          /* per page, as judged by evidence alone */
     uint32_t map;
     uint32_t granule;
     uint8_t tier;

@@ -7,7 +7,7 @@
 
 #include "activity.h"
 #include "brake.h"
-#include "heat.h"
+#include "hints.h"
 #include "planner.h"
 #include "trials.h"
 
@@ -18,6 +18,7 @@ typedef struct PolicyState {
     PlannerState planner;
     Brake brake;
     Activity activity;
+    HintState hints;
     uint64_t evidence[POLICY_SOURCE__MAX];
     uint64_t promoted_bytes, demoted_bytes, undone_bytes;
 } PolicyState;
@@ -30,6 +31,7 @@ struct Policy {
     Planner *planner;
     ActivityTable activity_table;
     PolicyPlan plan;
+    Hints hints;
     Trials *trials;
     bool idle;                      /* see policy_idles() */
     uint64_t busy_ns;               /* time that passed while the VM did not idle: the trials' clock */
@@ -57,8 +59,16 @@ HeatMap *policy_find_map(const Policy *policy, uint32_t id);
  */
 HeatMap *policy_find_range(const Policy *policy, uint32_t region, size_t first, size_t *n);
 
+/* Time passes; a clock that runs backwards stands still. */
+void policy_advance(Policy *policy, uint64_t now_ns);
 /* 'busy_ns' as of @now_ns. */
 uint64_t policy_busy_ns(const Policy *policy, uint64_t now_ns);
+/* What hints count for in the plan that is about to be made; */
+void policy_weigh_hints(Policy *policy);
+/* what they are held against, as that plan saw it. */
+void policy_note_census(Policy *policy);
+/* The configuration has changed: what the guest may not have any more ends. */
+void policy_limit_hints(Policy *policy);
 /* See what trials say, from time to time, after a plan. */
 void policy_fit_trials(Policy *policy);
 
@@ -74,6 +84,11 @@ bool policy_load_heat(Policy *policy, uint32_t region, bool coarse, uint64_t fir
 /* And the @n blocks from @first by the HeatBlock at @blocks. */
 bool policy_load_blocks(Policy *policy, uint32_t region, bool coarse, uint64_t first, uint64_t n,
                         const void *blocks, GError **errp);
+/* And what the guest said: the marks of granules; samples (all from anywhere, @samples need not be aligned); pins. */
+bool policy_load_marks(Policy *policy, uint32_t region, bool coarse, uint64_t first, uint64_t n, const uint8_t *marks,
+                       GError **errp);
+bool policy_load_samples(Policy *policy, uint64_t first, uint64_t n, const void *samples, GError **errp);
+void policy_load_pins(Policy *policy, uint64_t n, const void *pins);
 /* See to it that @map, of 4 KiB granules, has a coarse one (blocks.h). */
 bool policy_add_coarse(Policy *policy, HeatMap *map, GError **errp);
 

@@ -19,7 +19,7 @@ bool policy_load_state(Policy *policy, const PolicyState *state, GError **errp)
     uint64_t epoch = state->now_ns / HEAT_EPOCH_NS;
 
     if (!planner_state_valid(&state->planner) || state->planner.plan_ns > state->now_ns ||
-        !activity_valid(&state->activity) || state->activity.epoch > epoch ||
+        !hint_state_valid(&state->hints) || !activity_valid(&state->activity) || state->activity.epoch > epoch ||
         !brake_valid(&state->brake) || state->brake.epoch > epoch ||
         !heat_model_load(&policy->model, &state->heat, epoch)) {
         g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
@@ -92,4 +92,45 @@ bool policy_load_blocks(Policy *policy, uint32_t region, bool coarse, uint64_t f
         memcpy(&map->blocks[first], blocks, n * sizeof(*map->blocks));
     }
     return map != NULL;
+}
+
+bool policy_load_marks(Policy *policy, uint32_t region, bool coarse, uint64_t first, uint64_t n, const uint8_t *marks,
+                       GError **errp)
+{
+    HeatMap *map = find_saved(policy, region, coarse, "granules", first, n, errp);
+
+    if (!map) {
+        return false;
+    }
+    if (!hints_load_marks(&policy->hints, map, first, n, marks)) {
+        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
+                    "saved marks of hints on %" G_GUINT64_FORMAT " granules from %" G_GUINT64_FORMAT
+                    " of region %u: there is no such kind, or no memory for them", n, first, region);
+        return false;
+    }
+    return true;
+}
+
+bool policy_load_samples(Policy *policy, uint64_t first, uint64_t n, const void *samples, GError **errp)
+{
+    bool valid = first <= HINT_SAMPLES && n <= HINT_SAMPLES - first;
+
+    hints_add_samples(&policy->hints);
+    for (uint64_t i = 0; valid && i < n; i++) {
+        HintSample *sample = &policy->hints.samples[first + i];
+
+        memcpy(sample, (const HintSample *)samples + i, sizeof(*sample));
+        valid = hint_sample_valid(sample);
+    }
+    if (!valid) {
+        g_set_error(errp, POLICY_ERROR, POLICY_ERROR_INVALID,
+                    "saved samples of hints, %" G_GUINT64_FORMAT " from %" G_GUINT64_FORMAT ", are out of range", n,
+                    first);
+    }
+    return valid;
+}
+
+void policy_load_pins(Policy *policy, uint64_t n, const void *pins)
+{
+    g_array_append_vals(policy->hints.pins, pins, (guint)n);
 }

@@ -74,7 +74,9 @@ static PolicyReason weigh(const Policy *policy, const HeatMap *map, size_t granu
     }
     rules_init(&rules, &policy->config, &policy->model, map);
     estimated = census_bucket(census_estimate(&rules, heat));
-    census_judge(&rules, heat, &judged);
+    if (census_judge(&rules, heat, hint_mark(map, granule), &judged) == ROLE_NONE) {
+        return POLICY_REASON_BELONGS;   /* where the guest would have it */
+    }
     if (fast ? estimated >= edge : estimated <= edge) {
         return POLICY_REASON_BELONGS;
     }
@@ -143,12 +145,13 @@ bool policy_granule(const Policy *policy, uint32_t region, size_t granule, uint6
 
         out->confidence_s = known > HEAT_KNOWN_ORIGIN ? log2_value(known - rate) : 0;
         for (size_t i = 0; i < POLICY_SOURCE__MAX; i++) {
-            out->seen_ns = MAX(out->seen_ns, out->source_seen_ns[i]);
+            out->seen_ns = MAX(out->seen_ns, i == POLICY_SOURCE_HINT ? 0 : out->source_seen_ns[i]);
         }
     }
     if (heat_last(heat) == HEAT_PROMOTED || heat_last(heat) == HEAT_DEMOTED) {
         out->moved_ns = moved_ns(model, units, unit);
     }
+    out->hint = hint_left(hint_mark(map, granule)) > 0 ? hint_kind(hint_mark(map, granule)) - 1 : POLICY_HINT__MAX;
     out->unmovable = heat_last(heat) == HEAT_UNMOVABLE;
     out->reason = reason_of(policy, units, unit);
     return true;
@@ -203,6 +206,7 @@ uint64_t policy_changed_ns(const Policy *policy)
 }
 
 #define LEARNING_NS 10000000000ull  /* after a change, or the first plan */
+#define NEWS_PAUSE_NS 20000000ull   /* after a plan, until one for hints that have come since */
 #define SHARE_SOON 0.1              /* of a CPU for plans, while there is much to be done; */
 #define SHARE 0.02                  /* and else, */
 #define PAUSE_MAX_NS 60000000000ull /* but plans are never further apart: one may have taken long by accident */
@@ -210,11 +214,12 @@ uint64_t policy_changed_ns(const Policy *policy)
 uint64_t policy_plan_pause_ns(const Policy *policy, uint64_t epoch_ns, uint64_t plan_ns)
 {
     const uint64_t changed_ns = MAX(policy_changed_ns(policy), policy->first_plan_ns);
-    const bool soon = planner_cut_short(policy->planner) || policy->state.planner.plan_ns < changed_ns + LEARNING_NS ||
+    const bool news = policy->state.hints.news && policy->model.hint_terms.trusted;
+    const bool soon = news || planner_cut_short(policy->planner) || policy->state.planner.plan_ns < changed_ns + LEARNING_NS ||
                       policy->planned_budget_bytes != policy->config.budget_bytes;
     const uint64_t rest_ns = (uint64_t)MIN((double)plan_ns / (soon ? SHARE_SOON : SHARE), (double)PAUSE_MAX_NS);
 
-    return MAX(soon ? epoch_ns / 4 : epoch_ns, rest_ns);
+    return MAX(news ? MIN(NEWS_PAUSE_NS, epoch_ns / 4) : soon ? epoch_ns / 4 : epoch_ns, rest_ns);
 }
 
 /* What the placement of a map's granules turns on, as log2 of accesses per second. */
@@ -286,7 +291,9 @@ void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, siz
         const HeatMap *units = block_unit(map, &unit);
         Heat heat = heat_at(units, unit);
 
-        if (!is_covered(policy, heat)) {
+        if (hints_audits(&policy->hints, units, unit)) {
+            score[i] = 255;
+        } else if (!is_covered(policy, heat)) {
             score[i] = uncertainty(&policy->model, heat, units == map ? &stakes : &stakes_huge);
         }
     }

@@ -59,6 +59,8 @@ Policy *policy_new(const PolicyConfig *config)
     activity_table_init(&policy->activity_table, &policy->model.tables);
     policy->maps = g_ptr_array_new_with_free_func((GDestroyNotify)heat_map_free);
     policy->planner = planner_new();
+    hints_init(&policy->hints, &policy->state.hints);
+    policy->model.hints = &policy->hints;
     policy->trials = trials_new();
     policy->counted[0] = policy->counted[1] = NAN;
     policy->planned = g_hash_table_new(NULL, NULL);
@@ -70,6 +72,7 @@ void policy_free(Policy *policy)
     if (policy) {
         g_ptr_array_unref(policy->maps);
         planner_free(policy->planner);
+        hints_clear(&policy->hints);
         trials_free(policy->trials);
         g_hash_table_unref(policy->planned);
         g_free(policy);
@@ -81,6 +84,7 @@ void policy_configure(Policy *policy, const PolicyConfig *config)
     g_assert(policy_config_check(config, NULL));
     policy->config = *config;
     heat_model_configure(&policy->model, config->heat_half_life_ns, config->heat_life_ns);
+    policy_limit_hints(policy);
     if (policy->trace) {
         trace_write(policy->trace, TRACE_CONFIG, config, sizeof(*config), NULL, 0);
     }
@@ -150,8 +154,7 @@ HeatMap *policy_find_range(const Policy *policy, uint32_t region, size_t first, 
     return *n ? map : NULL;
 }
 
-/* Time passes; a clock that runs backwards stands still. */
-static void advance(Policy *policy, uint64_t now_ns)
+void policy_advance(Policy *policy, uint64_t now_ns)
 {
     policy->busy_ns = policy_busy_ns(policy, now_ns);
     policy->state.now_ns = MAX(policy->state.now_ns, now_ns);
@@ -174,7 +177,7 @@ void policy_evidence_bits(Policy *policy, PolicySource source, uint32_t region, 
         trace_write(policy->trace, TRACE_BITS, &record, sizeof(record), accessed,
                     (n + 63) / 64 * sizeof(*accessed));
     }
-    advance(policy, now_ns);
+    policy_advance(policy, now_ns);
     if (activity_bits(&policy->state.activity, &policy->activity_table, &policy->model, map, first, n, accessed,
                       interval_ns)) {
         blocks_add_bits(&policy->model, map, source, first, n, accessed, interval_ns);
@@ -196,7 +199,7 @@ void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, 
 
         trace_write(policy->trace, TRACE_RATE, &record, sizeof(record), NULL, 0);
     }
-    advance(policy, now_ns);
+    policy_advance(policy, now_ns);
     if (activity_rate(&policy->state.activity, &policy->activity_table, &policy->model, map, first, n, per_s,
                       exposure_ns)) {
         blocks_add_rate(&policy->model, map, source, first, n, per_s, exposure_ns);
@@ -218,7 +221,7 @@ void policy_evidence_below(Policy *policy, PolicySource source, uint32_t region,
 
         trace_write(policy->trace, TRACE_BELOW, &record, sizeof(record), NULL, 0);
     }
-    advance(policy, now_ns);
+    policy_advance(policy, now_ns);
     /* A VM that idles keeps what was known of it. */
     if (!policy->model.quiet) {
         heat_add_below(&policy->model, map, source, first, n, per_s, exposure_ns);
@@ -242,6 +245,7 @@ void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const
         heat_place(map, first + i, heat_tier_valid(tiers[i]) ? tiers[i] : POLICY_TIER_UNKNOWN);
     }
     blocks_placed(map, first, n);
+    hints_placed(&policy->model, map, first, n);
 }
 
 const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
@@ -249,12 +253,14 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
     PolicyPlan *plan = &policy->plan;
     Brake *brake = &policy->state.brake;
 
-    advance(policy, now_ns);
+    policy_advance(policy, now_ns);
     brake_update(brake, policy->model.epoch, policy->config.budget_bytes);
     g_hash_table_remove_all(policy->planned);
+    policy_weigh_hints(policy);
     planner_run(policy->planner, &policy->state.planner, &policy->config, &policy->model, policy_maps(policy),
                 policy->maps->len, brake->margin, policy->state.now_ns, plan);
     plan->thrashing = brake->margin > 1;
+    policy_note_census(policy);
     policy_fit_trials(policy);
     policy->first_plan_ns = policy->first_plan_ns ?: policy->state.now_ns;
     policy->planned_budget_bytes = policy->config.budget_bytes;
@@ -292,12 +298,13 @@ static void note_moved(Policy *policy, HeatMap *map, size_t first, size_t n, Hea
     }
 }
 
-static void place_all(HeatMap *map, size_t first, size_t n, uint8_t tier)
+static void place_all(Policy *policy, HeatMap *map, size_t first, size_t n, uint8_t tier)
 {
     for (size_t i = 0; i < n; i++) {
         heat_place(map, first + i, tier);
     }
     blocks_placed(map, first, n);
+    hints_placed(&policy->model, map, first, n);
 }
 
 void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome, uint64_t now_ns)
@@ -315,11 +322,11 @@ void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome,
 
         trace_write(policy->trace, TRACE_MOVED, &record, sizeof(record), NULL, 0);
     }
-    advance(policy, now_ns);
+    policy_advance(policy, now_ns);
     switch (outcome) {
     case POLICY_MOVED:
         note_moved(policy, map, move->granule, n, direction);
-        place_all(map, move->granule, n, move->to);
+        place_all(policy, map, move->granule, n, move->to);
         break;
     case POLICY_NOT_MOVED:
         note_moved(policy, map, move->granule, n, HEAT_REFUSED);
@@ -328,7 +335,7 @@ void policy_moved(Policy *policy, const PolicyMove *move, PolicyOutcome outcome,
         note_moved(policy, map, move->granule, n, HEAT_UNMOVABLE);
         break;
     case POLICY_GONE:
-        place_all(map, move->granule, n, POLICY_TIER_ABSENT);
+        place_all(policy, map, move->granule, n, POLICY_TIER_ABSENT);
         break;
     }
     planner_reported(&policy->state.planner, n * map->granule_bytes);

@@ -54,6 +54,9 @@ typedef struct PolicyConfig {
      * 0: one
      */
     uint32_t touch_accesses;
+    uint32_t hints;                 /* whether the guest's hints are taken; else none has effect, and nothing is pinned */
+    uint32_t reserved;              /* 0 */
+    uint64_t pin_limit_bytes;       /* that the guest may pin at a time; never more than half of the budget */
     PolicyCosts costs;
 } PolicyConfig;
 
@@ -135,6 +138,7 @@ typedef struct PolicyGranule {
      */
     uint64_t moved_ns;
     uint8_t tier;                   /* 0..3, POLICY_TIER_ABSENT or POLICY_TIER_UNKNOWN */
+    uint8_t hint;                   /* what the guest says of it, a PolicyHint; POLICY_HINT__MAX: nothing */
     bool unmovable;
     PolicyReason reason;
     /* time of the last evidence that each source gave of its 2 MiB block, or of it where it is as large; 0: none */
@@ -155,6 +159,38 @@ typedef struct PolicyCurve {
         double per_s;
     } points[POLICY_CURVE_POINTS];
 } PolicyCurve;
+
+/* What a guest may say of its memory. Advice, never an order; hints.h has the theory. */
+typedef enum PolicyHint {
+    POLICY_HINT_HOT,                /* used often */
+    POLICY_HINT_COLD,               /* not used for some time to come */
+    POLICY_HINT_WILLNEED,           /* about to be used */
+    POLICY_HINT_FREE,               /* contents not needed; ends with use */
+    POLICY_HINT_PIN,                /* keep it in tier 0 */
+    POLICY_HINT_UNPIN,              /* no longer */
+    POLICY_HINT__MAX,
+} PolicyHint;
+
+typedef enum PolicyHintFate {       /* what became of a hint */
+    POLICY_HINT_TAKEN,
+    POLICY_HINT_OFF,                /* hints are switched off */
+    POLICY_HINT_UNTRUSTED,          /* ignored: the guest's hints were wrong too often */
+    POLICY_HINT_OVER_LIMIT,         /* more would be pinned than may be */
+    POLICY_HINT_NOT_THERE,          /* no such region, or not so many granules; or no memory to note it */
+    POLICY_HINT_FATE__MAX,
+} PolicyHintFate;
+
+/* Totals since policy_new() unless said otherwise. */
+typedef struct PolicyHintStats {
+    uint64_t ranges[POLICY_HINT__MAX][POLICY_HINT_FATE__MAX];   /* calls, by what became of them */
+    uint64_t bytes[POLICY_HINT__MAX];                           /* of those taken */
+    uint64_t followed_bytes;        /* of HOT, WILLNEED, PIN: found in tier 0 since; of COLD, FREE: found outside it */
+    uint64_t pinned_bytes;          /* now */
+    uint64_t pinned_dropped_bytes;  /* pins that ended without UNPIN, as limit, budget or trust shrank */
+    uint64_t free_bytes;            /* now, as the guest says */
+    uint64_t checked, right;        /* hints held against evidence so far, and those that it bore out */
+    double trust;                   /* 0..1: the weight that the next hint gets */
+} PolicyHintStats;
 
 typedef struct Policy Policy;
 typedef struct TraceWriter TraceWriter;
@@ -238,6 +274,22 @@ typedef enum PolicyBlockAdvice {
 PolicyBlockAdvice policy_block_advice(const Policy *policy, uint32_t region, size_t first_granule);
 
 /*
+ * The guest says this of the granules first..first+n-1 of @region: of all of them, or (any fate but TAKEN) of none.
+ * UNPIN is taken whether or not they are pinned. Takes some nanoseconds a granule: who limits how much the guest may say
+ * must count granules, too.
+ */
+PolicyHintFate policy_hint(Policy *policy, PolicyHint hint, uint32_t region, size_t first, size_t n, uint64_t now_ns);
+void policy_hint_stats(const Policy *policy, PolicyHintStats *stats);
+/*
+ * The guest's hints proved worth @trust (0..1, else ignored) elsewhere, before it came here. For what is known of it
+ * now, see PolicyHintStats.
+ */
+void policy_hint_trust_set(Policy *policy, double trust);
+/* Call @visit for each run of granules of @region that is pinned, in the order of addresses. */
+typedef void (*PolicyPinVisit)(void *opaque, size_t first, size_t n);
+void policy_pins(const Policy *policy, uint32_t region, PolicyPinVisit visit, void *opaque);
+
+/*
  * Plan: which moves, now, are each worth more than they cost, within the budget and the limit of bytes per
  * second since the last plan. The caller carries them out and reports each with policy_moved(), also in
  * observe mode (then as not moved, or not at all). The plan lives until the next call.
@@ -309,7 +361,7 @@ uint64_t policy_changed_ns(const Policy *policy);
 /*
  * How long after the last plan the next one is worth making, where one each @epoch_ns is usual and one takes
  * @plan_ns of a CPU: a quarter of that while the limit of bytes per second holds moves up, or what has changed is
- * being learned; and longer where plans would take more than a small part of a CPU. May be asked at any time.
+ * being learned; much less where the guest said since that something belongs in tier 0; and longer where plans would take more than a small part of a CPU. May be asked at any time.
  */
 uint64_t policy_plan_pause_ns(const Policy *policy, uint64_t epoch_ns, uint64_t plan_ns);
 

@@ -243,6 +243,69 @@ static bool do_below(Replay *replay, Reader *reader, GError **errp)
     return give_rate(replay, reader, policy_evidence_below, errp);
 }
 
+static bool do_hint(Replay *replay, Reader *reader, GError **errp)
+{
+    TraceRange range;
+
+    if (!reader_get(reader, "a hint", &range, sizeof(range), errp)) {
+        return false;
+    }
+    policy_hint(replay->policy, range.source, range.region, range.first, range.n, range.now_ns);
+    saw_time(replay, range.now_ns);
+    return true;
+}
+
+static bool do_trust(Replay *replay, Reader *reader, GError **errp)
+{
+    TraceRange range;
+
+    if (!reader_get(reader, "a trust", &range, sizeof(range), errp)) {
+        return false;
+    }
+    policy_hint_trust_set(replay->policy, range.per_s);
+    return true;
+}
+
+static bool do_marks(Replay *replay, Reader *reader, GError **errp)
+{
+    TraceRange range;
+    const uint8_t *marks;
+
+    if (!reader_get(reader, "a range", &range, sizeof(range), errp)) {
+        return false;
+    }
+    marks = reader_take(reader, "marks", range.n, 1, errp);
+    return marks && policy_load_marks(replay->policy, range.region, range.source != 0, range.first, range.n, marks,
+                                      errp);
+}
+
+static bool do_samples(Replay *replay, Reader *reader, GError **errp)
+{
+    TraceRange range;
+    const void *samples;
+
+    if (!reader_get(reader, "a range", &range, sizeof(range), errp)) {
+        return false;
+    }
+    samples = reader_take(reader, "samples", range.n, sizeof(HintSample), errp);
+    return samples && policy_load_samples(replay->policy, range.first, range.n, samples, errp);
+}
+
+static bool do_pins(Replay *replay, Reader *reader, GError **errp)
+{
+    TraceRange range;
+    const void *pins;
+
+    if (!reader_get(reader, "a range", &range, sizeof(range), errp)) {
+        return false;
+    }
+    pins = reader_take(reader, "pins", range.n, sizeof(HintPin), errp);
+    if (pins) {
+        policy_load_pins(replay->policy, range.n, pins);
+    }
+    return pins != NULL;
+}
+
 static bool do_place(Replay *replay, Reader *reader, GError **errp)
 {
     TraceRange range;
@@ -347,6 +410,11 @@ static const RecordHandler record_handlers[] = {
     [TRACE_BLOCKS] = do_blocks,
     [TRACE_BLOCK_SET] = do_block_set,
     [TRACE_BELOW] = do_below,
+    [TRACE_HINT] = do_hint,
+    [TRACE_TRUST] = do_trust,
+    [TRACE_MARKS] = do_marks,
+    [TRACE_SAMPLES] = do_samples,
+    [TRACE_PINS] = do_pins,
 };
 
 /* The next record's header, and its payload as a reader of its own. */

@@ -14,13 +14,16 @@
  */
 G_STATIC_ASSERT(G_BYTE_ORDER == G_LITTLE_ENDIAN);
 G_STATIC_ASSERT(sizeof(PolicyCosts) == (POLICY_MAX_TIERS + 4) * sizeof(uint32_t));
-G_STATIC_ASSERT(sizeof(PolicyConfig) == 5 * sizeof(uint64_t) + sizeof(PolicyCosts));
+G_STATIC_ASSERT(sizeof(PolicyConfig) == 7 * sizeof(uint64_t) + sizeof(PolicyCosts));
 G_STATIC_ASSERT(sizeof(PolicyMove) == 16);
 G_STATIC_ASSERT(sizeof(PlannerState) == 12 * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(Brake) == (3 + 2 * BRAKE_WINDOW_EPOCHS) * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(PolicyState) ==
                 (4 + POLICY_SOURCE__MAX) * sizeof(uint64_t) + sizeof(HeatState) + sizeof(PlannerState) +
-                    sizeof(Brake) + sizeof(Activity));
+                    sizeof(Brake) + sizeof(Activity) + sizeof(HintState));
+G_STATIC_ASSERT(sizeof(HintState) ==
+                sizeof(HintAudit) + (POLICY_HINT__MAX * (POLICY_HINT_FATE__MAX + 1) + 4) * sizeof(uint64_t));
+G_STATIC_ASSERT(sizeof(HintAudit) == 9 * sizeof(uint64_t) && sizeof(HintSample) == 5 * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(Activity) == 5 * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(HeatState) == (6 + 4 + 2 * STEADY_LEVELS) * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(TraceState) == sizeof(PolicyConfig) + sizeof(PolicyState));
@@ -141,6 +144,33 @@ static void write_blocks(TraceWriter *writer, const HeatMap *map)
     }
 }
 
+static void write_marks(TraceWriter *writer, const HeatMap *map)
+{
+    for (size_t first = 0; map->hints && first < map->n && writer->end == TRACE_OPEN; first += HEAT_CHUNK) {
+        TraceRange range = {.source = map->fine != NULL, .region = map->id, .first = first,
+                            .n = MIN(HEAT_CHUNK, map->n - first)};
+
+        if (!all_zero(&map->hints->marks[first], range.n)) {
+            trace_write(writer, TRACE_MARKS, &range, sizeof(range), &map->hints->marks[first], range.n);
+        }
+    }
+}
+
+static void write_hints(TraceWriter *writer, const Hints *hints)
+{
+    TraceRange range = {.n = HINT_SAMPLES};
+
+    if (!hints->samples) {
+        return;
+    }
+    trace_write(writer, TRACE_SAMPLES, &range, sizeof(range), hints->samples, range.n * sizeof(*hints->samples));
+    for (guint first = 0; first < hints->pins->len && writer->end == TRACE_OPEN; first += HEAT_CHUNK) {
+        range = (TraceRange){.first = first, .n = MIN(HEAT_CHUNK, hints->pins->len - first)};
+        trace_write(writer, TRACE_PINS, &range, sizeof(range), &g_array_index(hints->pins, HintPin, first),
+                    range.n * sizeof(HintPin));
+    }
+}
+
 static void write_map(TraceWriter *writer, const HeatMap *map)
 {
     g_autoptr(GByteArray) scratch = g_byte_array_new();
@@ -152,6 +182,7 @@ static void write_map(TraceWriter *writer, const HeatMap *map)
     }
     write_heat(writer, map, scratch);
     write_blocks(writer, map);
+    write_marks(writer, map);
 }
 
 void trace_write_snapshot(TraceWriter *writer, const Policy *policy)
@@ -163,4 +194,5 @@ void trace_write_snapshot(TraceWriter *writer, const Policy *policy)
     for (guint i = 0; i < policy->maps->len; i++) {
         write_map(writer, g_ptr_array_index(policy->maps, i));
     }
+    write_hints(writer, &policy->hints);
 }

@@ -4,7 +4,7 @@
  * replays to the same plans, bit for bit; that is how a decision made on one host is explained on another,
  * and how the simulator gets real input.
  *
- * Format (version 2, little-endian): the header, then records of {u32 type, u32 length of what follows,
+ * Format (version 3, little-endian): the header, then records of {u32 type, u32 length of what follows,
  * payload}. A payload is one of the structures below, followed where it says so by an array. The first
  * record is the state of the policy when recording began, with the configuration; region, heat and block
  * records follow that rebuild its maps. A trace that ended at its limit ends after a whole record.
@@ -17,7 +17,7 @@
 #include "policy.h"
 
 #define TRACE_MAGIC 0x52545456u         /* "VTTR" */
-#define TRACE_VERSION 2
+#define TRACE_VERSION 3
 
 typedef enum TraceType {
     TRACE_STATE = 1,                    /* TraceState; the first record, and no other */
@@ -34,6 +34,11 @@ typedef enum TraceType {
     TRACE_BLOCKS,                       /* TraceRange (of blocks of 2 MiB), n * HeatBlock (heat.h); 'source' as above */
     TRACE_BLOCK_SET,                    /* TraceRange: block at 'first' is huge (n = 1), or is not (n = 0) */
     TRACE_BELOW,                        /* TraceRange: 'per_s' is a limit */
+    TRACE_HINT,                         /* TraceRange: 'source' is a PolicyHint */
+    TRACE_TRUST,                        /* TraceRange: 'per_s' is what the guest's hints are worth */
+    TRACE_MARKS,                        /* TraceRange, n * 1 byte: marks of hints (hints.h); 'source' as for TRACE_HEAT */
+    TRACE_SAMPLES,                      /* TraceRange, n * HintSample: from 'first' on (hint-audit.h) */
+    TRACE_PINS,                         /* TraceRange, n * HintPin (hints.h) */
 } TraceType;
 
 typedef struct TraceHeader {

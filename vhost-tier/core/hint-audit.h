@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The audit: what a guest's hints are worth, by the evidence that comes after them.
+ *
+ * Theory of operation
+ *
+ * A hint claims that a granule is hot, or that it is cold. Of some granules that hints are about, drawn at random, it is
+ * seen which of the two evidence bears out: whether it is likelier under the mean rate of the hottest that fill the
+ * budget, or under that of the rest. Evidence of access bits, rates and limits adds to the logarithm of that ratio, from
+ * 0 on, until it is sure to 19 : 1 (the sequential probability ratio test: Wald, 1945).
+ *
+ * To be right is no merit where chance is right as often, nor where evidence had known it all along. So a claim is held
+ * against what was to be expected without it: that the granule stays as it was known to be, or, where it was not seen
+ * yet, that it is as hot as any. With c the chance that this made the claim come true, the hints' skill is
+ *
+ *     sum of (right - c) / sum of (1 - c)
+ *
+ * 1 if all claims are right, 0 if they are worth no more than what was known anyway (the skill score of weather
+ * forecasting, against persistence: Murphy, 1988). Who calls everything hot, or hot cold and cold hot, ends at 0; who
+ * repeats what is known has next to no weight in the sums. Claims of what is hot and of what is cold are judged
+ * separately, and trust is the lesser of the two: truths about the one do not pay for lies about the other. (Only
+ * where there are few claims of one kind do those of the other speak for them.)
+ *
+ * Older verdicts fade as new ones come: trust that was lost takes some hundred true claims to come back.
+ *
+ * A slot is drawn for a granule by a hash that depends on when the host heard of the hint, to the nanosecond: a guest
+ * can't know which of its claims are looked at. Where another claim has the slot it keeps it, mostly, so nobody can
+ * fill the table with harmless ones first.
+ */
+#ifndef VHOST_TIER_CORE_HINT_AUDIT_H
+#define VHOST_TIER_CORE_HINT_AUDIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "logmath.h"
+
+#define HINT_SAMPLES 2048u
+#define HINT_SURE (4 * LOG2_ONE + LOG2_ONE / 4)     /* log2 of 19 */
+#define HINT_TRUST_START 0.5
+#define HINT_TRUST_LEAST 0.25                       /* hints that are worth less are ignored */
+
+/* A claim that is being looked at. Words of 8 bytes only: a trace keeps it as it is. */
+typedef struct HintSample {
+    uint64_t unit;                      /* hint_unit() */
+    uint64_t claim;                     /* a HintClaim; HINT_CLAIM_NONE: the slot is free */
+    uint64_t since;                     /* when it was made, by the clock of whom it is taken up for */
+    int64_t ratio;                      /* Log2: how much likelier hot is than cold, so far */
+    double chance;                      /* that it is right anyway */
+} HintSample;
+
+typedef enum HintClaim {
+    HINT_CLAIM_NONE,
+    HINT_CLAIM_HOT,
+    HINT_CLAIM_COLD,
+} HintClaim;
+
+/* Words of 8 bytes only. */
+typedef struct HintScore {
+    double skill, weight;               /* the sums above */
+} HintScore;
+
+/* Words of 8 bytes only: a trace keeps it as it is. */
+typedef struct HintAudit {
+    HintScore hot, cold;
+    uint64_t checked, right;
+    int64_t hot_rate, cold_rate;        /* Log2 per page: of the hottest that fill the budget, and of the rest */
+    double hot_share;                   /* of what was seen: the hottest; 0: nothing is known of that yet */
+} HintAudit;
+
+void hint_audit_init(HintAudit *audit);
+/* Whether values taken from outside can be used. */
+bool hint_audit_valid(const HintAudit *audit);
+bool hint_sample_valid(const HintSample *sample);
+
+/* 0..1 */
+double hint_audit_trust(const HintAudit *audit);
+/* Hints are taken for worth @trust. */
+void hint_audit_set_trust(HintAudit *audit, double trust);
+/* Whether hot and cold differ so that they can be told apart. */
+bool hint_audit_can_tell(const HintAudit *audit);
+
+/* Names a granule of region @region, or a huge block. */
+static inline uint64_t hint_unit(uint32_t region, bool huge, size_t granule)
+{
+    const uint64_t unit = (uint64_t)region << 32 | (uint32_t)granule;
+
+    return huge ? ~unit : unit;
+}
+
+/*
+ * What evidence of a unit of @unit_bytes says for hot against cold, as a Log2: an access bit of 2^@interval seconds; or
+ * @counted accesses in 2^@exposure seconds. 0 where the two can't be told apart.
+ */
+Log2 hint_ratio_of_bit(const HintAudit *audit, const LogTables *tables, uint32_t unit_bytes, Log2 interval, bool set);
+Log2 hint_ratio_of_count(const HintAudit *audit, uint32_t unit_bytes, double counted, Log2 exposure);
+
+/* The slot of @samples that may hold @unit. */
+HintSample *hint_sample_at(HintSample *samples, uint64_t unit);
+/*
+ * Take up @claim, which comes true with its 'chance' anyway, if its slot is free, or has another claim about the same
+ * unit, or chance (@random) has it. Returns whether it is looked at now.
+ */
+bool hint_sample_begin(HintSample *samples, const HintSample *claim, uint32_t random);
+/* Evidence of its unit came: @ratio. Judges the claim and frees the slot when that suffices. */
+void hint_sample_add(HintAudit *audit, HintSample *sample, Log2 ratio);
+
+/* 64 bits that look random. */
+uint64_t hint_hash(uint64_t x);
+
+#endif /* VHOST_TIER_CORE_HINT_AUDIT_H */
