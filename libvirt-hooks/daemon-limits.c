@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tier settings as the daemon has them; see limits.h.
+ * The tier settings as the daemon has them; see daemon-limits.h.
  */
-#include "libvirt-hooks/limits.h"
+#include "libvirt-hooks/daemon-limits.h"
 
 void limits_add(const Settings *settings, uint64_t memory, JsonObject *arguments)
 {

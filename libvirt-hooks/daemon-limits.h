@@ -2,8 +2,8 @@
 /*
  * The tier settings as the daemon has them (docs/control.md): limits in vm-add, changes in vm-set.
  */
-#ifndef LIBVIRT_HOOKS_LIMITS_H
-#define LIBVIRT_HOOKS_LIMITS_H
+#ifndef LIBVIRT_HOOKS_DAEMON_LIMITS_H
+#define LIBVIRT_HOOKS_DAEMON_LIMITS_H
 
 #include <json-glib/json-glib.h>
 
@@ -15,4 +15,4 @@
  */
 void limits_add(const Settings *settings, uint64_t memory, JsonObject *arguments);
 
-#endif /* LIBVIRT_HOOKS_LIMITS_H */
+#endif /* LIBVIRT_HOOKS_DAEMON_LIMITS_H */
