@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/arbiter.h"
@@ -403,61 +402,20 @@ static bool name_check(const char *name, GError **errp)
     return ok;
 }
 
-/* That a folder is the daemon's user's, and no other's to write in. */
-static bool private_check(const char *path, GError **errp)
-{
-    struct stat st;
-
-    if (g_lstat(path, &st) < 0) {
-        g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID, "%s: cannot be a folder for sockets: %s; make it first", path,
-                    g_strerror(errno));
-        return false;
-    }
-    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))) {
-        g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID,
-                    "%s: cannot be a folder for sockets: it must be no link, belong to user %u, and be writable to no "
-                    "other", path, geteuid());
-        return false;
-    }
-    return true;
-}
-
-/*
- * The folder for a VM's sockets: @directory below the runtime directory, each part of it checked, so that who may only
- * talk to the daemon can't have it make files where root alone may; NULL with an error.
- */
-static char *socket_dir(const Host *host, const char *directory, GError **errp)
-{
-    g_autofree char *path = g_strdup(host->runtime_dir);
-    g_auto(GStrv) parts = g_strsplit(directory ? directory : "", "/", -1);
-
-    for (char **part = parts; *part; part++) {
-        g_autofree char *parent = g_steal_pointer(&path);
-
-        if (!**part || **part == '.') {
-            g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID,
-                        "'%s' is no folder below %s: give it without '/' at its ends and without '.' or '..'", directory,
-                        host->runtime_dir);
-            return NULL;
-        }
-        path = g_build_filename(parent, *part, NULL);
-        if (!private_check(path, errp)) {
-            return NULL;
-        }
-    }
-    return g_steal_pointer(&path);
-}
-
 /* Where a VM's QEMU is listened for; freed by the caller. */
 static char *socket_path(const Host *host, const VmSpec *spec, GError **errp)
 {
     g_autofree char *base = spec->directory ? g_strdup("memory.sock") : g_strdup_printf("vm-%s.sock", spec->name);
     g_autofree char *dir = NULL;
+    g_autoptr(GError) err = NULL;
 
     if (spec->socket) {
         return g_strdup(spec->socket);
     }
-    dir = socket_dir(host, spec->directory, errp);
+    dir = socket_dir(host->runtime_dir, spec->directory, &err);
+    if (!dir) {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID, "VM '%s': %s", spec->name, err->message);
+    }
     return dir ? g_build_filename(dir, base, NULL) : NULL;
 }
 

@@ -144,3 +144,42 @@ int socket_listen(const char *path, uid_t uid, gid_t gid, GError **errp)
     g_unlink(path);
     return -1;
 }
+
+/* That a folder is the daemon's user's, and no other's to write in. */
+static bool private_check(const char *path, GError **errp)
+{
+    struct stat st;
+
+    if (g_lstat(path, &st) < 0) {
+        set_error(errp, path, "can be no folder for sockets; make it first");
+        return false;
+    }
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))) {
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                    "%s: can be no folder for sockets: it must be a folder, belong to user %u, and be writable to no other",
+                    path, geteuid());
+        return false;
+    }
+    return true;
+}
+
+char *socket_dir(const char *base, const char *below, GError **errp)
+{
+    g_autofree char *path = g_strdup(base);
+    g_auto(GStrv) parts = g_strsplit(below ? below : "", "/", -1);
+
+    for (char **part = parts; *part; part++) {
+        g_autofree char *parent = g_steal_pointer(&path);
+
+        if (!**part || **part == '.') {
+            g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_FILENAME,
+                        "'%s' is no folder below %s: give it without '/' at its ends and without '.' or '..'", below, base);
+            return NULL;
+        }
+        path = g_build_filename(parent, *part, NULL);
+        if (!private_check(path, errp)) {
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&path);
+}
