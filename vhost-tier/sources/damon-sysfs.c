@@ -14,8 +14,15 @@
 #define SCHEME CONTEXT "/schemes/0"
 #define STAT "module/damon_stat/parameters/enabled"
 
-/* Our mark: "vt" and a version in the upper digits; the last digit is 1 where DAMON_STAT had been on. */
-#define MARK 1986292010ull
+/*
+ * Our mark: "vt" and a version in the upper digits; the last digit is 1 where DAMON_STAT had been on. Another program
+ * of ours (tier-hint) is built with a mark of its own: neither takes what is the other's.
+ */
+#ifndef DAMON_MARK
+#define DAMON_MARK 1986292010ull
+#define DAMON_USER "vhost-tier"
+#endif
+#define MARK DAMON_MARK
 
 #define MIN_REGIONS 10
 #define YEAR_US 31536000000000ull
@@ -97,7 +104,7 @@ static void restore_stat(const char *sysfs, uint64_t mark)
     g_autoptr(GError) err = NULL;
 
     if (mark == MARK + 1 && !sysfs_write(sysfs, "Y", &err, STAT)) {
-        g_message("DAMON_STAT was on before vhost-tier used DAMON, and can't be switched on again: %s",
+        g_message("DAMON_STAT was on before " DAMON_USER " used DAMON, and can't be switched on again: %s",
                   err->message);
     }
 }
@@ -161,7 +168,7 @@ bool damon_sysfs_claim(const char *sysfs, DamonOps *ops, GError **errp)
         return false;
     }
     if (who_holds(sysfs, &mark, NULL) == HOLDER_US) {
-        g_message("removing the kdamond that an earlier vhost-tier left behind");
+        g_message("removing the kdamond that an earlier " DAMON_USER " left behind");
         if (!damon_sysfs_stop(sysfs, errp)) {
             return false;
         }

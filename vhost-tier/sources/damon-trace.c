@@ -15,7 +15,10 @@
 #define TRACING "kernel/tracing"
 #define EVENT "events/damon/damon_aggregated"
 /* One name for all: DAMON's list of kdamonds, too, can only be held by one daemon of a host. */
-#define INSTANCE TRACING "/instances/vhost-tier"
+#ifndef DAMON_USER /* see damon-sysfs.c */
+#define DAMON_USER "vhost-tier"
+#endif
+#define INSTANCE TRACING "/instances/" DAMON_USER
 #define BUFFER_KB "256"  /* of each CPU: some 4000 events */
 #define RECORD_MAX 1024u /* no record of this event is larger */
 
