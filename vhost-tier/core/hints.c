@@ -14,7 +14,7 @@
 #define LEFT_PER_OCTAVE 4           /* slots that a mark loses by evidence that is twice as likely if it is wrong */
 #define TRIES 64u                   /* granules of one hint that may be drawn for the audit, at most */
 #define KNOWN_CHANCE 0.9            /* that a granule stays as it was known to be */
-#define STALE_PINS 4096u            /* the list of pins is not tidied before it is so long */
+#define STALE_PINS 2048u            /* in the list of pins, before it is tidied */
 
 HintMarks *hint_marks_new(size_t n, size_t n_blocks)
 {
@@ -386,12 +386,14 @@ void hints_drop_pins(Hints *hints, HeatMap *const *maps, size_t n_maps, uint64_t
 /* How a pin that was found is marked while the list is gone through. */
 #define PIN_FOUND 1u
 
-/* Leave out what is stale: all but the newest entry of each granule that is pinned. */
-static void tidy_pins(Hints *hints, HeatMap *const *maps, size_t n_maps)
+void hints_tidy_pins(Hints *hints, HeatMap *const *maps, size_t n_maps)
 {
     HintPin *pins = (HintPin *)(void *)hints->pins->data;
     guint kept = hints->pins->len;
 
+    if (kept / 2 <= STALE_PINS + hints_bytes(maps, n_maps, POLICY_HINT_PIN) / 4096) {
+        return;
+    }
     for (guint i = hints->pins->len; i-- > 0;) {
         HeatMap *map = map_of(maps, n_maps, &pins[i]);
         const uint8_t mark = map ? hint_mark(map, pins[i].granule) : 0;
@@ -468,10 +470,6 @@ void hints_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps)
         if (maps[i]->hints) {
             age_map(hints, maps[i], slots);
         }
-    }
-    if (hints->pins->len > STALE_PINS &&
-        hints->pins->len / 2 > hints_bytes(maps, n_maps, POLICY_HINT_PIN) / 4096) {
-        tidy_pins(hints, maps, n_maps);
     }
 }
 

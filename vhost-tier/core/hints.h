@@ -83,6 +83,11 @@ size_t hints_unpinned(const HeatMap *map, size_t first, size_t n);
 uint64_t hints_bytes(HeatMap *const *maps, size_t n_maps, PolicyHint hint);
 /* end pins, newest first, until no more than @limit_bytes are pinned; */
 void hints_drop_pins(Hints *hints, HeatMap *const *maps, size_t n_maps, uint64_t limit_bytes);
+/*
+ * leave out what is stale in the list of pins, where that is most of it: all but the newest entry of each granule that
+ * is pinned;
+ */
+void hints_tidy_pins(Hints *hints, HeatMap *const *maps, size_t n_maps);
 /* end all marks. */
 void hints_forget(Hints *hints, HeatMap *const *maps, size_t n_maps);
 

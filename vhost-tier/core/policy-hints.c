@@ -60,6 +60,7 @@ static PolicyHintFate take(Policy *policy, PolicyHint hint, uint32_t region, siz
     if (fate != POLICY_HINT_OVER_LIMIT) {
         hints_take(&policy->model, map, hint, first, n, fate == POLICY_HINT_TAKEN, now_ns);
         heat_note_source(&policy->model, map, POLICY_SOURCE_HINT, first, n);
+        hints_tidy_pins(&policy->hints, policy_maps(policy), policy->maps->len);
     }
     if (fate == POLICY_HINT_TAKEN) {
         policy->state.hints.bytes[hint] += n * map->granule_bytes;
