@@ -142,15 +142,7 @@ void domain_free(Domain *domain)
 
 char *domain_format(const Domain *domain)
 {
-    xmlBuffer *buffer = xmlBufferCreate();
-    char *text;
-
-    if (!buffer || xmlNodeDump(buffer, domain->doc, domain_root(domain), 0, 0) < 0) {
-        g_error("out of memory");
-    }
-    text = g_strconcat((const char *)xmlBufferContent(buffer), "\n", NULL);
-    xmlBufferFree(buffer);
-    return text;
+    return node_format(domain_root(domain));
 }
 
 const char *domain_name(const Domain *domain)
@@ -222,6 +214,19 @@ xmlNode *domain_find_first(const Domain *domain, const char *xpath)
     g_autoptr(xmlNodeSet) nodes = domain_find(domain, xpath);
 
     return xmlXPathNodeSetItem(nodes, 0);
+}
+
+char *node_format(xmlNode *node)
+{
+    xmlBuffer *buffer = xmlBufferCreate();
+    char *text;
+
+    if (!buffer || xmlNodeDump(buffer, node->doc, node, 0, 0) < 0) {
+        g_error("out of memory");
+    }
+    text = g_strconcat((const char *)xmlBufferContent(buffer), "\n", NULL);
+    xmlBufferFree(buffer);
+    return text;
 }
 
 char *node_text(const xmlNode *node)

@@ -72,6 +72,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlNodeSet, xmlXPathFreeNodeSet)
 /* The first of them, or NULL. */
 xmlNode *domain_find_first(const Domain *domain, const char *xpath);
 
+/* A node as XML text, a line's end behind it; freed by the caller. */
+char *node_format(xmlNode *node);
+
 /* A node's text without white space around it, and an attribute's value, NULL when absent; freed by the caller. */
 char *node_text(const xmlNode *node);
 char *node_attribute(const xmlNode *node, const char *name);

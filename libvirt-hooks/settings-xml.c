@@ -247,12 +247,9 @@ static void write_setting(xmlNode *memory, SettingId id, const char *text)
     node_insert(memory, NULL, node);
 }
 
-void settings_to_xml(const Settings *settings, xmlNode *metadata)
+/* Put them into <memory>, in its namespace. */
+static void fill(xmlNode *memory, const Settings *settings)
 {
-    xmlNode *memory = xmlNewNode(NULL, BAD_CAST "memory");
-
-    xmlSetNs(memory, xmlNewNs(memory, BAD_CAST TIER_NS, BAD_CAST "tier"));
-    node_insert(metadata, NULL, memory);
     for (SettingId id = 0; id < N_SETTINGS; id++) {
         if (id == SETTING_REQUIRED && settings->text[id]) {
             xmlNewProp(memory, BAD_CAST setting_name(id), BAD_CAST settings->text[id]);
@@ -271,4 +268,24 @@ void settings_to_xml(const Settings *settings, xmlNode *metadata)
         }
         node_insert(memory, NULL, before);
     }
+}
+
+void settings_to_xml(const Settings *settings, xmlNode *metadata)
+{
+    xmlNode *memory = xmlNewNode(NULL, BAD_CAST "memory");
+
+    xmlSetNs(memory, xmlNewNs(memory, BAD_CAST TIER_NS, BAD_CAST "tier"));
+    node_insert(metadata, NULL, memory);
+    fill(memory, settings);
+}
+
+char *settings_to_text(const Settings *settings)
+{
+    xmlNode *memory = xmlNewNode(NULL, BAD_CAST "memory");
+    char *text;
+
+    fill(memory, settings);
+    text = node_format(memory);
+    xmlFreeNode(memory);
+    return text;
 }

@@ -101,4 +101,7 @@ Settings *settings_from_xml(xmlNode *memory, GError **errp);
 /* Put them into @metadata as <tier:memory>, which declares its namespace itself. */
 void settings_to_xml(const Settings *settings, xmlNode *metadata);
 
+/* As <memory> in no namespace, which is what libvirt's calls about metadata take; freed by the caller. */
+char *settings_to_text(const Settings *settings);
+
 #endif /* LIBVIRT_HOOKS_SETTINGS_H */
