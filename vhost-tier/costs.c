@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Measuring what memory and moves cost.
- *
- * Latency: a chain of pointers through a few pages of the tier, in random order, is followed after its lines
- * were flushed from the caches; so a few pages do, where a chain larger than the caches would take long to
- * set up. All is bounded in time as well, since an emulated host is a thousand times slower.
+ * Measuring what memory (chase.h) and moves cost. All is bounded in time as well, since an emulated host is a thousand
+ * times slower.
  */
 #include "costs.h"
 
@@ -14,16 +11,11 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#if defined(__x86_64__)
-#include <emmintrin.h>
 
+#include "chase.h"
 #include "clock.h"
-#endif
 
 #define PAGE_BYTES 4096ul
-#define CHASE_PAGES 8u
-#define LINE_BYTES 128ul /* two cache lines: processors fetch them in pairs */
-#define CHASE_LINES (CHASE_PAGES * PAGE_BYTES / LINE_BYTES)
 #define CHASE_ROUNDS 8
 #define MOVE_PAGES 64u
 #define MOVE_TRIES 5
@@ -61,71 +53,18 @@ static char *map_on_tier(const Topology *topology, unsigned tier, unsigned pages
     return NULL;
 }
 
-#if defined(__x86_64__)
-/* Link CHASE_LINES lines into one cycle in a fixed random order (Sattolo's shuffle). */
-static void link_lines(char *memory)
-{
-    unsigned order[CHASE_LINES];
-    uint32_t random = 1;
-
-    for (unsigned i = 0; i < CHASE_LINES; i++) {
-        order[i] = i;
-    }
-    for (unsigned i = CHASE_LINES - 1; i > 0; i--) {
-        unsigned j, swap;
-
-        random = random * 1664525u + 1013904223u;
-        j = (random >> 8) % i;
-        swap = order[i];
-        order[i] = order[j];
-        order[j] = swap;
-    }
-    for (unsigned i = 0; i < CHASE_LINES; i++) {
-        void **line = (void **)(memory + order[i] * LINE_BYTES);
-
-        *line = memory + order[(i + 1) % CHASE_LINES] * LINE_BYTES;
-    }
-}
-
-static uint64_t chase_ns(char *memory)
-{
-    void *volatile *at = (void *volatile *)memory;
-    uint64_t begin_ns;
-
-    for (unsigned i = 0; i < CHASE_LINES; i++) {
-        _mm_clflush(memory + i * LINE_BYTES);
-    }
-    _mm_mfence();
-    begin_ns = clock_ns();
-    for (unsigned i = 0; i < CHASE_LINES; i++) {
-        at = *at;
-    }
-    return (clock_ns() - begin_ns) / CHASE_LINES;
-}
-
+/* The least of some rounds: as near as we can come to what it is without load. 0 when it can't be measured. */
 static uint32_t measure_latency(const Topology *topology, unsigned tier)
 {
-    uint64_t begin_ns = clock_ns(), best = UINT64_MAX;
-    int node;
-    char *memory = map_on_tier(topology, tier, CHASE_PAGES, &node);
+    g_autoptr(Chase) chase = chase_new(&topology->tiers[tier], NULL);
+    const uint64_t begin_ns = clock_ns();
+    uint32_t best = UINT32_MAX;
 
-    if (!memory) {
-        return 0;
+    for (int round = 0; chase && round < CHASE_ROUNDS && (round == 0 || clock_ns() < begin_ns + TIME_BOX_NS); round++) {
+        best = MIN(best, chase_ns(chase));
     }
-    link_lines(memory);
-    for (int round = 0; round < CHASE_ROUNDS && (round == 0 || clock_ns() < begin_ns + TIME_BOX_NS);
-         round++) {
-        best = MIN(best, chase_ns(memory));
-    }
-    munmap(memory, CHASE_PAGES * PAGE_BYTES);
-    return CLAMP(best, 1, UINT32_MAX);
+    return chase ? best : 0;
 }
-#else
-static uint32_t measure_latency(const Topology *topology, unsigned tier)
-{
-    return 0; /* no portable way to flush a line */
-}
-#endif
 
 /*
  * Move @n pages of our own to a node; false unless nearly all came to be there (some may be busy just then).
