@@ -31,6 +31,11 @@ static GStrv command_line(const GuestParams *params)
     if (params->chardev) {
         g_strv_builder_add_many(argv, "-chardev", params->chardev, NULL);
     }
+    if (params->hint_socket) {
+        g_autofree char *hint = g_strdup_printf("socket,id=hint,path=%s,reconnect-ms=200", params->hint_socket);
+
+        g_strv_builder_add_many(argv, "-chardev", hint, "-device", "vhost-user-tier-pci,chardev=hint", NULL);
+    }
     g_strv_builder_add_many(argv, "-object", ram, "-chardev", serial, "-serial", "chardev:serial", "-chardev",
                             "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control", "-kernel",
                             params->workload, "-append", params->pattern, NULL);

@@ -23,6 +23,7 @@ typedef struct GuestParams {
     /* of its RAM: "memory-backend-memfd", or "memory-backend-tier,fast-size=...": id and size are added */
     const char *backend;
     const char *chardev;        /* one more -chardev, that 'backend' names; or NULL */
+    const char *hint_socket;    /* the daemon's, of a virtio-tier device; NULL: the guest has none */
     const char *folder;         /* for its logs */
     uint64_t ram_bytes;
     int cpu;                    /* QEMU's, the vCPU's included; -1: any */

@@ -51,7 +51,7 @@ int bed_daemon_end(Bed *bed, int signal)
 Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, unsigned mib,
                        const char *backend, GError **errp)
 {
-    g_autofree char *folder = NULL, *chardev = NULL;
+    g_autofree char *folder = NULL, *chardev = NULL, *hint_socket = NULL;
     g_autofree char *line = g_strdup_printf("%s mb=%u", pattern, mib);
     g_autofree char *object =
         g_strdup_printf("memory-backend-tier,tiers.0=0,tiers.1=1,chardev=tier,%s", backend);
@@ -69,8 +69,10 @@ Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, uns
     folder = g_build_filename(bed->folder, subfolder, NULL);
     g_mkdir_with_parents(folder, 0700);
     chardev = g_strdup_printf("socket,id=tier,path=%s/" DAEMON_VM ".sock,reconnect-ms=200", bed->folder);
+    hint_socket = g_build_filename(bed->folder, DAEMON_VM ".hint.sock", NULL);
     params.folder = folder;
     params.chardev = chardev;
+    params.hint_socket = strstr(pattern, "hints=") ? hint_socket : NULL;
     return guest_start(&params, errp);
 }
 

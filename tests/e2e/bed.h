@@ -49,7 +49,8 @@ int bed_daemon_end(Bed *bed, int signal);
 
 /*
  * Start the workload guest with @pattern and @mib of working area on a memory-backend-tier with the options
- * @backend ("fast-size=8M,mode=on"), connected to the daemon's socket whether one is there or not.
+ * @backend ("fast-size=8M,mode=on"), connected to the daemon's socket whether one is there or not; with a virtio-tier
+ * device where @pattern has a 'hints='.
  */
 bool bed_guest(Bed *bed, const char *pattern, unsigned mib, const char *backend, GError **errp);
 /* The same as a guest of its own, with its logs in @subfolder of 'folder'; not ended by the bed. */
