@@ -7,6 +7,7 @@
  *   tier-pages.c           where pages are, and moving them by hand
  *   tier-channel.c         the session with the daemon
  *   tier-wire.c            its messages on a character device
+ *   tier-problem.c         what is wrong with it, kept and logged
  *   tier-freeze.c          when it must leave the memory alone: migration
  *   tier-uffd.c            the descriptors that let the daemon track accesses
  *   tier-qmp.c             the QMP commands
@@ -24,6 +25,7 @@
 #include "system/hostmem.h"
 
 #include "tier-channel.h"
+#include "tier-problem.h"
 #include "topology.h"
 
 #define TYPE_MEMORY_BACKEND_TIER "memory-backend-tier"
@@ -171,9 +173,11 @@ typedef struct TierDaemonStatus {
     uint32_t state;             /* TIER_STATE_* */
     char *reason;               /* of the state, or NULL */
     /* Afterwards, too */
-    char *problem;              /* what went wrong since it connected */
+    TierProblem problem;        /* what went wrong since it connected */
     bool has_stats;
     TierMsgStats stats;         /* as last told */
+    bool has_hints;
+    TierMsgHints hints;         /* as last told */
 } TierDaemonStatus;
 
 /*

@@ -31,9 +31,6 @@
 
 /* A daemon that owes more answers than this does not answer. */
 #define MAX_PENDING       64
-/* No more of a channel's problems are logged in one interval; QMP has all. */
-#define MAX_WARNINGS      5
-#define WARN_INTERVAL_MS  60000
 /* Events are not sent more often. */
 #define EVENT_INTERVAL_MS 100
 
@@ -46,8 +43,6 @@ struct TierChannel {
     TierFreeze *freeze;
     QEMUTimer *event_timer;
     int64_t next_event_ms;
-    int64_t warn_interval_end_ms;
-    unsigned warnings;          /* in this interval */
 
     /* Of the connection */
     uint64_t offered;           /* TIER_F_* */
@@ -80,19 +75,12 @@ static void event_soon(TierChannel *channel)
 
 static void set_problem(TierChannel *channel, const char *text)
 {
-    int64_t now_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+    g_autofree char *who =
+        g_strdup_printf("memory-backend-tier '%s': memory channel '%s'",
+                        memory_backend_tier_id(channel->tier),
+                        channel->chardev);
 
-    g_free(channel->daemon.problem);
-    channel->daemon.problem = g_strdup(text);
-    if (now_ms >= channel->warn_interval_end_ms) {
-        channel->warn_interval_end_ms = now_ms + WARN_INTERVAL_MS;
-        channel->warnings = 0;
-    }
-    if (channel->warnings++ < MAX_WARNINGS) {
-        warn_report("memory-backend-tier '%s': memory channel '%s': %s",
-                    memory_backend_tier_id(channel->tier), channel->chardev,
-                    text);
-    }
+    tier_problem_set(&channel->daemon.problem, who, text);
 }
 
 /* Text */
@@ -275,7 +263,7 @@ static bool on_hello(TierChannel *channel, const TierMsgHello *hello,
     channel->daemon.vm = g_strdup(hello->vm);
     channel->daemon.version = g_strdup(hello->backend);
     channel->daemon.connected = true;
-    g_free(g_steal_pointer(&channel->daemon.problem));
+    tier_problem_clear(&channel->daemon.problem);
     if (channel->daemon.features & (TIER_F_RWP | TIER_F_WP)) {
         channel->uffd = tier_uffd_open();
     }
@@ -383,6 +371,22 @@ static bool on_stats(TierChannel *channel, const TierMsgStats *stats,
     return true;
 }
 
+static bool on_hints(TierChannel *channel, const TierMsgHints *hints,
+                     Error **errp)
+{
+    if (!(channel->daemon.features & TIER_F_HINTS)) {
+        error_setg(errp, "it tells of hints, which was not agreed on");
+        return false;
+    }
+    if (hints->trust_ppm > TIER_PPM_ONE) {
+        error_setg(errp, "it sent a trust of more than 1");
+        return false;
+    }
+    channel->daemon.hints = *hints;
+    channel->daemon.has_hints = true;
+    return true;
+}
+
 static bool on_state(TierChannel *channel, const TierMsgState *state,
                      Error **errp)
 {
@@ -425,6 +429,8 @@ static bool on_message(void *opaque, const TierMsgHeader *header,
         return on_config(channel, payload, errp);
     case TIER_MSG_STATS:
         return on_stats(channel, payload, errp);
+    case TIER_MSG_HINTS:
+        return on_hints(channel, payload, errp);
     case TIER_MSG_STATE:
         return on_state(channel, payload, errp);
     default:
@@ -453,7 +459,7 @@ static void on_opened(void *opaque)
         set_problem(channel, error_get_pretty(err));
         return;
     }
-    channel->offered = TIER_F_FREEZE | tier_uffd_features();
+    channel->offered = TIER_F_FREEZE | TIER_F_HINTS | tier_uffd_features();
     send_hello(channel);
 }
 
@@ -486,7 +492,7 @@ static void on_closed(void *opaque)
 
     if (channel->daemon.connected) {
         event_soon(channel);
-        if (!channel->daemon.problem) {
+        if (!channel->daemon.problem.text) {
             set_problem(channel, "the daemon has closed the connection; the "
                         "guest runs on, and nothing moves until it is back");
         }
@@ -570,7 +576,7 @@ void tier_channel_free(TierChannel *channel)
     connection_clear(channel);
     tier_freeze_free(channel->freeze);
     timer_free(channel->event_timer);
-    g_free(channel->daemon.problem);
+    tier_problem_clear(&channel->daemon.problem);
     g_free(channel->chardev);
     g_free(channel);
 }

@@ -114,6 +114,7 @@ static MemoryTierFeatureList *features_of(uint64_t bits)
         { TIER_F_RWP, MEMORY_TIER_FEATURE_RWP },
         { TIER_F_WP, MEMORY_TIER_FEATURE_WP },
         { TIER_F_FREEZE, MEMORY_TIER_FEATURE_FREEZE },
+        { TIER_F_HINTS, MEMORY_TIER_FEATURE_HINTS },
     };
     MemoryTierFeatureList *list = NULL, **tail = &list;
 
@@ -145,6 +146,43 @@ static MemoryTierStats *stats_info(const TierMsgStats *told)
     return info;
 }
 
+static MemoryTierHintCounts *hint_counts(const TierMsgHints *told,
+                                         TierHint hint)
+{
+    const uint64_t *ranges = told->ranges[hint];
+    MemoryTierHintCounts *info = g_new0(MemoryTierHintCounts, 1);
+
+    info->taken = ranges[TIER_HINT_TAKEN];
+    info->off = ranges[TIER_HINT_OFF];
+    info->untrusted = ranges[TIER_HINT_UNTRUSTED];
+    info->over_limit = ranges[TIER_HINT_OVER_LIMIT];
+    info->not_there = ranges[TIER_HINT_NOT_THERE];
+    info->bytes = told->bytes[hint];
+    return info;
+}
+
+static MemoryTierHints *hints_info(const TierMsgHints *told)
+{
+    MemoryTierHints *info = g_new0(MemoryTierHints, 1);
+
+    info->hot = hint_counts(told, TIER_HINT_HOT);
+    info->cold = hint_counts(told, TIER_HINT_COLD);
+    info->willneed = hint_counts(told, TIER_HINT_WILLNEED);
+    info->free = hint_counts(told, TIER_HINT_FREE);
+    info->pin = hint_counts(told, TIER_HINT_PIN);
+    info->unpin = hint_counts(told, TIER_HINT_UNPIN);
+    info->followed_bytes = told->followed_bytes;
+    info->pinned_bytes = told->pinned_bytes;
+    info->pinned_dropped_bytes = told->pinned_dropped_bytes;
+    info->free_bytes = told->free_bytes;
+    info->checked = told->checked;
+    info->right = told->right;
+    info->trust_ppm = told->trust_ppm;
+    info->dropped_rate = told->dropped_rate;
+    info->refused = told->refused;
+    return info;
+}
+
 static MemoryTierDaemon *daemon_info(const MemoryBackendTier *tier)
 {
     const TierDaemonStatus *daemon = tier_channel_daemon(tier->channel);
@@ -157,8 +195,9 @@ static MemoryTierDaemon *daemon_info(const MemoryBackendTier *tier)
     info->features = features_of(daemon->features);
     info->states = states_of(daemon->state);
     info->reason = g_strdup(daemon->reason);
-    info->problem = g_strdup(daemon->problem);
+    info->problem = g_strdup(daemon->problem.text);
     info->stats = daemon->has_stats ? stats_info(&daemon->stats) : NULL;
+    info->hints = daemon->has_hints ? hints_info(&daemon->hints) : NULL;
     return info;
 }
 
@@ -169,7 +208,7 @@ void tier_qmp_state_changed(const MemoryBackendTier *tier,
 
     qapi_event_send_memory_tier_state_changed(
         memory_backend_tier_id(tier), daemon->connected, states,
-        daemon->connected ? daemon->reason : daemon->problem);
+        daemon->connected ? daemon->reason : daemon->problem.text);
 }
 
 /* query-memory-tiers */

@@ -57,6 +57,8 @@ QEMU_BUILD_BUG_ON(sizeof(TierMsgRegionAdd) != 40 + TIER_NAME_LEN);
 QEMU_BUILD_BUG_ON(sizeof(TierMsgStatus) != 8 + TIER_TEXT_LEN);
 QEMU_BUILD_BUG_ON(sizeof(TierMsgState) != 8 + TIER_TEXT_LEN);
 QEMU_BUILD_BUG_ON(sizeof(TierMsgStats) != 8 * (8 + TIER_MOVE_FAIL__MAX));
+QEMU_BUILD_BUG_ON(sizeof(TierMsgHints) !=
+                  8 * (TIER_HINT__MAX * (TIER_HINT_FATE__MAX + 1) + 9));
 QEMU_BUILD_BUG_ON(sizeof(TierMsgConfig) > TIER_MSG_MAX_PAYLOAD);
 
 /* What a daemon may send: payload bytes, 0 where it may not be sent. */
@@ -73,6 +75,7 @@ static const struct {
     [TIER_MSG_THAW] = { sizeof(TierMsgStatus), 0, 0 },
     [TIER_MSG_STATS] = { 0, 0, sizeof(TierMsgStats) },
     [TIER_MSG_STATE] = { 0, 0, sizeof(TierMsgState) },
+    [TIER_MSG_HINTS] = { 0, 0, sizeof(TierMsgHints) },
 };
 
 static bool size_ok(const TierMsgHeader *header, bool answer)
