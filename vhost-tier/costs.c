@@ -14,12 +14,12 @@
 
 #include "chase.h"
 #include "clock.h"
+#include "latency-filter.h"
 
 #define PAGE_BYTES 4096ul
 #define CHASE_ROUNDS 8
 #define MOVE_PAGES 64u
 #define MOVE_TRIES 5
-#define TIER_STEP 1.1           /* a slower tier has at least so many times the latency */
 #define TIME_BOX_NS 20000000ull /* for each latency */
 
 static const PolicyCosts defaults = {
@@ -149,7 +149,7 @@ static bool measure_latencies(const Topology *topology, uint32_t *latency_ns)
 {
     for (unsigned tier = 0; tier < topology->n_tiers; tier++) {
         latency_ns[tier] = measure_latency(topology, tier);
-        if (latency_ns[tier] == 0 || (tier > 0 && latency_ns[tier] < latency_ns[tier - 1] * TIER_STEP)) {
+        if (latency_ns[tier] == 0 || (tier > 0 && !latency_apart(latency_ns[tier - 1], latency_ns[tier]))) {
             return false;
         }
     }
