@@ -23,14 +23,16 @@ struct Client {
     char *path;
     char *version;
     gint64 last_id;
+    unsigned timeout_ms;
+    gint64 end;                 /* of all requests together, in microseconds of the monotonic clock */
     GByteArray *input;          /* received, not yet taken as a line */
 };
 
 G_DEFINE_QUARK(vhost-tier-client-error, client_error)
 
-static gint64 deadline(void)
+static gint64 deadline(const Client *client)
 {
-    return g_get_monotonic_time() + CLIENT_TIMEOUT_MS * G_GINT64_CONSTANT(1000);
+    return MIN(g_get_monotonic_time() + client->timeout_ms * G_GINT64_CONSTANT(1000), client->end);
 }
 
 /* Wait until the socket is ready for @events; false at the deadline (microseconds, monotonic). */
@@ -48,9 +50,9 @@ static bool wait_for(Client *client, short events, gint64 until, GError **errp)
         if (n == 0) {
             g_set_error(
                 errp, CLIENT_ERROR, CLIENT_ERROR_TIMEOUT,
-                "vhost-tier at %s did not answer within %d s: it is stuck or overloaded; look at its log "
+                "vhost-tier at %s did not answer within %u s: it is stuck or overloaded; look at its log "
                 "('journalctl -u vhost-tier') and restart it if need be (guests run on meanwhile)",
-                client->path, CLIENT_TIMEOUT_MS / 1000);
+                client->path, client->timeout_ms / 1000);
             return false;
         }
         if (errno != EINTR) {
@@ -239,14 +241,17 @@ static bool open_socket(Client *client, gint64 until, GError **errp)
     return true;
 }
 
-Client *client_connect(const char *path, GError **errp)
+static Client *connect_to(const char *path, unsigned timeout_ms, gint64 end, GError **errp)
 {
     g_autoptr(Client) client = g_new0(Client, 1);
     g_autoptr(JsonNode) greeting = NULL;
     JsonObject *about;
-    gint64 until = deadline();
+    gint64 until;
 
+    client->timeout_ms = timeout_ms;
+    client->end = end;
     client->fd = -1;
+    until = deadline(client);
     client->path = g_strdup(path ? path : CLIENT_DEFAULT_SOCKET);
     client->input = g_byte_array_new();
     if (!open_socket(client, until, errp)) {
@@ -263,6 +268,16 @@ Client *client_connect(const char *path, GError **errp)
     }
     client->version = g_strdup(field_string(about, "version") ? field_string(about, "version") : "unknown");
     return g_steal_pointer(&client);
+}
+
+Client *client_connect(const char *path, GError **errp)
+{
+    return connect_to(path, CLIENT_TIMEOUT_MS, G_MAXINT64, errp);
+}
+
+Client *client_connect_within(const char *path, unsigned ms, GError **errp)
+{
+    return connect_to(path, ms, g_get_monotonic_time() + ms * G_GINT64_CONSTANT(1000), errp);
 }
 
 void client_free(Client *client)
@@ -321,7 +336,7 @@ static char *request_line(const char *command, JsonObject *arguments, gint64 id)
 
 JsonNode *client_call(Client *client, const char *command, JsonObject *arguments, GError **errp)
 {
-    gint64 until = deadline(), id = ++client->last_id;
+    gint64 until = deadline(client), id = ++client->last_id;
     g_autofree char *line = request_line(command, arguments, id);
     g_autoptr(JsonNode) answer = NULL;
     JsonObject *object, *error;

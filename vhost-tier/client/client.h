@@ -41,6 +41,8 @@ typedef struct Client Client;
  * socket and the remedy.
  */
 Client *client_connect(const char *path, GError **errp);
+/* The same; the connection and all requests together may take no longer than @ms milliseconds. */
+Client *client_connect_within(const char *path, unsigned ms, GError **errp);
 void client_free(Client *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
 
