@@ -9,11 +9,14 @@
 #define PAGE_BYTES 4096
 #define START_WEIGHT 8.0            /* so much do the sums weigh at the start, at HINT_TRUST_START */
 #define TOLD_WEIGHT 32.0            /* and what others say */
-#define MEMORY 256.0                /* weight at which old verdicts fade as fast as new ones come */
+#define MEMORY 96.0                 /* weight at which old verdicts fade as fast as new ones come */
 #define APART LOG2_ONE              /* hot and cold that are closer can't be told apart */
 #define APART_MAX (6 * LOG2_ONE)    /* a cold page may be touched by chance: it is taken for no colder than that */
-#define ONCE (3 * LOG2_ONE)         /* one piece of evidence counts for no more */
-#define REPLACE 8u                  /* one claim in so many takes another's slot */
+#define ONCE (4 * LOG2_ONE)         /* one piece of evidence counts for no more */
+#define REPLACE 8u                  /* one claim in so many takes another's place */
+#define OPEN_SLOTS 5u               /* a claim is looked at for 8 to 10 s after it was last made */
+#define TURN_SLOTS 2u               /* heat that moves does not come back within 4 to 6 s */
+#define LEAST_SKILL (-16.0)         /* from there trust can come back */
 #define LOG2_E_1024 1477            /* LOG2_ONE * log2(e) */
 
 void hint_audit_init(HintAudit *audit)
@@ -36,7 +39,7 @@ bool hint_audit_valid(const HintAudit *audit)
 
 bool hint_sample_valid(const HintSample *sample)
 {
-    return sample->claim <= HINT_CLAIM_COLD && ABS(sample->ratio) <= HINT_SURE && sample->chance >= 0 &&
+    return sample->claim <= HINT_CLAIM_COLD && sample->turned <= 1 && ABS(sample->ratio) <= HINT_SURE && sample->chance >= 0 &&
            sample->chance <= 1;
 }
 
@@ -123,32 +126,45 @@ HintSample *hint_sample_at(HintSample *samples, uint64_t unit)
     return &samples[hint_hash(unit) % HINT_SAMPLES];
 }
 
-bool hint_sample_begin(HintSample *samples, const HintSample *claim, uint32_t random)
-{
-    HintSample *sample = hint_sample_at(samples, claim->unit);
-
-    if (sample->claim != HINT_CLAIM_NONE) {
-        if (sample->unit == claim->unit && sample->claim == claim->claim) {
-            return true;
-        }
-        if (sample->unit != claim->unit && random % REPLACE != 0) {
-            return false;
-        }
-    }
-    *sample = *claim;
-    return true;
-}
-
 static void judge(HintAudit *audit, const HintSample *sample, bool hot)
 {
     HintScore *score = sample->claim == HINT_CLAIM_HOT ? &audit->hot : &audit->cold;
     const bool right = hot == (sample->claim == HINT_CLAIM_HOT);
     const double weight = 1 - sample->chance, kept = 1 - weight / MEMORY;
 
-    score->skill = score->skill * kept + right - sample->chance;
+    score->skill = MAX(score->skill * kept + right - sample->chance, LEAST_SKILL);
     score->weight = score->weight * kept + weight;
     audit->checked++;
     audit->right += right;
+}
+
+bool hint_sample_open(const HintSample *sample, uint64_t slot)
+{
+    return sample->claim != HINT_CLAIM_NONE && slot - MIN(sample->again, slot) < OPEN_SLOTS;
+}
+
+bool hint_sample_begin(HintAudit *audit, HintSample *samples, const HintSample *claim, uint32_t random)
+{
+    HintSample *sample = hint_sample_at(samples, claim->unit);
+    bool turned = false;
+
+    if (hint_sample_open(sample, claim->since)) {
+        if (sample->unit != claim->unit && random % REPLACE != 0) {
+            return false;
+        }
+        if (sample->unit == claim->unit && sample->claim == claim->claim) {
+            sample->again = claim->since;
+            return true;
+        }
+        turned = sample->unit == claim->unit;
+        if (turned && sample->turned && claim->since <= sample->since + TURN_SLOTS) {
+            judge(audit, sample, sample->claim == HINT_CLAIM_COLD);
+        }
+    }
+    *sample = *claim;
+    sample->again = claim->since;
+    sample->turned = turned;
+    return true;
 }
 
 void hint_sample_add(HintAudit *audit, HintSample *sample, Log2 ratio)

@@ -7,7 +7,7 @@
  * A hint claims that a granule is hot, or that it is cold. Of some granules that hints are about, drawn at random, it is
  * seen which of the two evidence bears out: whether it is likelier under the mean rate of the hottest that fill the
  * budget, or under that of the rest. Evidence of access bits, rates and limits adds to the logarithm of that ratio, from
- * 0 on, until it is sure to 19 : 1 (the sequential probability ratio test: Wald, 1945).
+ * 0 on, until it is sure to 64 : 1 (the sequential probability ratio test: Wald, 1945).
  *
  * To be right is no merit where chance is right as often, nor where evidence had known it all along. So a claim is held
  * against what was to be expected without it: that the granule stays as it was known to be, or, where it was not seen
@@ -23,9 +23,11 @@
  *
  * Older verdicts fade as new ones come: trust that was lost takes some hundred true claims to come back.
  *
- * A slot is drawn for a granule by a hash that depends on when the host heard of the hint, to the nanosecond: a guest
- * can't know which of its claims are looked at. Where another claim has the slot it keeps it, mostly, so nobody can
- * fill the table with harmless ones first.
+ * Which granules of a hint are drawn depends on when the host heard of it, to the nanosecond: a guest can't know which of
+ * its claims are looked at. Each granule has one place that its claims can have, and shares it with others. Mostly the
+ * claim that is there keeps it; but now and then a new one takes it, so nobody can fill the table with harmless ones. A
+ * claim that nothing was seen of for some seconds is dropped, and so is one whose contrary is claimed: heat moves. But
+ * who then turns round once more within seconds was wrong.
  */
 #ifndef VHOST_TIER_CORE_HINT_AUDIT_H
 #define VHOST_TIER_CORE_HINT_AUDIT_H
@@ -36,17 +38,18 @@
 #include "logmath.h"
 
 #define HINT_SAMPLES 2048u
-#define HINT_SURE (4 * LOG2_ONE + LOG2_ONE / 4)     /* log2 of 19 */
+#define HINT_SURE (6 * LOG2_ONE)
 #define HINT_TRUST_START 0.5
 #define HINT_TRUST_LEAST 0.25                       /* hints that are worth less are ignored */
 
 /* A claim that is being looked at. Words of 8 bytes only: a trace keeps it as it is. */
 typedef struct HintSample {
     uint64_t unit;                      /* hint_unit() */
-    uint64_t claim;                     /* a HintClaim; HINT_CLAIM_NONE: the slot is free */
-    uint64_t since;                     /* when it was made, by the clock of whom it is taken up for */
+    uint64_t claim;                     /* a HintClaim; HINT_CLAIM_NONE: the place is free */
+    uint64_t since, again;              /* slots in which it was made, and last made again */
     int64_t ratio;                      /* Log2: how much likelier hot is than cold, so far */
     double chance;                      /* that it is right anyway */
+    uint64_t turned;                    /* 1: it was made when the contrary was being looked at */
 } HintSample;
 
 typedef enum HintClaim {
@@ -95,14 +98,16 @@ static inline uint64_t hint_unit(uint32_t region, bool huge, size_t granule)
 Log2 hint_ratio_of_bit(const HintAudit *audit, const LogTables *tables, uint32_t unit_bytes, Log2 interval, bool set);
 Log2 hint_ratio_of_count(const HintAudit *audit, uint32_t unit_bytes, double counted, Log2 exposure);
 
-/* The slot of @samples that may hold @unit. */
+/* The place in @samples that may hold @unit. */
 HintSample *hint_sample_at(HintSample *samples, uint64_t unit);
 /*
- * Take up @claim, which comes true with its 'chance' anyway, if its slot is free, or has another claim about the same
+ * Take up @claim, which comes true with its 'chance' anyway, if its place is free, or has another claim about the same
  * unit, or chance (@random) has it. Returns whether it is looked at now.
  */
-bool hint_sample_begin(HintSample *samples, const HintSample *claim, uint32_t random);
-/* Evidence of its unit came: @ratio. Judges the claim and frees the slot when that suffices. */
+bool hint_sample_begin(HintAudit *audit, HintSample *samples, const HintSample *claim, uint32_t random);
+/* Whether it is still looked at in @slot: else it is too old to be judged by what is seen now. */
+bool hint_sample_open(const HintSample *sample, uint64_t slot);
+/* Evidence of its unit came: @ratio. Judges the claim and frees the place when that suffices. */
 void hint_sample_add(HintAudit *audit, HintSample *sample, Log2 ratio);
 
 /* 64 bits that look random. */

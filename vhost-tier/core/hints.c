@@ -10,10 +10,10 @@
 
 #define HOT_SLOTS 12u               /* 22 to 24 s */
 #define WILLNEED_SLOTS 3u           /* 4 to 6 s */
-#define AUDIT_SLOTS 24u             /* a claim that nothing was seen of for so long is dropped */
-#define LEFT_PER_OCTAVE 4           /* slots that a mark loses by evidence that is twice as likely if it is wrong */
+#define LEFT_PER_OCTAVE 3           /* slots that a mark loses by evidence that is twice as likely if it is wrong */
 #define TRIES 64u                   /* granules of one hint that may be drawn for the audit, at most */
 #define KNOWN_CHANCE 0.9            /* that a granule stays as it was known to be */
+#define PIN_LOOKS 16u               /* one pin in so many is drawn for the audit in a slot */
 #define STALE_PINS 2048u            /* in the list of pins, before it is tidied */
 
 HintMarks *hint_marks_new(size_t n, size_t n_blocks)
@@ -139,7 +139,10 @@ static HintSample *sample_of(const Hints *hints, const HeatMap *map, size_t gran
     const uint64_t unit = unit_of(map, granule);
     HintSample *sample = hint_sample_at(hints->samples, unit);
 
-    return sample->unit == unit && sample->claim == claim_of(hint_kind(map->hints->marks[granule])) ? sample : NULL;
+    return hint_sample_open(sample, hints->state->slot) && sample->unit == unit &&
+                   sample->claim == claim_of(hint_kind(map->hints->marks[granule]))
+               ? sample
+               : NULL;
 }
 
 bool hints_audits(const Hints *hints, const HeatMap *map, size_t granule)
@@ -295,7 +298,7 @@ static void draw(HeatModel *model, HeatMap *map, PolicyHint hint, size_t granule
     const unsigned kind = hint_kind(units->hints->marks[granule]);
 
     if (heat_tier(heat_at(units, granule)) >= POLICY_MAX_TIERS || (kind != HINT_NONE && claim_of(kind) != claim) ||
-        !hint_sample_begin(model->hints->samples, &sample, random)) {
+        !hint_sample_begin(&model->hints->state->audit, model->hints->samples, &sample, random)) {
         return;
     }
     if (kind == HINT_NONE) {
@@ -428,7 +431,6 @@ static void age_mark(const Hints *hints, HeatMap *map, size_t granule, uint64_t 
 {
     const uint8_t mark = map->hints->marks[granule];
     const unsigned left = hint_left(mark), less = (unsigned)MIN(slots, left);
-    HintSample *sample;
 
     switch (hint_kind(mark)) {
     case HINT_KIND(POLICY_HINT_HOT):
@@ -442,17 +444,27 @@ static void age_mark(const Hints *hints, HeatMap *map, size_t granule, uint64_t 
         map->hints->marks[granule] = mark - (less << HINT_LEFT_SHIFT);
         return;
     }
-    sample = sample_of(hints, map, granule);
-    if (sample && hints->state->slot - MIN(sample->since, hints->state->slot) >= AUDIT_SLOTS) {
-        sample->claim = HINT_CLAIM_NONE;
-    }
     end_mark(hints, map, granule);
 }
 
-static void age_map(const Hints *hints, HeatMap *map, uint64_t slots)
+/* Pins last: they are looked at again and again, a few at a time. */
+static void look_at_pin(HeatModel *model, HeatMap *map, size_t granule)
+{
+    const uint64_t random = hint_hash(model->hints->state->slot << 32 ^ granule);
+
+    if (random % PIN_LOOKS == 0 && !map->fine) {
+        draw(model, map, POLICY_HINT_PIN, granule, (uint32_t)(random >> 32));
+    }
+}
+
+static void age_map(HeatModel *model, HeatMap *map, uint64_t slots)
 {
     for (size_t i = hints_next(map, 0, map->n); i < map->n; i = hints_next(map, i + 1, map->n)) {
-        age_mark(hints, map, i, slots);
+        if (is_pinned(map, i)) {
+            look_at_pin(model, map, i);
+        } else {
+            age_mark(model->hints, map, i, slots);
+        }
     }
 }
 
@@ -468,7 +480,7 @@ void hints_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps)
     }
     for (size_t i = 0; i < n_maps; i++) {
         if (maps[i]->hints) {
-            age_map(hints, maps[i], slots);
+            age_map(model, maps[i], slots);
         }
     }
 }
