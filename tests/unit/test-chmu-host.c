@@ -143,13 +143,26 @@ static void run(Bed *bed, unsigned ms)
     bed->now_ns = end_ns;
 }
 
+/* A region of small pages, or of @page_size. */
+static ChmuWatch *watch_region(Bed *bed, uint64_t page_size)
+{
+    const Region region = {.id = 1, .granule_bytes = 4096, .hva = HVA, .size = 4 * MIB, .page_size = page_size};
+
+    return chmu_host_watch(bed->host, &region, false);
+}
+
 /* @n pages of the region's, from its first on, lie @page pages into the device's. */
 static void lie(Bed *bed, ChmuWatch *watch, unsigned device, unsigned page, unsigned n)
 {
+    const DamonRun run = {.virtual = HVA, .physical = HPA(device) + page * 4096ull, .bytes = n * 4096ull};
+    g_autoptr(GArray) runs = g_array_new(FALSE, FALSE, sizeof(DamonRun));
     uint64_t pages[CHMU_DEVICES_MAX + 1] = {0};
+    g_autofree uint8_t *devices = g_malloc0(n);
 
+    g_array_append_val(runs, run);
+    chmu_host_place(bed->host, watch, runs, 0, devices);
     for (unsigned i = 0; i < n; i++) {
-        g_assert_cmpuint(chmu_host_page(bed->host, watch, i, HPA(device) + (page + i) * 4096ull), ==, device);
+        g_assert_cmpuint(devices[i], ==, device);
     }
     pages[device] = n;
     chmu_host_spread(bed->host, watch, pages);
@@ -185,9 +198,9 @@ static void who_has_nothing_on_a_device_has_no_part_in_its_list(void)
     Bed bed;
 
     bed_init(&bed);
-    most = chmu_host_watch(bed.host, 4096, 4096, false);
-    few = chmu_host_watch(bed.host, 4096, 4096, false);
-    none = chmu_host_watch(bed.host, 4096, 4096, false);
+    most = watch_region(&bed, 4096);
+    few = watch_region(&bed, 4096);
+    none = watch_region(&bed, 4096);
     run(&bed, 100);
     lie(&bed, most, 1, 0, 20);
     lie(&bed, few, 1, 100, 20);
@@ -219,10 +232,10 @@ static void counts_of_more_than_a_page_are_not_for_who_came_meanwhile(void)
     Bed bed;
 
     bed_init(&bed);
-    large = chmu_host_watch(bed.host, 2 * MIB, 4096, false);
+    large = watch_region(&bed, 2 * MIB);
     run(&bed, 100);
     g_assert_cmpuint(chmu_get(bed.fakes[1].units[0].cfg1, CHMU_CFG1_UNIT_SIZE), ==, 21);
-    small = chmu_host_watch(bed.host, 4096, 4096, false);
+    small = watch_region(&bed, 4096);
     lie(&bed, large, 1, 512, 512);
     lie(&bed, small, 1, 0, 20);
     fake_chmu_list(&bed.fakes[1].units[0], DPA >> 21, 1000);

@@ -5,21 +5,25 @@
 #include "chmu-host.h"
 
 #include "chmu-unit.h"
+#include "chmu-watch.h"
 
 #define SECOND 1000000000ull
 #define RETRY_NS_MIN SECOND
 #define RETRY_NS_MAX (300 * SECOND)
 #define WINDOWS_NS (10 * SECOND)        /* CXL regions may come and go: they are looked up so often */
+#define LEAVING_NS 10000000ull          /* until a unit that is being given back is asked for again */
 #define PENDING_MAX 8u                  /* batches for a region whose VM is stuck; further ones are dropped */
 
 typedef struct Device {
     char *name;                         /* its PCI address */
     ChmuRegs *regs;                     /* NULL: can't be used */
     ChmuUnit *unit;                     /* while something is watched */
+    bool leaving;                       /* a unit is being given back, without the lock */
     GArray *windows;                    /* of ChmuWindow */
     uint64_t windows_due_ns;
     ChmuSetting setting;                /* of this epoch */
-    bool begun;                         /* an epoch was */
+    bool begun;                         /* an epoch was, */
+    uint64_t epoch;                     /* this one, of all devices' */
     uint64_t due_ns;
     uint64_t retry_ns;                  /* to wait after the next failure */
     bool works;                         /* its last epoch gave a list that can be */
@@ -33,15 +37,8 @@ struct ChmuHost {
     ChmuPages *pages;
     GHashTable *watches;                /* owner in 'pages' -> ChmuWatch */
     uint32_t last_owner;
+    uint64_t epochs;                    /* that were begun, on any device */
     bool take;
-};
-
-struct ChmuWatch {
-    uint32_t owner;
-    uint64_t page_size;
-    uint32_t granule_bytes;
-    bool on[CHMU_DEVICES_MAX + 1];      /* devices by number: pages lie there */
-    GQueue pending;                     /* of ChmuBatch */
 };
 
 void chmu_batch_free(ChmuBatch *batch)
@@ -138,48 +135,70 @@ void chmu_host_free(ChmuHost *host)
 
 /* --- watches --- */
 
-ChmuWatch *chmu_host_watch(ChmuHost *host, uint64_t page_size, uint32_t granule_bytes, bool take)
+ChmuWatch *chmu_host_watch(ChmuHost *host, const Region *region, bool take)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
-    ChmuWatch *watch = g_new0(ChmuWatch, 1);
+    ChmuWatch *watch;
 
     /* A number that was another's would give this one the other's pages. */
     do {
         host->last_owner = host->last_owner % CHMU_OWNER_MAX + 1;
     } while (g_hash_table_contains(host->watches, GUINT_TO_POINTER(host->last_owner)));
-    watch->owner = host->last_owner;
-    watch->page_size = page_size;
-    watch->granule_bytes = granule_bytes;
-    g_queue_init(&watch->pending);
+    watch = chmu_watch_new(region, host->last_owner);
     g_hash_table_insert(host->watches, GUINT_TO_POINTER(watch->owner), watch);
     host->take = take;
     return watch;
 }
 
-void chmu_host_unwatch(ChmuHost *host, ChmuWatch *watch)
+/* No watch is left: take the units, in the order of their devices, to be given back. Under the lock. */
+static ChmuUnit **begin_leaving(ChmuHost *host)
 {
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+    ChmuUnit **units = g_new0(ChmuUnit *, host->devices->len);
 
-    g_hash_table_remove(host->watches, GUINT_TO_POINTER(watch->owner));
-    g_queue_clear_full(&watch->pending, (GDestroyNotify)chmu_batch_free);
-    g_free(watch);
-    for (guint i = 0; i < host->devices->len && g_hash_table_size(host->watches) == 0; i++) {
+    for (guint i = 0; i < host->devices->len; i++) {
         Device *device = g_ptr_array_index(host->devices, i);
 
-        g_clear_pointer(&device->unit, chmu_unit_free);
+        units[i] = g_steal_pointer(&device->unit);
+        device->leaving |= units[i] != NULL;
         device->begun = false;
         device->due_ns = 0;
         device->works = false;
     }
+    return units;
 }
 
-unsigned chmu_host_page(ChmuHost *host, const ChmuWatch *watch, uint64_t number, uint64_t physical)
+/* Give them back. A device that has stalled is waited for, so it is done without the lock. */
+static void leave(ChmuHost *host, ChmuUnit **units)
 {
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
-
-    if (!chmu_pages_set(host->pages, physical, watch->owner, number)) {
-        return 0;
+    for (guint i = 0; i < host->devices->len; i++) {
+        if (units[i]) {
+            chmu_unit_free(units[i]);
+            g_mutex_lock(&host->lock);
+            ((Device *)g_ptr_array_index(host->devices, i))->leaving = false;
+            g_mutex_unlock(&host->lock);
+        }
     }
+}
+
+void chmu_host_unwatch(ChmuHost *host, ChmuWatch *watch)
+{
+    g_autofree ChmuUnit **units = NULL;
+
+    g_mutex_lock(&host->lock);
+    g_hash_table_remove(host->watches, GUINT_TO_POINTER(watch->owner));
+    if (g_hash_table_size(host->watches) == 0) {
+        units = begin_leaving(host);
+    }
+    g_mutex_unlock(&host->lock);
+    chmu_watch_free(watch);
+    if (units) {
+        leave(host, units);
+    }
+}
+
+/* The device that counts for the page at @physical; 0: none. */
+static unsigned device_of(const ChmuHost *host, uint64_t physical)
+{
     for (guint i = 0; i < host->devices->len; i++) {
         const Device *device = g_ptr_array_index(host->devices, i);
 
@@ -189,6 +208,25 @@ unsigned chmu_host_page(ChmuHost *host, const ChmuWatch *watch, uint64_t number,
         }
     }
     return 0;
+}
+
+void chmu_host_place(ChmuHost *host, ChmuWatch *watch, const GArray *runs, size_t first, uint8_t *device)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+
+    for (guint i = 0; i < runs->len; i++) {
+        const DamonRun *run = &g_array_index(runs, DamonRun, i);
+        const uint64_t number = (run->virtual - watch->region.hva) / CHMU_PAGE;
+
+        for (uint64_t k = 0; k < run->bytes / CHMU_PAGE; k++) {
+            const uint64_t physical = run->physical + k * CHMU_PAGE;
+
+            device[number + k - first] =
+                (uint8_t)(chmu_watch_note(watch, host->pages, number + k, physical, host->epochs)
+                              ? device_of(host, physical)
+                              : 0);
+        }
+    }
 }
 
 void chmu_host_spread(ChmuHost *host, ChmuWatch *watch, const uint64_t *pages)
@@ -275,7 +313,7 @@ static bool choose_size(ChmuHost *host, const Device *device, uint64_t *bytes, G
 
     g_hash_table_iter_init(&iter, host->watches);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        most = MIN(most, MAX(((const ChmuWatch *)value)->page_size, CHMU_PAGE));
+        most = MIN(most, MAX(((const ChmuWatch *)value)->region.page_size, CHMU_PAGE));
     }
     for (guint i = 0; i < device->windows->len; i++) {
         const ChmuWindow *window = &g_array_index(device->windows, ChmuWindow, i);
@@ -311,6 +349,7 @@ static bool begin(ChmuHost *host, Device *device, uint64_t now_ns, GError **errp
     order.windows = (const ChmuWindow *)(void *)device->windows->data;
     order.n_windows = device->windows->len;
     chmu_unit_begin(device->unit, &order, now_ns);
+    device->epoch = ++host->epochs;
     return true;
 }
 
@@ -325,23 +364,27 @@ static bool hand_out(ChmuHost *host, const Device *device, const ChmuCount *coun
                      GHashTable *batches)
 {
     ChmuBatch *batch;
-    ChmuCount found;
     ChmuWatch *watch;
     ChmuSpan span;
-    uint32_t owner;
+    ChmuPage page;
 
     if (count->unit > UINT64_MAX / unit_bytes ||
         !chmu_decode((const ChmuWindow *)(void *)device->windows->data, device->windows->len,
                      count->unit * unit_bytes, unit_bytes, &span)) {
         return false;
     }
-    if (!chmu_pages_get(host->pages, span.hpa, &owner, &found.unit)) {
+    if (!chmu_pages_get(host->pages, span.hpa, &page)) {
         return true;
     }
-    watch = g_hash_table_lookup(host->watches, GUINT_TO_POINTER(owner));
-    batch = watch ? g_hash_table_lookup(batches, watch) : NULL;
+    watch = g_hash_table_lookup(host->watches, GUINT_TO_POINTER(page.owner));
+    batch = watch && chmu_watch_is_there(watch, &page) ? g_hash_table_lookup(batches, watch) : NULL;
     if (batch) {
-        found.count = (uint32_t)MIN((uint64_t)count->count * parts_of(span.window, watch->granule_bytes), UINT32_MAX);
+        const uint64_t counted = (uint64_t)count->count * parts_of(span.window, watch->region.granule_bytes);
+        const ChmuCount found = {
+            .unit = page.number,
+            .count = chmu_watch_came_since(watch, page.number, device->epoch) ? 0 : (uint32_t)MIN(counted, UINT32_MAX),
+        };
+
         g_array_append_val(batch->counts, found);
     }
     return true;
@@ -362,7 +405,7 @@ static GHashTable *new_batches(ChmuHost *host, unsigned device, const ChmuList *
         ChmuWatch *watch = value;
 
         if (g_queue_get_length(&watch->pending) < PENDING_MAX &&
-            list->unit_bytes <= MAX(watch->page_size, CHMU_PAGE)) {
+            list->unit_bytes <= MAX(watch->region.page_size, CHMU_PAGE)) {
             ChmuBatch *batch = g_new0(ChmuBatch, 1);
 
             batch->device = device;
@@ -382,22 +425,26 @@ static bool takes_part(const ChmuWatch *watch, const ChmuBatch *batch)
     return watch->on[batch->device] || batch->counts->len > 0;
 }
 
-/* Which of the regions that have memory on the device get less than their part of its list. */
-static void judge_parts(GHashTable *batches)
+/* All was handed out: what was not has fewer counts than @threshold; and who gets less than its part of the list? */
+static void complete(GHashTable *batches, uint32_t threshold)
 {
     size_t handed_out = 0, sharers = 0;
-    gpointer watch, batch;
+    gpointer watch, value;
     GHashTableIter iter;
 
     g_hash_table_iter_init(&iter, batches);
-    while (g_hash_table_iter_next(&iter, &watch, &batch)) {
-        handed_out += ((const ChmuBatch *)batch)->counts->len;
+    while (g_hash_table_iter_next(&iter, &watch, &value)) {
+        const ChmuBatch *batch = value;
+
+        handed_out += batch->counts->len;
         sharers += takes_part(watch, batch);
     }
     g_hash_table_iter_init(&iter, batches);
-    while (g_hash_table_iter_next(&iter, &watch, &batch)) {
-        ((ChmuBatch *)batch)->crowded = takes_part(watch, batch) &&
-                                        chmu_crowded(((const ChmuBatch *)batch)->counts->len, handed_out, sharers);
+    while (g_hash_table_iter_next(&iter, &watch, &value)) {
+        ChmuBatch *batch = value;
+
+        batch->threshold = threshold;
+        batch->crowded = takes_part(watch, batch) && chmu_crowded(batch->counts->len, handed_out, sharers);
     }
 }
 
@@ -408,22 +455,12 @@ static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
     g_autoptr(GHashTable) batches = new_batches(host, number, list);
     g_autofree uint32_t *only = g_new(uint32_t, list->n);
     uint64_t nonsense = list->nonsense;
-    GHashTableIter iter;
-    gpointer value;
 
     for (size_t i = 0; i < list->n; i++) {
         only[i] = list->counts[i].count;
         nonsense += !hand_out(host, device, &list->counts[i], list->unit_bytes, batches);
     }
-    judge_parts(batches);
-    g_hash_table_iter_init(&iter, batches);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        ChmuBatch *batch = value;
-
-        if (!list->overflowed && nonsense == 0) {
-            batch->threshold = list->threshold;
-        }
-    }
+    complete(batches, list->overflowed || nonsense > 0 ? 0 : list->threshold);
     if (nonsense > 0) {
         g_autofree char *text = g_strdup_printf(
             "%" G_GINT64_MODIFIER "u of %" G_GINT64_MODIFIER "u entries of its last hotlist were of no memory, or counts "
@@ -437,6 +474,24 @@ static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
     device->retry_ns = RETRY_NS_MIN;
     device->setting = chmu_tuner_next(chmu_unit_limits(device->unit), &device->setting, only, list->n,
                                       list->overflowed);
+}
+
+/* Forget who came before all epochs that have not ended. */
+static void forget_who_came(ChmuHost *host)
+{
+    uint64_t oldest = host->epochs + 1;
+    GHashTableIter iter;
+    gpointer watch;
+
+    for (guint i = 0; i < host->devices->len; i++) {
+        const Device *device = g_ptr_array_index(host->devices, i);
+
+        oldest = device->begun ? MIN(oldest, device->epoch) : oldest;
+    }
+    g_hash_table_iter_init(&iter, host->watches);
+    while (g_hash_table_iter_next(&iter, NULL, &watch)) {
+        chmu_watch_forget(watch, oldest);
+    }
 }
 
 static void fail(Device *device, const GError *err, uint64_t now_ns)
@@ -465,6 +520,7 @@ static void poll_device(ChmuHost *host, unsigned number, uint64_t now_ns)
         case CHMU_UNIT_LISTED:
             take_list(host, number, &list);
             device->begun = false;
+            forget_who_came(host);
             device->due_ns = now_ns;
             return;
         case CHMU_UNIT_FAILED:
@@ -485,7 +541,9 @@ uint64_t chmu_host_poll(ChmuHost *host, uint64_t now_ns)
         if (!device->regs) {
             continue;
         }
-        if (device->due_ns <= now_ns) {
+        if (device->leaving) {
+            device->due_ns = now_ns + LEAVING_NS;
+        } else if (device->due_ns <= now_ns) {
             poll_device(host, i + 1, now_ns);
         }
         next_ns = MIN(next_ns, device->due_ns);

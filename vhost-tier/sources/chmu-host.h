@@ -3,9 +3,11 @@
  * The hotness units of the host, which all VMs share.
  *
  * A unit counts for whole devices and knows nothing of VMs. So each region of a VM's says which of its pages lie
- * where (chmu_host_page()), and what the units list is handed out by that. Units are taken with the first region
+ * where (chmu_host_place()), and what the units list is handed out by that. Units are taken with the first region
  * that is watched and given back with the last. Whichever VM's thread looks in when a device is due does the work
- * for all. All functions may be called from any thread.
+ * for all. All functions may be called from any thread; one for a watch only by who has made it.
+ *
+ * Of a page that has moved, what the epoch says in which it came says nothing (chmu-watch.h).
  *
  * A device that fails is tried again, after a second at first and then ever later, up to five minutes; the others
  * go on.
@@ -16,6 +18,8 @@
 #include "chmu-pages.h"
 #include "chmu-regs.h"
 #include "core/chmu-evidence.h"
+#include "damon-pages.h"
+#include "region.h"
 
 #define CHMU_DEVICES_MAX 255u           /* those beyond are left alone */
 
@@ -25,7 +29,8 @@ typedef struct ChmuWatch ChmuWatch;     /* a region that is watched */
 /* What one device has listed of one region in an epoch. */
 typedef struct ChmuBatch {
     unsigned device;                    /* 1 or more */
-    GArray *counts;                     /* of ChmuCount; 'unit' is a page's number; in any order, some twice */
+    GArray *counts;                     /* of ChmuCount; 'unit' is a page's number, 'count' 0: it has just come there;
+                                           in any order, some twice */
     uint64_t epoch_ns;
     uint64_t unit_bytes;                /* of the units of memory that were counted; none reaches over a page */
     uint32_t threshold;                 /* one of them that was not listed had fewer counts; 0: not known */
@@ -52,18 +57,17 @@ ChmuHost *chmu_host_new(const ChmuPlaces *where, GError **errp);
 void chmu_host_free(ChmuHost *host);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChmuHost, chmu_host_free)
 
-/*
- * Watch a region whose memory comes in pages of @page_size bytes, and whose counts are to be those of @granule_bytes.
- * With @take, units may be taken from others who have enabled them.
- */
-ChmuWatch *chmu_host_watch(ChmuHost *host, uint64_t page_size, uint32_t granule_bytes, bool take);
+/* Watch @region. With @take, units may be taken from others who have enabled them. */
+ChmuWatch *chmu_host_watch(ChmuHost *host, const Region *region, bool take);
+/* With the last one, waits for a moment while units are being disabled; others need not wait for that. */
 void chmu_host_unwatch(ChmuHost *host, ChmuWatch *watch);
 
 /*
- * Page @number (of 4 KiB, of the region) lies at @physical now. Returns the number of the device that counts
- * accesses to it; 0: none does.
+ * The region's pages in @runs (of DamonRun, within the region) lie there now, and no longer where they were. For each
+ * of its pages of 4 KiB from number @first on, all of which must lie in that part, @device[number - first] becomes the
+ * number of the device that counts accesses to it; 0: none does.
  */
-unsigned chmu_host_page(ChmuHost *host, const ChmuWatch *watch, uint64_t number, uint64_t physical);
+void chmu_host_place(ChmuHost *host, ChmuWatch *watch, const GArray *runs, size_t first, uint8_t *device);
 
 /*
  * @pages[N] of the region's pages lie on device N, from 1 to chmu_host_devices(). Where it has none, it takes no part

@@ -7,11 +7,12 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define NUMBER_BITS 36
+#define NUMBER_BITS 34
+#define STAY_BITS 8
 
 typedef struct Range {
     uint64_t start, bytes;
-    uint64_t *entries;              /* one a page: owner, then number; 0: not set */
+    uint64_t *entries;              /* one a page: owner, stay, number; 0: not set */
 } Range;
 
 struct ChmuPages {
@@ -86,25 +87,28 @@ static uint64_t *entry_of(const ChmuPages *pages, uint64_t physical)
     return NULL;
 }
 
-bool chmu_pages_set(ChmuPages *pages, uint64_t physical, uint32_t owner, uint64_t number)
+bool chmu_pages_set(ChmuPages *pages, uint64_t physical, const ChmuPage *page)
 {
     uint64_t *entry = entry_of(pages, physical);
 
     if (!entry) {
         return false;
     }
-    *entry = (uint64_t)owner << NUMBER_BITS | number;
+    *entry = ((uint64_t)page->owner << STAY_BITS | page->stay) << NUMBER_BITS | page->number;
     return true;
 }
 
-bool chmu_pages_get(const ChmuPages *pages, uint64_t physical, uint32_t *owner, uint64_t *number)
+bool chmu_pages_get(const ChmuPages *pages, uint64_t physical, ChmuPage *page)
 {
     const uint64_t *entry = entry_of(pages, physical);
 
     if (!entry || *entry == 0) {
         return false;
     }
-    *owner = (uint32_t)(*entry >> NUMBER_BITS);
-    *number = *entry & CHMU_NUMBER_MAX;
+    *page = (ChmuPage){
+        .owner = (uint32_t)(*entry >> (STAY_BITS + NUMBER_BITS)),
+        .stay = (uint8_t)(*entry >> NUMBER_BITS),
+        .number = *entry & CHMU_NUMBER_MAX,
+    };
     return true;
 }

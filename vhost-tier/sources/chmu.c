@@ -87,24 +87,11 @@ static void put(Watched *watched, size_t page, unsigned device)
     watched->on[device]++;
 }
 
-/* Note where the pages of @runs (of DamonRun) lie. */
-static void note_runs(Chmu *self, Watched *watched, const GArray *runs)
-{
-    for (guint i = 0; i < runs->len; i++) {
-        const DamonRun *run = &g_array_index(runs, DamonRun, i);
-        const size_t first = (size_t)((run->virtual - watched->region.hva) / CHMU_PAGE);
-
-        for (size_t k = 0; k < run->bytes / CHMU_PAGE; k++) {
-            put(watched, first + k,
-                chmu_host_page(self->host, watched->watch, first + k, run->physical + k * CHMU_PAGE));
-        }
-    }
-}
-
 /* Look where @n pages from @first on are; false when the process has ended. */
 static bool look(Chmu *self, Watched *watched, size_t first, size_t n)
 {
     g_autoptr(GArray) runs = g_array_new(FALSE, FALSE, sizeof(DamonRun));
+    g_autofree uint8_t *device = g_malloc0(n);
     const uint64_t end = watched->region.hva + (first + n) * CHMU_PAGE;
     uint64_t at = watched->region.hva + first * CHMU_PAGE;
     size_t left = n;
@@ -112,10 +99,10 @@ static bool look(Chmu *self, Watched *watched, size_t first, size_t n)
     if (!damon_pages_read(watched->pagemap, 0, &at, end, SIZE_MAX, &left, runs)) {
         return false;
     }
-    for (size_t page = first; page < first + n; page++) {
-        put(watched, page, 0);
+    chmu_host_place(self->host, watched->watch, runs, first, device);
+    for (size_t i = 0; i < n; i++) {
+        put(watched, first + i, device[i]);
     }
-    note_runs(self, watched, runs);
     chmu_host_spread(self->host, watched->watch, watched->on);
     return true;
 }
@@ -361,7 +348,7 @@ static bool chmu_region_add(Source *source, const Region *region, GError **errp)
     chmu_history_set_burst(watched->history, (uint32_t)(CHMU_BURST * pages_per_granule(region)));
     watched->device = g_malloc0(pages_of(region));
     watched->on[0] = pages_of(region);
-    watched->watch = chmu_host_watch(self->host, region->page_size, region->granule_bytes, self->take);
+    watched->watch = chmu_host_watch(self->host, region, self->take);
     g_ptr_array_add(self->regions, watched);
     begin_round(self);
     self->scan_due_ns = 0;

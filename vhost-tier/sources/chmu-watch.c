@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where the pages of a region that is watched lie, and since when.
+ */
+#include "chmu-watch.h"
+
+static size_t pages_of(const ChmuWatch *watch)
+{
+    return (size_t)(watch->region.size / CHMU_PAGE);
+}
+
+ChmuWatch *chmu_watch_new(const Region *region, uint32_t owner)
+{
+    ChmuWatch *watch = g_new0(ChmuWatch, 1);
+
+    watch->region = *region;
+    watch->owner = owner;
+    watch->stays = g_malloc0(pages_of(watch));
+    watch->came = g_hash_table_new(g_direct_hash, g_direct_equal);
+    g_queue_init(&watch->pending);
+    return watch;
+}
+
+void chmu_watch_free(ChmuWatch *watch)
+{
+    g_queue_clear_full(&watch->pending, (GDestroyNotify)chmu_batch_free);
+    g_hash_table_unref(watch->came);
+    g_free(watch->stays);
+    g_free(watch);
+}
+
+bool chmu_watch_is_there(const ChmuWatch *watch, const ChmuPage *page)
+{
+    return page->owner == watch->owner && page->number < pages_of(watch) && page->stay == watch->stays[page->number];
+}
+
+bool chmu_watch_note(ChmuWatch *watch, ChmuPages *pages, uint64_t number, uint64_t physical, uint64_t epoch)
+{
+    uint8_t *stay = &watch->stays[number];
+    ChmuPage page;
+
+    if (chmu_pages_get(pages, physical, &page) && chmu_watch_is_there(watch, &page) && page.number == number) {
+        return true;
+    }
+    page = (ChmuPage){.owner = watch->owner, .stay = (uint8_t)(*stay % UINT8_MAX + 1), .number = number};
+    if (!chmu_pages_set(pages, physical, &page)) {
+        *stay = MAX(*stay, 1);
+        return false;
+    }
+    if (*stay > 0) {
+        g_hash_table_insert(watch->came, GSIZE_TO_POINTER(number), GSIZE_TO_POINTER(epoch));
+    }
+    *stay = page.stay;
+    return true;
+}
+
+bool chmu_watch_came_since(const ChmuWatch *watch, uint64_t number, uint64_t epoch)
+{
+    gpointer came;
+
+    return g_hash_table_lookup_extended(watch->came, GSIZE_TO_POINTER(number), NULL, &came) &&
+           GPOINTER_TO_SIZE(came) >= epoch;
+}
+
+static gboolean is_before(gpointer number, gpointer came, gpointer epoch)
+{
+    return GPOINTER_TO_SIZE(came) < GPOINTER_TO_SIZE(epoch);
+}
+
+void chmu_watch_forget(ChmuWatch *watch, uint64_t epoch)
+{
+    g_hash_table_foreach_remove(watch->came, is_before, GSIZE_TO_POINTER(epoch));
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A region that hotness units watch: which of its pages lie where in CXL memory, and since when.
+ *
+ * A page's stays at one place after the other are numbered, and the table of pages (chmu-pages.h) says of which stay
+ * an entry is: one of an earlier stay is nobody's. What is counted where a page has just come to lie is not all the
+ * page's: who lay there before was accessed, too, and the page was copied there. So it is known for a while who came
+ * in which epoch.
+ *
+ * No locking: chmu-host.c has a lock for them all.
+ */
+#ifndef VHOST_TIER_SOURCES_CHMU_WATCH_H
+#define VHOST_TIER_SOURCES_CHMU_WATCH_H
+
+#include "chmu-host.h"
+
+struct ChmuWatch {
+    Region region;
+    uint32_t owner;                     /* of its pages, in the table */
+    bool on[CHMU_DEVICES_MAX + 1];      /* devices by number: pages lie there */
+    GQueue pending;                     /* of ChmuBatch */
+
+    uint8_t *stays;                     /* for each page, the number of its stay; 0: it was not seen yet, anywhere */
+    GHashTable *came;                   /* page -> the epoch when it was seen to have moved to where it is, of late */
+};
+
+/* To watch @region, whose pages are to be @owner's. */
+ChmuWatch *chmu_watch_new(const Region *region, uint32_t owner);
+void chmu_watch_free(ChmuWatch *watch);
+
+/* Page @number lies at @physical, as of @epoch; false where @pages does not cover that. */
+bool chmu_watch_note(ChmuWatch *watch, ChmuPages *pages, uint64_t number, uint64_t physical, uint64_t epoch);
+/* Whether @page is the watch's, and lies yet where it was said to. */
+bool chmu_watch_is_there(const ChmuWatch *watch, const ChmuPage *page);
+/* Whether page @number has come to where it lies in @epoch or later. */
+bool chmu_watch_came_since(const ChmuWatch *watch, uint64_t number, uint64_t epoch);
+/* Epochs before @epoch will not be asked for any more. */
+void chmu_watch_forget(ChmuWatch *watch, uint64_t epoch);
+
+#endif /* VHOST_TIER_SOURCES_CHMU_WATCH_H */
