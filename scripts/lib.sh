@@ -82,14 +82,30 @@ use_ccache() {
 }
 
 # What building the project takes.
-BUILD_PACKAGES=(gcc meson ninja-build ccache pkgconf gcc-multilib python3
+BUILD_PACKAGES=(gcc meson ninja-build ccache pkgconf gcc-multilib python3 xz-utils
                 libglib2.0-dev libjson-glib-dev libnuma-dev libcap-ng-dev libseccomp-dev libcairo2-dev
                 libvirt-dev libxml2-dev)
 
-# build_in NAME [MESON OPTION...]: configure and compile the project in build/NAME.
+# build_in NAME [MESON OPTION...]: configure and compile the project in build/NAME, with libvhost-user from QEMU's source.
 build_in() {
-    local dir=$BUILD/$1
+    local dir=$BUILD/$1 qemu
     shift
-    [ -f "$dir/build.ninja" ] || step "configure $(basename "$dir")" meson setup "$dir" "$TOP" "$@" || return
+    if ! grep -qs libvhost-user.c "$dir/build.ninja"; then
+        qemu=$("$TOP/scripts/fetch" qemu) || return
+        set -- "$@" -Dlibvhost-user="$qemu/subprojects/libvhost-user"
+        [ ! -f "$dir/build.ninja" ] || set -- "$@" --reconfigure
+        step "configure $(basename "$dir")" meson setup "$dir" "$TOP" "$@" || return
+    fi
     step "build $(basename "$dir")" env NINJA_STATUS='[%f/%t] ' ninja -C "$dir"
+}
+
+# kernel_elf FOLDER: the kernel of an unpacked package as ELF, which QEMU boots without firmware; unpacked once. Prints the file.
+kernel_elf() {
+    local image elf
+    image=$(find "$1/boot" "$1/usr/lib/modules" -name 'vmlinuz*' 2>/dev/null | head -n 1)
+    [ -n "$image" ] || die "$1 holds no kernel image"
+    elf=$CACHE/lab/vmlinux-${1##*/kernel-}
+    mkdir -p "$CACHE/lab"
+    [ -f "$elf" ] || "$TOP/lab/extract-vmlinux" "$image" "$elf" || die "$image could not be unpacked"
+    printf '%s\n' "$elf"
 }

@@ -146,6 +146,14 @@ void backend_send_stats(Backend *backend, const TierMsgStats *stats)
     queue_unasked(backend, TIER_MSG_STATS, stats, sizeof(*stats));
 }
 
+void backend_send_hints(Backend *backend, const TierMsgHints *hints)
+{
+    if (backend->features & TIER_F_HINTS && memcmp(hints, &backend->told_hints, sizeof(*hints)) != 0) {
+        backend->told_hints = *hints;
+        queue_unasked(backend, TIER_MSG_HINTS, hints, sizeof(*hints));
+    }
+}
+
 void backend_send_state(Backend *backend, uint32_t state, const char *text)
 {
     TierMsgState msg = { .state = state };
@@ -163,7 +171,7 @@ static bool on_hello(void *opaque, const TierMsgHello *msg, GError **errp)
     Backend *backend = opaque;
     TierMsgHello answer = { .version = TIER_CHANNEL_VERSION };
 
-    backend->features = msg->features & (TIER_F_RWP | TIER_F_WP | TIER_F_FREEZE);
+    backend->features = msg->features & (TIER_F_RWP | TIER_F_WP | TIER_F_FREEZE | TIER_F_HINTS);
     g_strlcpy(backend->name, msg->backend, sizeof(backend->name));
     answer.features = backend->features;
     channel_text_copy(answer.vm, sizeof(answer.vm), backend->vm->name);
@@ -190,7 +198,7 @@ static bool on_config(void *opaque, const TierMsgConfig *msg, GError **errp)
      * here before.
      */
     if (backend->configured) {
-        vm->settings = (VmSettings) { 0 };
+        vm_settings_overrule(&vm->settings);
     }
     backend->config = backend->told = *msg;
     backend->configured = true;

@@ -44,7 +44,7 @@ static JsonObject *vm_json(Vm *vm, bool regions)
 {
     g_autoptr(Snapshot) snapshot = vm_snapshot(vm);
 
-    return snapshot_json(snapshot, vm_name(vm), vm_socket(vm), regions,
+    return snapshot_json(snapshot, vm_name(vm), vm_socket(vm), vm_hint_socket(vm), regions,
                          (uint64_t)g_get_monotonic_time() * 1000);
 }
 
@@ -99,6 +99,11 @@ static void vm_add(Call *call, void *opaque)
     }
     result = json_object_new();
     json_object_set_string_member(result, "socket", vm_socket(vm));
+    if (vm_hint_socket(vm)) {
+        json_object_set_string_member(result, "hint_socket", vm_hint_socket(vm));
+    } else {
+        json_object_set_null_member(result, "hint_socket");
+    }
     call_return(call, object_node(result));
 }
 
@@ -177,7 +182,8 @@ static void vm_set_command(Call *call, void *opaque)
         return;
     }
     if (vm_settings_empty(&settings)) {
-        call_error(call, "InvalidArgument", "nothing to set: give fast-size, fast-min, weight, slowdown or mode");
+        call_error(call, "InvalidArgument", "nothing to set: give fast-size, fast-min, weight, slowdown, mode, hints or "
+                   "pin-limit");
         return;
     }
     if (settings.has_fast_min && !host_floor_check(opaque, vm, settings.fast_min, &err)) {
@@ -359,7 +365,8 @@ static void query_prediction(Call *call, void *opaque)
 #define NAME { "name", CONTROL_STRING, true }
 #define SETTINGS \
     { "fast-size", CONTROL_NUMBER, false }, { "fast-min", CONTROL_NUMBER, false }, \
-    { "weight", CONTROL_NUMBER, false }, { "slowdown", CONTROL_SHARE, false }, { "mode", CONTROL_STRING, false }
+    { "weight", CONTROL_NUMBER, false }, { "slowdown", CONTROL_SHARE, false }, { "mode", CONTROL_STRING, false }, \
+    { "hints", CONTROL_STRING, false }, { "pin-limit", CONTROL_NUMBER, false }
 
 const ControlCommand commands[] = {
     { "query-host", { { NULL } }, query_host },

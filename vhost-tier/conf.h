@@ -32,6 +32,7 @@ typedef struct Config {
     char *trace_dir;                /* traces are made nowhere else */
     /* [costs] */
     char **latency_ns;              /* per tier; NULL: measure */
+    bool watch_latency;             /* go on measuring it */
     uint64_t move_4k_ns;            /* 0: measure */
     uint64_t move_2m_ns;            /* 0: measure */
     uint64_t huge_walk_ns;
@@ -44,6 +45,10 @@ typedef struct Config {
     uint64_t damon_max_regions;
     char *damon_ops;                /* as for damon_ops_parse() */
     bool chmu_take;                 /* hotness units may be taken from others */
+    /* [hints] */
+    bool hints;                     /* those of guests are taken, where nothing else is said of a VM */
+    uint64_t max_hint_ranges_per_s; /* of one VM; 0: no limit */
+    ConfigAmount pin_share;         /* of its budget that a guest may pin, where nothing else is said of the VM */
     /* [policy] */
     uint64_t touch_accesses;
     double heat_half_life_s;

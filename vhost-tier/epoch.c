@@ -22,6 +22,7 @@
 #define SLICE_MOVES   512               /* moves handed to the mover at a time */
 #define LOOK_GRANULES 8192              /* granules looked at between two looks at the clock */
 #define LOOK_SHARE    0.01              /* of an epoch, for looking where pages are */
+#define KICK_SOON_US  1000
 #define LOOK_SHARE_NEW 0.25             /* while a region has not been looked at in whole */
 
 typedef struct Pump {
@@ -160,6 +161,7 @@ static void plan(Vm *vm, uint64_t now_ns)
     const PolicyPlan *made;
 
     epoch_forget_moves(vm);
+    load_follow_costs(vm);
     made = policy_plan(vm->policy, now_ns);
     vm->planned_ns = clock_ns();
     vm->plan_took_ns = vm->planned_ns - now_ns;
@@ -206,6 +208,7 @@ static void epoch(Vm *vm, uint64_t now_ns)
         }
     }
     load_update(vm, clock_ns());
+    vm_hints_update(vm);
     count_pages_per_s(vm, now_ns);
     report_interference(vm);
     report_publish(vm);
@@ -257,6 +260,15 @@ GSource *epoch_pump_new(Vm *vm)
     g_source_set_ready_time(source, -1);
     g_source_attach(source, vm->context);
     return source;
+}
+
+void epoch_kick_soon(Vm *vm)
+{
+    const gint64 due = g_source_get_ready_time(vm->pump), soon = g_get_monotonic_time() + KICK_SOON_US;
+
+    if (due < 0 || due > soon) {
+        g_source_set_ready_time(vm->pump, soon);
+    }
 }
 
 void epoch_kick(Vm *vm)

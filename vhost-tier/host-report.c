@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "config.h"
+#include "hint-device.h"
 #include "interference.h"
 
 static double seconds(clockid_t clock)
@@ -43,10 +44,13 @@ static uint64_t free_bytes(const TopologyTier *tier)
     return sum;
 }
 
-static JsonArray *tiers_json(const Topology *topology)
+static JsonArray *tiers_json(const Facts *facts)
 {
+    const Topology *topology = facts->topology;
     JsonArray *list = json_array_new();
+    LatencyView latencies;
 
+    facts_latencies(facts, &latencies);
     for (uint32_t t = 0; t < topology->n_tiers; t++) {
         const TopologyTier *tier = &topology->tiers[t];
         g_autofree char *nodes = node_list_format(tier->nodes);
@@ -54,6 +58,8 @@ static JsonArray *tiers_json(const Topology *topology)
 
         json_object_set_string_member(entry, "nodes", nodes);
         json_object_set_int_member(entry, "latency_ns", tier->latency_ns);
+        json_object_set_int_member(entry, "idle_latency_ns", latencies.idle_ns[t]);
+        json_object_set_int_member(entry, "loaded_latency_ns", latencies.now_ns[t]);
         json_object_set_int_member(entry, "bandwidth_mbps", tier->bandwidth_mbps);
         json_object_set_int_member(entry, "total_bytes", (gint64)tier->total_bytes);
         json_object_set_int_member(entry, "free_bytes", (gint64)free_bytes(tier));
@@ -62,22 +68,29 @@ static JsonArray *tiers_json(const Topology *topology)
     return list;
 }
 
+static void add_source(JsonArray *list, const char *name, const char *problem)
+{
+    JsonObject *entry = json_object_new();
+
+    json_object_set_string_member(entry, "name", name);
+    json_object_set_boolean_member(entry, "usable", !problem);
+    if (problem) {
+        json_object_set_string_member(entry, "problem", problem);
+    } else {
+        json_object_set_null_member(entry, "problem");
+    }
+    json_array_add_object_element(list, entry);
+}
+
 static JsonArray *sources_json(const Facts *facts)
 {
     JsonArray *list = json_array_new();
 
     for (size_t i = 0; i < facts->n_sources; i++) {
-        JsonObject *entry = json_object_new();
-
-        json_object_set_string_member(entry, "name", facts->sources[i].class->name);
-        json_object_set_boolean_member(entry, "usable", facts->sources[i].usable);
-        if (facts->sources[i].problem) {
-            json_object_set_string_member(entry, "problem", facts->sources[i].problem);
-        } else {
-            json_object_set_null_member(entry, "problem");
-        }
-        json_array_add_object_element(list, entry);
+        add_source(list, facts->sources[i].class->name, facts->sources[i].problem);
     }
+    /* What guests say is no source like the others, but like them there or not. */
+    add_source(list, "hint", hint_device_unusable());
     return list;
 }
 
@@ -127,14 +140,23 @@ static JsonObject *costs_json(const Facts *facts)
 {
     JsonObject *costs = json_object_new();
     JsonArray *latencies = json_array_new();
+    g_autofree char *not_watched = facts_not_watched(facts);
+    LatencyView view;
 
+    facts_latencies(facts, &view);
     for (uint32_t t = 0; t < facts->topology->n_tiers; t++) {
-        json_array_add_int_element(latencies, facts->costs.latency_ns[t]);
+        json_array_add_int_element(latencies, view.used_ns[t]);
     }
     json_object_set_array_member(costs, "latency_ns", latencies);
     json_object_set_int_member(costs, "move_4k_ns", facts->costs.move_4k_ns);
     json_object_set_int_member(costs, "move_2m_ns", facts->costs.move_2m_ns);
     json_object_set_boolean_member(costs, "measured", facts->costs_measured);
+    json_object_set_boolean_member(costs, "watched", !not_watched);
+    if (not_watched) {
+        json_object_set_string_member(costs, "not_watched", not_watched);
+    } else {
+        json_object_set_null_member(costs, "not_watched");
+    }
     return costs;
 }
 
@@ -158,7 +180,7 @@ JsonObject *host_report(Host *host)
     json_object_set_string_member(report, "version", VHOST_TIER_VERSION);
     json_object_set_double_member(report, "uptime_s", seconds(CLOCK_MONOTONIC) - host_start_s(host));
     json_object_set_double_member(report, "cpu_share", cpu_share(host));
-    json_object_set_array_member(report, "tiers", tiers_json(facts->topology));
+    json_object_set_array_member(report, "tiers", tiers_json(facts));
     json_object_set_string_member(report, "tiers_origin", facts->topology->origin);
     json_object_set_array_member(report, "sources", sources_json(facts));
     json_object_set_object_member(report, "costs", costs_json(facts));

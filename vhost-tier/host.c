@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/arbiter.h"
+#include "hint-device.h"
 #include "socket.h"
 #include "tier-channel.h"
 
@@ -419,13 +420,42 @@ static char *socket_path(const Host *host, const VmSpec *spec, GError **errp)
     return dir ? g_build_filename(dir, base, NULL) : NULL;
 }
 
+/* Where its hint device is listened for, as the other socket is at @path; freed by the caller. */
+static char *hint_path(const VmSpec *spec, const char *path)
+{
+    g_autofree char *dir = g_path_get_dirname(path);
+    g_autofree char *stem = g_strndup(path, strlen(path) - (g_str_has_suffix(path, ".sock") ? strlen(".sock") : 0));
+
+    return spec->directory && !spec->socket ? g_build_filename(dir, "hint.sock", NULL)
+                                            : g_strconcat(stem, ".hint.sock", NULL);
+}
+
+/* Listen for both; false, with an error, where one of them can't be. */
+static bool sockets_listen(const VmSpec *spec, VmSocket *memory, VmSocket *hint, GError **errp)
+{
+    g_autoptr(GError) err = NULL;
+
+    memory->fd = socket_listen(memory->path, spec->uid, spec->gid, &err);
+    if (memory->fd >= 0 && hint->path) {
+        hint->fd = socket_listen(hint->path, spec->uid, spec->gid, &err);
+    }
+    if (err) {
+        g_set_error(errp, HOST_ERROR, HOST_ERROR_FAILED, "VM '%s': %s", spec->name, err->message);
+        if (memory->fd >= 0) {
+            close(memory->fd);
+            g_unlink(memory->path);
+        }
+        return false;
+    }
+    return true;
+}
+
 Vm *host_vm_add(Host *host, const VmSpec *spec, GError **errp)
 {
     const char *name = spec->name;
-    g_autofree char *path = NULL;
-    g_autoptr(GError) err = NULL;
+    g_autofree char *path = NULL, *hints = NULL;
+    VmSocket memory, hint;
     HostVm *entry;
-    int fd;
 
     if (!name_check(name, errp)) {
         return NULL;
@@ -442,14 +472,15 @@ Vm *host_vm_add(Host *host, const VmSpec *spec, GError **errp)
     if (!path) {
         return NULL;
     }
-    fd = socket_listen(path, spec->uid, spec->gid, &err);
-    if (fd < 0) {
-        g_set_error(errp, HOST_ERROR, HOST_ERROR_FAILED, "VM '%s': %s", name, err->message);
+    hints = hint_device_unusable() ? NULL : hint_path(spec, path);
+    memory = (VmSocket) { path, -1 };
+    hint = (VmSocket) { hints, -1 };
+    if (!sockets_listen(spec, &memory, &hint, errp)) {
         return NULL;
     }
     entry = g_new0(HostVm, 1);
     *entry = (HostVm) { .host = host, .spec = vm_spec_copy(spec) };
-    entry->vm = vm_start(name, path, fd, &spec->limits, host->facts, on_vm_changed, on_vm_stopped, entry);
+    entry->vm = vm_start(name, memory, hint, &spec->limits, host->facts, on_vm_changed, on_vm_stopped, entry);
     g_hash_table_insert(host->vms, g_strdup(name), entry);
     if (!spec->socket) {
         remember(host);
@@ -485,6 +516,9 @@ static void vm_end(Host *host, HostVm *entry)
     host->gone_cpu_ns += helpers_cpu_ns(entry->vm);
     host->n_ending++;
     g_unlink(vm_socket(entry->vm));
+    if (vm_hint_socket(entry->vm)) {
+        g_unlink(vm_hint_socket(entry->vm));
+    }
     vm_stop(entry->vm);
 }
 

@@ -42,6 +42,7 @@ static void snapshot_clear(void *data)
     g_clear_pointer(&snapshot->interference, g_ptr_array_unref);
     g_free(snapshot->state_reason);
     g_free(snapshot->not_counted);
+    g_free(snapshot->hints_problem);
     g_free(snapshot->trace);
 }
 
@@ -182,6 +183,52 @@ static JsonArray *sources_json(const Snapshot *snapshot)
     return list;
 }
 
+static JsonObject *hint_kinds_json(const TierMsgHints *hints)
+{
+    static const char *const kinds[TIER_HINT__MAX] = {
+        [TIER_HINT_HOT] = "hot", [TIER_HINT_COLD] = "cold", [TIER_HINT_WILLNEED] = "willneed", [TIER_HINT_FREE] = "free",
+        [TIER_HINT_PIN] = "pin", [TIER_HINT_UNPIN] = "unpin",
+    };
+    static const char *const fates[TIER_HINT_FATE__MAX] = {
+        [TIER_HINT_TAKEN] = "taken", [TIER_HINT_OFF] = "off", [TIER_HINT_UNTRUSTED] = "untrusted",
+        [TIER_HINT_OVER_LIMIT] = "over_limit", [TIER_HINT_NOT_THERE] = "not_there",
+    };
+    JsonObject *list = json_object_new();
+
+    for (size_t h = 0; h < TIER_HINT__MAX; h++) {
+        JsonObject *kind = json_object_new();
+
+        for (size_t f = 0; f < TIER_HINT_FATE__MAX; f++) {
+            set_size(kind, fates[f], hints->ranges[h][f]);
+        }
+        set_size(kind, "bytes", hints->bytes[h]);
+        json_object_set_object_member(list, kinds[h], kind);
+    }
+    return list;
+}
+
+static JsonObject *hints_json(const Snapshot *snapshot)
+{
+    const TierMsgHints *hints = &snapshot->hints;
+    JsonObject *object = json_object_new();
+
+    json_object_set_boolean_member(object, "on", snapshot->hints_on);
+    set_string(object, "problem", snapshot->hints_problem);
+    json_object_set_int_member(object, "devices", snapshot->hint_devices);
+    set_size(object, "pin_limit", snapshot->pin_limit);
+    set_size(object, "pinned_bytes", hints->pinned_bytes);
+    set_size(object, "pinned_dropped_bytes", hints->pinned_dropped_bytes);
+    set_size(object, "free_bytes", hints->free_bytes);
+    set_size(object, "followed_bytes", hints->followed_bytes);
+    set_size(object, "checked", hints->checked);
+    set_size(object, "right", hints->right);
+    set_number(object, "trust", snapshot->planned ? (double)hints->trust_ppm / TIER_PPM_ONE : NAN);
+    set_size(object, "dropped_rate", hints->dropped_rate);
+    set_size(object, "refused", hints->refused);
+    json_object_set_object_member(object, "ranges", hint_kinds_json(hints));
+    return object;
+}
+
 static JsonArray *regions_json(const Snapshot *snapshot)
 {
     JsonArray *list = json_array_new();
@@ -228,14 +275,15 @@ static void set_reason(JsonObject *vm, const Snapshot *snapshot, uint64_t now_ns
     set_string(vm, "state_reason", text ? text : snapshot->state_reason);
 }
 
-JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions,
-                          uint64_t now_ns)
+JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, const char *hint_socket,
+                          bool regions, uint64_t now_ns)
 {
     static const char *const modes[] = { "off", "observe", "on" };
     JsonObject *vm = json_object_new();
 
     json_object_set_string_member(vm, "name", name);
     json_object_set_string_member(vm, "socket", socket);
+    set_string(vm, "hint_socket", hint_socket);
     json_object_set_boolean_member(vm, "connected", snapshot->connected);
     if (snapshot->connected) {
         json_object_set_int_member(vm, "pid", snapshot->pid);
@@ -257,6 +305,7 @@ JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char
     set_number(vm, "threshold_per_s", snapshot->planned ? snapshot->stats.threshold_per_s : NAN);
     json_object_set_array_member(vm, "sources", sources_json(snapshot));
     json_object_set_array_member(vm, "interference", interference_json(snapshot->interference, NULL));
+    json_object_set_object_member(vm, "hints", hints_json(snapshot));
     if (regions) {
         json_object_set_array_member(vm, "regions", regions_json(snapshot));
     }

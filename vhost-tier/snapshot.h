@@ -64,6 +64,11 @@ typedef struct Snapshot {
     GArray *sources;            /* of SnapshotSource */
     GArray *regions;            /* of SnapshotRegion */
     GPtrArray *interference;    /* of Interference (interference.h), of its process; never changed; or NULL */
+    bool hints_on;              /* the guest's are taken */
+    char *hints_problem;        /* why none come or count, or NULL */
+    unsigned hint_devices;      /* connected */
+    uint64_t pin_limit;         /* bytes */
+    TierMsgHints hints;
     char *trace;                /* file, while one is recorded; or NULL */
 } Snapshot;
 
@@ -81,7 +86,7 @@ JsonArray *interference_json(const GPtrArray *interference, const char *prefix);
  * whose snapshot is old is held up: @now_ns (monotonic) tells, and 'state_reason' then says so. The
  * caller owns the result.
  */
-JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, bool regions,
-                          uint64_t now_ns);
+JsonObject *snapshot_json(const Snapshot *snapshot, const char *name, const char *socket, const char *hint_socket,
+                          bool regions, uint64_t now_ns);
 
 #endif /* VHOST_TIER_SNAPSHOT_H */

@@ -20,6 +20,7 @@
 #include "movers/numa.h"
 #include "peer.h"
 #include "region.h"
+#include "vm-hints.h"
 #include "vm.h"
 
 #define VM_MAX_BACKENDS 32
@@ -56,6 +57,7 @@ struct Backend {
     Mover *mover;               /* from CONFIG on */
     uint64_t promoted_bytes, demoted_bytes;
     TierMsgConfig told;         /* as QEMU believes it to be in force */
+    TierMsgHints told_hints;    /* all zero: none yet */
     uint32_t told_state;        /* what STATE said last; UINT32_MAX: nothing yet */
 };
 
@@ -69,6 +71,7 @@ typedef struct Tracker {
 
 struct Vm {
     char *name, *socket;
+    char *hint_socket;          /* NULL: there is none */
     const Facts *facts;
     VmNotify changed, stopped;
     void *opaque;
@@ -96,11 +99,15 @@ struct Vm {
     uint64_t fast_size, fast_min, budget_bytes;
     uint32_t weight;
     double slowdown;            /* target, 0: none */
+    bool hints_on;              /* the guest's are taken */
+    bool has_pin_limit;         /* the operator's; else a share of the budget */
+    uint64_t pin_limit;         /* bytes */
     bool has_budget;            /* the arbiter has spoken: nothing is planned before */
     uint64_t bytes_per_s;       /* that may be moved; 0: no limit */
     uint64_t epoch_ns, epoch_due_ns;
     uint64_t planned_ns, plan_took_ns;  /* when the last plan was made, and how long that took; 0: none was */
     MoveRun run;
+    VmHints *hints;             /* NULL: there is no socket for them */
     bool thrashing;             /* when it planned last */
     ArbiterMover mover;         /* its last plan; what it holds is left out */
     uint64_t pages_before, pages_before_ns;
@@ -111,7 +118,8 @@ struct Vm {
     char *trace_file;
     uint32_t state;
     Misses *misses;             /* of QEMU's process, while there is one */
-    PolicyCurve curve;          /* of the last plan; this and the next four are vm-load.c's */
+    PolicyCosts costs;          /* that the last plan went by; this and the next five are vm-load.c's */
+    PolicyCurve curve;          /* of the last plan */
     SlowdownLoad load;
     Slowdown model;
     SlowdownTrack track;
@@ -133,6 +141,9 @@ void vm_tell_changed(Vm *vm);
  */
 void vm_log(Vm *vm, GLogLevelFlags level, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
+/* Take a connection from the listening socket @fd, or -1; what is wrong is logged. */
+int vm_accept(Vm *vm, int fd);
+
 /* --- vm-state.c --- */
 /*
  * Something that others must know has changed: work out what is in force now, tell trackers, policy,
@@ -152,6 +163,8 @@ void vm_region_free(VmRegion *region);
 bool vm_frozen(const Vm *vm);
 
 /* --- vm-load.c: what the VM loses by slow memory --- */
+/* Before a plan: have it go by what accesses cost now. */
+void load_follow_costs(Vm *vm);
 /* Once an epoch, after the plan: how hard it works its memory now, and whether what was foretold came true. */
 void load_update(Vm *vm, uint64_t now_ns);
 /* Its budget has changed: foretell what comes of it. */
@@ -176,6 +189,8 @@ void backend_free(Backend *backend);
 /* Tell QEMU what is in force, where that is not what it believes. */
 void backend_send_config(Backend *backend, const TierMsgConfig *config);
 void backend_send_stats(Backend *backend, const TierMsgStats *stats);
+/* The figures of the guest's hints, where they have changed. */
+void backend_send_hints(Backend *backend, const TierMsgHints *hints);
 void backend_send_state(Backend *backend, uint32_t state, const char *text);
 
 /* --- tracking.c: the sources of a VM --- */
@@ -200,6 +215,8 @@ double tracking_overhead(const Vm *vm);
 GSource *epoch_pump_new(Vm *vm);
 /* Have the pump look at the time again, since something is due earlier than it knew. */
 void epoch_kick(Vm *vm);
+/* The same within a millisecond, for what may happen very often. */
+void epoch_kick_soon(Vm *vm);
 void epoch_forget_moves(Vm *vm);
 
 /* --- hugepages.c --- */

@@ -90,6 +90,15 @@ static void add_sources(const Vm *vm, Snapshot *snapshot)
     }
 }
 
+static void add_hints(const Vm *vm, Snapshot *snapshot)
+{
+    snapshot->hints_on = vm->hints_on;
+    snapshot->hints_problem = g_strdup(vm_hints_problem(vm));
+    snapshot->hint_devices = vm_hints_connected(vm);
+    snapshot->pin_limit = vm_hints_pin_limit(vm);
+    vm_hints_figures(vm, &snapshot->hints);
+}
+
 static void add_regions(const Vm *vm, Snapshot *snapshot)
 {
     for (guint i = 0; i < vm->regions->len; i++) {
@@ -200,6 +209,7 @@ void report_publish(Vm *vm)
     snapshot->interference = vm->interference ? g_ptr_array_ref(vm->interference) : NULL;
     add_tiers(vm, snapshot);
     add_sources(vm, snapshot);
+    add_hints(vm, snapshot);
     add_regions(vm, snapshot);
     add_moves(vm, snapshot);
     if (vm->policy) {
@@ -226,12 +236,14 @@ static uint64_t millionths(double share)
 void report_stats(Vm *vm)
 {
     const double overhead = tracking_overhead(vm);
+    TierMsgHints hints;
     PolicyStats stats;
 
     if (!vm->policy) {
         return;
     }
     policy_stats(vm->policy, &stats);
+    vm_hints_figures(vm, &hints);
     for (guint i = 0; i < vm->backends->len; i++) {
         Backend *backend = g_ptr_array_index(vm->backends, i);
         MoverStats moves = { 0 };
@@ -256,5 +268,8 @@ void report_stats(Vm *vm)
         msg.moves_applied = moves.applied;
         memcpy(msg.moves_failed, moves.failed, sizeof(msg.moves_failed));
         backend_send_stats(backend, &msg);
+        if (vm_hints_connected(vm) > 0) {
+            backend_send_hints(backend, &hints);
+        }
     }
 }

@@ -82,6 +82,20 @@ static bool read_mode(JsonObject *object, VmSettings *settings, GError **errp)
     return true;
 }
 
+static bool read_hints(JsonObject *object, VmSettings *settings, GError **errp)
+{
+    const char *hints = field_string(object, "hints");
+    g_autofree char *problem = NULL;
+
+    settings->has_hints = json_object_has_member(object, "hints");
+    settings->hints = g_strcmp0(hints, "on") == 0;
+    if (settings->has_hints && !settings->hints && g_strcmp0(hints, "off") != 0) {
+        problem = g_strdup_printf("hints '%s' is none of on, off", hints ? hints : "");
+        return value_error(errp, problem);
+    }
+    return true;
+}
+
 bool vm_settings_from_json(JsonObject *object, VmSettings *settings, GError **errp)
 {
     VmSettings read = { 0 };
@@ -89,7 +103,8 @@ bool vm_settings_from_json(JsonObject *object, VmSettings *settings, GError **er
     if (object && (!read_bytes(object, "fast-size", &read.has_fast_size, &read.fast_size, errp) ||
                    !read_bytes(object, "fast-min", &read.has_fast_min, &read.fast_min, errp) ||
                    !read_weight(object, &read, errp) || !read_slowdown(object, &read, errp) ||
-                   !read_mode(object, &read, errp))) {
+                   !read_mode(object, &read, errp) || !read_hints(object, &read, errp) ||
+                   !read_bytes(object, "pin-limit", &read.has_pin_limit, &read.pin_limit, errp))) {
         return false;
     }
     *settings = read;
@@ -113,12 +128,26 @@ void vm_settings_to_json(const VmSettings *settings, JsonObject *object)
     if (settings->has_mode) {
         json_object_set_string_member(object, "mode", modes[settings->mode]);
     }
+    if (settings->has_hints) {
+        json_object_set_string_member(object, "hints", settings->hints ? "on" : "off");
+    }
+    if (settings->has_pin_limit) {
+        json_object_set_int_member(object, "pin-limit", (gint64)settings->pin_limit);
+    }
 }
 
 bool vm_settings_empty(const VmSettings *settings)
 {
     return !settings->has_fast_size && !settings->has_fast_min && !settings->has_weight && !settings->has_slowdown &&
-        !settings->has_mode;
+        !settings->has_mode && !settings->has_hints && !settings->has_pin_limit;
+}
+
+void vm_settings_overrule(VmSettings *settings)
+{
+    *settings = (VmSettings) {
+        .has_hints = settings->has_hints, .hints = settings->hints,
+        .has_pin_limit = settings->has_pin_limit, .pin_limit = settings->pin_limit,
+    };
 }
 
 #define TAKE(into, from, field, when) \
@@ -136,6 +165,8 @@ void vm_settings_merge(VmSettings *into, const VmSettings *from)
     TAKE(into, from, weight, true);
     TAKE(into, from, slowdown, true);
     TAKE(into, from, mode, true);
+    TAKE(into, from, hints, true);
+    TAKE(into, from, pin_limit, true);
 }
 
 void vm_settings_update(VmSettings *into, const VmSettings *from)
@@ -145,6 +176,8 @@ void vm_settings_update(VmSettings *into, const VmSettings *from)
     TAKE(into, from, weight, into->has_weight);
     TAKE(into, from, slowdown, into->has_slowdown);
     TAKE(into, from, mode, into->has_mode);
+    TAKE(into, from, hints, into->has_hints);
+    TAKE(into, from, pin_limit, into->has_pin_limit);
 }
 
 /* A target of 0 is none, which asks for nothing. */
@@ -163,4 +196,6 @@ void vm_settings_limit(VmSettings *settings, const VmSettings *said, const VmSet
     TAKE(settings, limits, weight, now.weight > limits->weight);
     TAKE(settings, limits, slowdown, target(now.slowdown) < target(limits->slowdown));
     TAKE(settings, limits, mode, now.mode > limits->mode);
+    TAKE(settings, limits, hints, true);
+    TAKE(settings, limits, pin_limit, true);
 }

@@ -14,11 +14,13 @@
 
 /* Any of them; 'has' tells which. */
 typedef struct VmSettings {
-    bool has_fast_size, has_fast_min, has_weight, has_slowdown, has_mode;
+    bool has_fast_size, has_fast_min, has_weight, has_slowdown, has_mode, has_hints, has_pin_limit;
     uint64_t fast_size, fast_min;   /* bytes */
     uint32_t weight;                /* 1..1000 */
     double slowdown;                /* share of time, 0 to 1, that may be lost to slow memory; 0: no target */
     TierMode mode;
+    bool hints;                     /* the guest's are taken */
+    uint64_t pin_limit;             /* bytes that the guest may pin */
 } VmSettings;
 
 #define VM_SETTINGS_ERROR vm_settings_error_quark()
@@ -36,6 +38,8 @@ bool vm_settings_from_json(JsonObject *object, VmSettings *settings, GError **er
 void vm_settings_to_json(const VmSettings *settings, JsonObject *object);
 
 bool vm_settings_empty(const VmSettings *settings);
+/* Forget all but what is the operator's alone to say: hints and pin-limit. */
+void vm_settings_overrule(VmSettings *settings);
 /* Those that @from has take the place of @into's. */
 void vm_settings_merge(VmSettings *into, const VmSettings *from);
 /* The same, of those alone that @into has already. */
@@ -43,7 +47,8 @@ void vm_settings_update(VmSettings *into, const VmSettings *from);
 
 /*
  * Where @said (all of them set), with @settings in their place, exceeds @limits, the limit is put into @settings. A
- * slowdown exceeds its limit where it asks for more, so where it is lower; a limit of 0 allows no target.
+ * slowdown exceeds its limit where it asks for more, so where it is lower; a limit of 0 allows no target. Of hints and
+ * pin-limit QEMU says nothing: there the limit is what holds.
  */
 void vm_settings_limit(VmSettings *settings, const VmSettings *said, const VmSettings *limits);
 

@@ -72,6 +72,8 @@ static void policy_config_of(const Vm *vm, PolicyConfig *config)
         .heat_half_life_ns = (uint64_t)(conf->heat_half_life_s * 1e9),
         .heat_life_ns = (uint64_t)(conf->heat_life_s * 1e9),
         .n_tiers = vm->topology->n_tiers,
+        .hints = vm->hints_on,
+        .pin_limit_bytes = vm_hints_pin_limit(vm),
         .touch_accesses = (uint32_t)conf->touch_accesses,
     };
     facts_costs_of(vm->facts, vm->topology, &config->costs);
@@ -191,6 +193,7 @@ bool vm_region_add(Vm *vm, VmRegion *region, GError **errp)
     }
     vm->next_region++;
     g_ptr_array_add(vm->regions, region);
+    vm_hints_regions_changed(vm);
     vm_log(vm, G_LOG_LEVEL_MESSAGE,
            "region %u '%s': %" G_GUINT64_FORMAT " MiB at 0x%" G_GINT64_MODIFIER
            "x, pages of %" G_GUINT64_FORMAT " KiB",
@@ -204,6 +207,7 @@ void vm_region_del(Vm *vm, VmRegion *region)
     tracking_region_del(vm, region);
     policy_region_del(vm->policy, region->region.id);
     g_ptr_array_remove(vm->regions, region);
+    vm_hints_regions_changed(vm);
     vm_region_free(region);
 }
 
@@ -223,6 +227,7 @@ void vm_backend_gone(Vm *vm, Backend *backend)
         epoch_forget_moves(vm);
         vm_trace_free(vm_trace_end(vm, NULL));
         load_forget(vm);
+        vm_hints_forget(vm);
         g_clear_pointer(&vm->policy, policy_free);
         g_clear_pointer(&vm->topology, topology_free);
         g_clear_pointer(&vm->interference, g_ptr_array_unref);
@@ -261,7 +266,7 @@ static bool settings_said(const Vm *vm, VmSettings *said)
     bool configured = false;
 
     *said = (VmSettings) { .has_fast_size = true, .has_fast_min = true, .has_weight = true, .has_slowdown = true,
-                           .has_mode = true, .mode = TIER_MODE_ON };
+                           .has_mode = true, .mode = TIER_MODE_ON, .has_hints = true, .hints = vm->facts->config->hints };
     for (guint i = 0; i < vm->backends->len; i++) {
         const Backend *backend = g_ptr_array_index(vm->backends, i);
         const TierMsgConfig *config = &backend->config;
@@ -302,6 +307,9 @@ static void settings_in_force(Vm *vm)
     vm->weight = now.weight;
     vm->slowdown = now.slowdown;
     vm->mode = now.mode;
+    vm->hints_on = now.hints;
+    vm->has_pin_limit = now.has_pin_limit;
+    vm->pin_limit = now.pin_limit;
     if (vm->mode == TIER_MODE_ON && configured && (vm->topology->n_tiers < 2 || vm->facts->cannot_move)) {
         vm->mode = TIER_MODE_OBSERVE;
     }
@@ -369,6 +377,7 @@ void vm_refresh(Vm *vm)
     }
     tracking_update(vm);
     tell_settings(vm);
+    vm_hints_update(vm);
     report_publish(vm);
     vm_tell_changed(vm);
 }

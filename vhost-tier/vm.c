@@ -260,19 +260,25 @@ void vm_log(Vm *vm, GLogLevelFlags level, const char *format, ...)
     g_log(G_LOG_DOMAIN, level, "VM '%s': %s", vm->name, text);
 }
 
+int vm_accept(Vm *vm, int fd)
+{
+    const int sock = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (sock < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        vm_log(vm, G_LOG_LEVEL_WARNING, "cannot accept a connection: %s", g_strerror(errno));
+        /* Out of descriptors, say: the socket stays readable, so don't spin on it. */
+        g_usleep(10000);
+    }
+    return sock;
+}
+
 static gboolean on_connection(int fd, GIOCondition condition, void *opaque)
 {
     Vm *vm = opaque;
+    const int sock = vm_accept(vm, fd);
     Backend *backend;
-    int sock = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (sock < 0) {
-        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-            vm_log(vm, G_LOG_LEVEL_WARNING, "cannot accept a connection on %s: %s", vm->socket,
-                   g_strerror(errno));
-            /* Out of descriptors, say: the socket stays readable, so don't spin on it. */
-            g_usleep(10000);
-        }
         return G_SOURCE_CONTINUE;
     }
     backend = backend_new(vm, sock);
@@ -290,6 +296,7 @@ static gpointer vm_thread(gpointer data)
     g_main_context_push_thread_default(vm->context);
     g_main_loop_run(vm->loop);
 
+    g_clear_pointer(&vm->hints, vm_hints_free);
     while (vm->backends->len > 0) {
         vm_backend_gone(vm, g_ptr_array_index(vm->backends, vm->backends->len - 1));
     }
@@ -309,14 +316,15 @@ static gboolean quit(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-Vm *vm_start(const char *name, const char *socket, int listen_fd, const VmSettings *limits, const Facts *facts,
+Vm *vm_start(const char *name, VmSocket memory, VmSocket hint, const VmSettings *limits, const Facts *facts,
              VmNotify changed, VmNotify stopped, void *opaque)
 {
     Vm *vm = g_new0(Vm, 1);
 
     g_mutex_init(&vm->lock);
     vm->name = g_strdup(name);
-    vm->socket = g_strdup(socket);
+    vm->socket = g_strdup(memory.path);
+    vm->hint_socket = g_strdup(hint.path);
     vm->limits = *limits;
     vm->facts = facts;
     vm->changed = changed;
@@ -324,7 +332,7 @@ Vm *vm_start(const char *name, const char *socket, int listen_fd, const VmSettin
     vm->opaque = opaque;
     vm->context = g_main_context_new();
     vm->loop = g_main_loop_new(vm->context, FALSE);
-    vm->listen_fd = listen_fd;
+    vm->listen_fd = memory.fd;
     vm->trace_fd = -1;
     vm->next_region = 1;
     vm->watch_tokens = VM_MAX_REGIONS;
@@ -340,9 +348,12 @@ Vm *vm_start(const char *name, const char *socket, int listen_fd, const VmSettin
         vm->trackers[i].due_ns = UINT64_MAX;
     }
     vm->pump = epoch_pump_new(vm);
-    vm->accept = g_unix_fd_source_new(listen_fd, G_IO_IN);
+    vm->accept = g_unix_fd_source_new(memory.fd, G_IO_IN);
     g_source_set_callback(vm->accept, G_SOURCE_FUNC(on_connection), vm, NULL);
     g_source_attach(vm->accept, vm->context);
+    if (hint.path) {
+        vm->hints = vm_hints_new(vm, hint.fd);
+    }
     report_publish(vm);
     vm->thread = g_thread_new("vm", vm_thread, vm);
     return vm;
@@ -373,6 +384,7 @@ void vm_free(Vm *vm)
     move_run_clear(&vm->run);
     g_free(vm->name);
     g_free(vm->socket);
+    g_free(vm->hint_socket);
     g_free(vm);
 }
 
@@ -384,6 +396,11 @@ const char *vm_name(const Vm *vm)
 const char *vm_socket(const Vm *vm)
 {
     return vm->socket;
+}
+
+const char *vm_hint_socket(const Vm *vm)
+{
+    return vm->hint_socket;
 }
 
 Snapshot *vm_snapshot(Vm *vm)

@@ -33,12 +33,18 @@ typedef void (*VmNotify)(Vm *vm, void *opaque);
  */
 typedef void (*VmDone)(void *opaque, void *result, const GError *error);
 
+/* A listening socket, at a path. */
+typedef struct VmSocket {
+    const char *path;
+    int fd;
+} VmSocket;
+
 /*
- * Start a VM's thread, which serves @listen_fd (a listening socket at @socket; the descriptor is the
- * VM's from now on, the file stays the caller's to remove). Nothing that its QEMU says exceeds @limits.
- * @facts must outlive it.
+ * Start a VM's thread, which serves memory channels at @memory and the guest's hints at @hint (without a path: it has
+ * none). The descriptors are the VM's from now on, the files stay the caller's to remove. Nothing that its QEMU says
+ * exceeds @limits. @facts must outlive it.
  */
-Vm *vm_start(const char *name, const char *socket, int listen_fd, const VmSettings *limits, const Facts *facts,
+Vm *vm_start(const char *name, VmSocket memory, VmSocket hint, const VmSettings *limits, const Facts *facts,
              VmNotify changed, VmNotify stopped, void *opaque);
 /*
  * Ask the VM to end: sources stopped, connections closed. Then 'stopped' is called, in which vm_free()
@@ -50,6 +56,8 @@ void vm_free(Vm *vm);
 
 const char *vm_name(const Vm *vm);
 const char *vm_socket(const Vm *vm);
+/* NULL: there is none. */
+const char *vm_hint_socket(const Vm *vm);
 /* The latest snapshot; the caller owns a reference. Never blocks, never NULL. */
 Snapshot *vm_snapshot(Vm *vm);
 

@@ -129,7 +129,7 @@ void fake_qemu_hello(int sock)
     fake_qemu_send(sock, TIER_MSG_HELLO, &hello, sizeof(hello), NULL, 0);
     g_assert_cmpuint(fake_qemu_receive(sock, true, &answer, sizeof(answer)), ==, TIER_MSG_HELLO);
     g_assert_cmpuint(answer.version, ==, TIER_CHANNEL_VERSION);
-    g_assert_cmpuint(answer.features & ~(TIER_F_RWP | TIER_F_WP | TIER_F_FREEZE), ==, 0);
+    g_assert_cmpuint(answer.features & ~(TIER_F_RWP | TIER_F_WP | TIER_F_FREEZE | TIER_F_HINTS), ==, 0);
 }
 
 TierMsgConfig fake_qemu_config(void)

@@ -46,6 +46,7 @@ static void every_key_is_read(void)
         "[costs]\nlatency-ns=90;260\nmove-4k-ns=4000\nmove-2m-ns=200000\n"
         "[sources]\nenable=rwp;wp\noverhead-share=0.02\nfault-ns=2000\ndamon-sample-ms=10\ndamon-aggr-ms=200\n"
         "damon-max-regions=50\n"
+        "[hints]\nenable=no\nmax-ranges-per-s=1000\npin-share=64M\n"
         "[policy]\ntouch-accesses=4\nheat-half-life-s=5\nheat-life-s=10.5\n";
     g_autoptr(GError) err = NULL;
     g_autoptr(Config) config = parse(text, &err);
@@ -71,6 +72,9 @@ static void every_key_is_read(void)
     g_assert_cmpuint(config->damon_sample_ms, ==, 10);
     g_assert_cmpuint(config->damon_aggr_ms, ==, 200);
     g_assert_cmpuint(config->damon_max_regions, ==, 50);
+    g_assert_false(config->hints);
+    g_assert_cmpuint(config->max_hint_ranges_per_s, ==, 1000);
+    g_assert_cmpuint(config->pin_share.bytes, ==, 64 << 20);
     g_assert_cmpuint(config->touch_accesses, ==, 4);
     g_assert_cmpfloat(config->heat_half_life_s, ==, 5);
     g_assert_cmpfloat(config->heat_life_s, ==, 10.5);
@@ -87,7 +91,7 @@ static const BadConfig bad_configs[] = {
     {"unknown-group",
      "[hots]\n",
      CONFIG_ERROR_UNKNOWN,
-     {"/etc/test.conf", "[hots]", "host, costs, sources, policy"}},
+     {"/etc/test.conf", "[hots]", "host, costs, sources, hints, policy"}},
     {"unknown-key",
      "[policy]\nheat=1\n",
      CONFIG_ERROR_UNKNOWN,

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What becomes of a guest's requests: within limits they go to the VM's policy.
+ *
+ * Theory of operation
+ *
+ * Requests of a connection count only while it belongs to the very process whose memory channels made the VM's regions,
+ * since it is those that addresses are looked up in. The policy believes hints as far as they have proved right. What this
+ * file adds:
+ *   - a limit of ranges a second, all devices together: a bucket of tokens that a second fills. A range takes one, and one
+ *     more for each CHARGE_BYTES that it spans, as the policy's work grows with those; a range may overdraw the bucket, or
+ *     a very large one would never be taken;
+ *   - a query looks at so many granules only, spread over what is asked about.
+ *
+ * Pins that migration brought wait until there is memory to be pinned and a budget to pin it in.
+ */
+#include <gio/gio.h>
+#include <math.h>
+#include <string.h>
+
+#include "hint-state.h"
+#include "vm-hints-impl.h"
+
+#define PINS_WAIT_NS    G_GUINT64_CONSTANT(30000000000)
+#define CHARGE_BYTES    (UINT64_C(2) << 20)
+#define QUERY_GRANULES  65536u          /* looked at for a request, over all its ranges */
+#define QUERY_RUN       64u             /* granules looked at in one go */
+
+G_STATIC_ASSERT((int)TIER_HINT__MAX == (int)POLICY_HINT__MAX);
+G_STATIC_ASSERT((int)TIER_HINT_FATE__MAX == (int)POLICY_HINT_FATE__MAX);
+
+static const PolicyHint hint_of_type[] = {
+    [VIRTIO_TIER_T_HOT] = POLICY_HINT_HOT, [VIRTIO_TIER_T_COLD] = POLICY_HINT_COLD,
+    [VIRTIO_TIER_T_WILLNEED] = POLICY_HINT_WILLNEED, [VIRTIO_TIER_T_FREE] = POLICY_HINT_FREE,
+    [VIRTIO_TIER_T_PIN] = POLICY_HINT_PIN, [VIRTIO_TIER_T_UNPIN] = POLICY_HINT_UNPIN,
+};
+
+static const uint32_t status_of_fate[] = {
+    [POLICY_HINT_TAKEN] = VIRTIO_TIER_S_OK, [POLICY_HINT_OFF] = VIRTIO_TIER_S_OFF,
+    [POLICY_HINT_UNTRUSTED] = VIRTIO_TIER_S_UNTRUSTED, [POLICY_HINT_OVER_LIMIT] = VIRTIO_TIER_S_LIMIT,
+    [POLICY_HINT_NOT_THERE] = VIRTIO_TIER_S_NOT_RAM,
+};
+
+/* --- whether and where --- */
+
+/* Whether hints of this connection mean anything now. */
+static bool counts(const Link *link)
+{
+    const Vm *vm = link->hints->vm;
+    const Backend *first;
+
+    if (!vm->policy || vm->regions->len == 0 || !vm->hints_on || vm->mode == TIER_MODE_OFF) {
+        return false;
+    }
+    first = g_ptr_array_index(vm->backends, 0);
+    return first->peer.pid == link->peer.pid && peer_alive(&link->peer);
+}
+
+static const HintMap *map_of(Link *link)
+{
+    const Vm *vm = link->hints->vm;
+
+    if (!link->map) {
+        const GArray *memory = hint_device_memory(link->device);
+        g_autofree const Region **regions = g_new0(const Region *, vm->regions->len);
+
+        for (guint i = 0; i < vm->regions->len; i++) {
+            regions[i] = &((const VmRegion *)g_ptr_array_index(vm->regions, i))->region;
+        }
+        link->map = hint_map_new((const HintMemory *)memory->data, memory->len, regions, vm->regions->len);
+    }
+    return link->map;
+}
+
+/* --- requests --- */
+
+static void tokens_fill(VmHints *hints)
+{
+    const double per_s = (double)hints->vm->facts->config->max_hint_ranges_per_s;
+    const uint64_t now_ns = clock_ns();
+
+    hints->tokens = MIN(hints->tokens + per_s * (double)(now_ns - hints->tokens_ns) / 1e9, per_s);
+    hints->tokens_ns = now_ns;
+}
+
+/* Whether one more range, of @bytes, is within the limit. */
+static bool tokens_take(VmHints *hints, uint64_t bytes)
+{
+    if (hints->vm->facts->config->max_hint_ranges_per_s == 0) {
+        return true;
+    }
+    if (hints->tokens <= 0) {
+        return false;
+    }
+    hints->tokens -= 1 + (double)(bytes / CHARGE_BYTES);
+    return true;
+}
+
+static PolicyHintFate hint_pieces(const VmHints *hints, PolicyHint hint, uint64_t now_ns)
+{
+    for (guint i = 0; i < hints->pieces->len; i++) {
+        const HintPiece *piece = &g_array_index(hints->pieces, HintPiece, i);
+        const PolicyHintFate fate =
+            policy_hint(hints->vm->policy, hint, piece->region, piece->first, piece->n, now_ns);
+
+        if (fate != POLICY_HINT_TAKEN) {
+            /* A range is pinned in whole or not at all. */
+            for (; i > 0 && hint == POLICY_HINT_PIN; i--) {
+                piece = &g_array_index(hints->pieces, HintPiece, i - 1);
+                policy_hint(hints->vm->policy, POLICY_HINT_UNPIN, piece->region, piece->first, piece->n, now_ns);
+            }
+            return fate;
+        }
+    }
+    return POLICY_HINT_TAKEN;
+}
+
+static PolicyHintFate hint_range(Link *link, PolicyHint hint, uint64_t addr, uint64_t len, uint64_t now_ns)
+{
+    VmHints *hints = link->hints;
+
+    /* What is said of a part of a granule says little of the rest; but that it is not needed must be true of all. */
+    if (!hint_map_find(map_of(link), addr, len, hint == POLICY_HINT_FREE, hints->pieces)) {
+        hints->ranges[hint][POLICY_HINT_NOT_THERE]++;
+        return POLICY_HINT_NOT_THERE;
+    }
+    return hint_pieces(hints, hint, now_ns);
+}
+
+/* Look at some granules of a piece and add what the whole comes to; at most @budget are looked at, but for one run. */
+static void query_piece(const Vm *vm, const HintPiece *piece, size_t budget, HintRange *range)
+{
+    const size_t n_runs = (piece->n + QUERY_RUN - 1) / QUERY_RUN;
+    const size_t looks = MIN(n_runs, MAX(budget / QUERY_RUN, 1));
+    const uint64_t bytes = (uint64_t)piece->n * piece->granule_bytes;
+    size_t found[VIRTIO_TIER_MAX_TIERS] = { 0 }, seen = 0;
+    uint64_t known = 0;
+    double per_s = 0;
+
+    for (size_t i = 0; i < looks; i++) {
+        const size_t first = n_runs * i / looks * QUERY_RUN, n = MIN(QUERY_RUN, piece->n - first);
+        uint8_t tiers[QUERY_RUN];
+        double rates[QUERY_RUN];
+
+        policy_where(vm->policy, piece->region, piece->first + first, n, tiers);
+        policy_rates(vm->policy, piece->region, piece->first + first, n, rates);
+        for (size_t g = 0; g < n; g++) {
+            if (tiers[g] < VIRTIO_TIER_MAX_TIERS) {
+                found[tiers[g]]++;
+            }
+            per_s += MAX(rates[g], 0);
+        }
+        seen += n;
+    }
+    for (size_t t = 0; t < VIRTIO_TIER_MAX_TIERS; t++) {
+        const uint64_t here = seen == piece->n ? (uint64_t)found[t] * piece->granule_bytes
+                                               : (uint64_t)((double)bytes * ((double)found[t] / (double)seen));
+
+        range->tier_bytes[t] += here;
+        known += here;
+    }
+    range->other_bytes += bytes - MIN(known, bytes);
+    range->accesses_per_s += (uint64_t)(per_s * ((double)piece->n / (double)seen));
+}
+
+static uint32_t query_range(Link *link, HintRange *range, size_t budget)
+{
+    const GArray *pieces = link->hints->pieces;
+
+    if (!hint_map_find(map_of(link), range->addr, range->len, false, link->hints->pieces)) {
+        return VIRTIO_TIER_S_NOT_RAM;
+    }
+    for (guint i = 0; i < pieces->len; i++) {
+        query_piece(link->hints->vm, &g_array_index(pieces, HintPiece, i), budget / pieces->len, range);
+    }
+    return VIRTIO_TIER_S_OK;
+}
+
+/* What becomes of one range of a request. */
+static uint32_t take_range(Link *link, const HintRequest *request, HintRange *range, bool on, uint64_t now_ns)
+{
+    VmHints *hints = link->hints;
+    const bool query = request->type == VIRTIO_TIER_T_QUERY;
+
+    if (range->status != VIRTIO_TIER_S_OK) {
+        hints->refused++;
+        return range->status;
+    }
+    if (!tokens_take(hints, range->len)) {
+        hints->dropped_rate++;
+        return VIRTIO_TIER_S_RATE;
+    }
+    if (!on) {
+        if (!query) {
+            hints->ranges[hint_of_type[request->type]][POLICY_HINT_OFF]++;
+        }
+        return VIRTIO_TIER_S_OFF;
+    }
+    return query ? query_range(link, range, QUERY_GRANULES / request->n_ranges)
+                 : status_of_fate[hint_range(link, hint_of_type[request->type], range->addr, range->len, now_ns)];
+}
+
+void link_tell_ignored(Link *link, uint64_t now_ns)
+{
+    for (uint32_t reason = 0; reason < G_N_ELEMENTS(link->ignored); reason++) {
+        Ignored *ignored = &link->ignored[reason];
+
+        if (ignored->ranges > 0 && now_ns - ignored->told_ns >= HINTS_EVENT_PAUSE_NS) {
+            hint_device_event(link->device, VIRTIO_TIER_E_HINTS_IGNORED, reason, ignored->ranges);
+            *ignored = (Ignored) { .told_ns = now_ns };
+        }
+    }
+}
+
+void link_request(void *opaque, HintRequest *request)
+{
+    static const uint32_t reason_of_status[VIRTIO_TIER_S_COUNT] = {
+        [VIRTIO_TIER_S_RATE] = VIRTIO_TIER_R_RATE, [VIRTIO_TIER_S_UNTRUSTED] = VIRTIO_TIER_R_TRUST,
+        [VIRTIO_TIER_S_OFF] = VIRTIO_TIER_R_OFF,
+    };
+    Link *link = opaque;
+    VmHints *hints = link->hints;
+    const bool on = counts(link);
+    const uint64_t now_ns = clock_ns();
+    bool taken = false;
+
+    if (request->status != VIRTIO_TIER_S_OK) {
+        hints->refused++;
+    }
+    tokens_fill(hints);
+    for (uint32_t i = 0; i < request->n_ranges; i++) {
+        HintRange *range = &request->ranges[i];
+
+        range->status = take_range(link, request, range, on, now_ns);
+        taken = taken || range->status == VIRTIO_TIER_S_OK;
+        if (reason_of_status[range->status]) {
+            link->ignored[reason_of_status[range->status]].ranges++;
+        }
+    }
+    link_tell_ignored(link, now_ns);
+    if (taken && (request->type == VIRTIO_TIER_T_HOT || request->type == VIRTIO_TIER_T_WILLNEED ||
+                  request->type == VIRTIO_TIER_T_PIN)) {
+        epoch_kick_soon(hints->vm);
+    }
+}
+
+/* --- pins --- */
+
+typedef struct PinCollector {
+    const HintMap *map;
+    uint32_t region;
+    GByteArray *state;
+} PinCollector;
+
+static void save_address(void *opaque, uint64_t gpa, uint64_t len)
+{
+    const PinCollector *collector = opaque;
+
+    hint_state_add(collector->state, &(HintPin) { gpa, len });
+}
+
+static void save_pin(void *opaque, size_t first, size_t n)
+{
+    PinCollector *collector = opaque;
+
+    hint_map_addresses(collector->map, collector->region, first, n, save_address, collector);
+}
+
+GByteArray *link_save(void *opaque)
+{
+    Link *link = opaque;
+    const Vm *vm = link->hints->vm;
+    PolicyHintStats stats = { .trust = link->hints->trust };
+    PinCollector collector = { .map = map_of(link) };
+
+    if (vm->policy) {
+        policy_hint_stats(vm->policy, &stats);
+    }
+    collector.state = hint_state_new(isfinite(stats.trust) ? stats.trust : 0);
+    for (guint i = 0; i < vm->regions->len; i++) {
+        collector.region = ((const VmRegion *)g_ptr_array_index(vm->regions, i))->region.id;
+        policy_pins(vm->policy, collector.region, save_pin, &collector);
+    }
+    return collector.state;
+}
+
+static void pins_give_up(VmHints *hints)
+{
+    g_array_set_size(hints->pins, 0);
+    hints->pins_until_ns = 0;
+}
+
+bool link_load(void *opaque, const uint8_t *bytes, size_t n, GError **errp)
+{
+    Link *link = opaque;
+    VmHints *hints = link->hints;
+    double trust;
+
+    pins_give_up(hints);
+    if (!hint_state_parse(bytes, n, &trust, hints->pins, errp)) {
+        pins_give_up(hints);
+        return false;
+    }
+    hints->trust = trust;
+    hints->served = true;
+    vm_hints_update(hints->vm);
+    return true;
+}
+
+void link_pins_try(Link *link, uint64_t now_ns)
+{
+    VmHints *hints = link->hints;
+
+    if (!counts(link) || !hints->vm->has_budget || hints->pins->len == 0) {
+        return;
+    }
+    if (hints->pins_until_ns == 0) {
+        hints->pins_until_ns = now_ns + PINS_WAIT_NS;
+    }
+    for (guint i = hints->pins->len; i-- > 0;) {
+        const HintPin *pin = &g_array_index(hints->pins, HintPin, i);
+
+        if (hint_range(link, POLICY_HINT_PIN, pin->addr, pin->len, now_ns) == POLICY_HINT_TAKEN) {
+            g_array_remove_index_fast(hints->pins, i);
+        }
+    }
+    if (hints->pins->len > 0 && now_ns >= hints->pins_until_ns) {
+        PolicyHintStats stats;
+
+        policy_hint_stats(hints->vm->policy, &stats);
+        hint_device_event(link->device, VIRTIO_TIER_E_PINS_DROPPED, VIRTIO_TIER_R_BUDGET, stats.pinned_bytes);
+        pins_give_up(hints);
+    }
+}
+
+typedef struct PinRun {
+    size_t first, n;
+} PinRun;
+
+static void collect_run(void *opaque, size_t first, size_t n)
+{
+    const PinRun run = { first, n };
+
+    g_array_append_val((GArray *)opaque, run);
+}
+
+void link_reset(void *opaque)
+{
+    Link *link = opaque;
+    const Vm *vm = link->hints->vm;
+    g_autoptr(GArray) runs = g_array_new(FALSE, FALSE, sizeof(PinRun));
+
+    pins_give_up(link->hints);
+    memset(link->ignored, 0, sizeof(link->ignored));
+    for (guint i = 0; i < vm->regions->len; i++) {
+        const uint32_t region = ((const VmRegion *)g_ptr_array_index(vm->regions, i))->region.id;
+
+        g_array_set_size(runs, 0);
+        policy_pins(vm->policy, region, collect_run, runs);
+        for (guint r = 0; r < runs->len; r++) {
+            const PinRun *run = &g_array_index(runs, PinRun, r);
+
+            policy_hint(vm->policy, POLICY_HINT_UNPIN, region, run->first, run->n, clock_ns());
+        }
+    }
+}

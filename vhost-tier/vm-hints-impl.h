@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside of a VM's hints: what vm-hints.c and vm-hint-requests.c share.
+ */
+#ifndef VHOST_TIER_VM_HINTS_IMPL_H
+#define VHOST_TIER_VM_HINTS_IMPL_H
+
+#include "hint-device.h"
+#include "vm-impl.h"
+
+#define HINTS_EVENT_PAUSE_NS G_GUINT64_CONSTANT(500000000)   /* between two notices of one kind */
+
+/* Of ranges that were ignored for one reason. */
+typedef struct Ignored {
+    uint64_t ranges;                /* not told yet */
+    uint64_t told_ns;
+} Ignored;
+
+typedef struct Link {
+    VmHints *hints;
+    HintDevice *device;
+    Peer peer;
+    HintMap *map;                   /* NULL: to be made */
+    struct virtio_tier_config config;   /* as QEMU was last told that it has changed */
+    uint64_t config_ns;
+    uint64_t budget;                /* as the guest was last told */
+    uint64_t dropped_bytes;         /* of pins, as of then */
+    Ignored ignored[VIRTIO_TIER_R_OFF + 1];
+} Link;
+
+struct VmHints {
+    Vm *vm;
+    int listen_fd;
+    GSource *accept;
+    GPtrArray *links;               /* of Link */
+    GArray *pieces;                 /* of HintPiece; scratch */
+    double tokens;                  /* ranges that may be taken now */
+    uint64_t tokens_ns;
+    uint64_t ranges[TIER_HINT__MAX][TIER_HINT_FATE__MAX];   /* that never came to the policy */
+    uint64_t dropped_rate, refused;
+    GArray *pins;                   /* of HintPin: to be pinned as soon as can be */
+    uint64_t pins_until_ns;         /* then those that are left are given up; 0: they have not been tried yet */
+    double trust;                   /* for the policy to come; NaN: none is known */
+    bool served;                    /* a device's queue was started before */
+};
+
+/* --- vm-hint-requests.c: HintOps of a Link --- */
+void link_request(void *opaque, HintRequest *request);
+void link_reset(void *opaque);
+GByteArray *link_save(void *opaque);
+bool link_load(void *opaque, const uint8_t *bytes, size_t n, GError **errp);
+
+/* Tell the guest how many of its ranges were ignored, unless that was done a moment ago. */
+void link_tell_ignored(Link *link, uint64_t now_ns);
+/* Pin what migration brought, as far as it can be pinned now. */
+void link_pins_try(Link *link, uint64_t now_ns);
+
+#endif /* VHOST_TIER_VM_HINTS_IMPL_H */
