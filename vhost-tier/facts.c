@@ -172,6 +172,7 @@ void facts_free(Facts *facts)
         g_free(facts->sources[i].problem);
     }
     g_free(facts->sources);
+    latency_watch_stop(facts->latencies);
     g_clear_pointer(&facts->topology, topology_free);
     g_free(facts->cannot_move);
     g_free(facts);
@@ -187,12 +188,53 @@ static unsigned first_node(const uint64_t *nodes)
     return node;
 }
 
+void facts_watch_latencies(Facts *facts)
+{
+    if (facts->config->watch_latency && !facts->config->latency_ns) {
+        facts->latencies = latency_watch_start(facts->topology, facts->costs.latency_ns);
+    }
+}
+
+void facts_latencies(const Facts *facts, LatencyView *view)
+{
+    if (facts->latencies) {
+        latency_watch_see(facts->latencies, view);
+        return;
+    }
+    *view = (LatencyView) { 0 };
+    memcpy(view->used_ns, facts->costs.latency_ns, sizeof(view->used_ns));
+}
+
+char *facts_not_watched(const Facts *facts)
+{
+    if (facts->latencies) {
+        return latency_watch_problem(facts->latencies);
+    }
+    return g_strdup(facts->config->latency_ns ? "the configuration has them ([costs] latency-ns)"
+                                              : "the configuration has switched that off ([costs] watch-latency=no)");
+}
+
+void facts_latencies_of(const Facts *facts, const Topology *topology, LatencyView *view)
+{
+    LatencyView host;
+
+    facts_latencies(facts, &host);
+    *view = host;
+    for (uint32_t t = 0; t < topology->n_tiers; t++) {
+        const int found = topology_tier_of_node(facts->topology, first_node(topology->tiers[t].nodes));
+        const uint32_t tier = found >= 0 ? (uint32_t)found : t;
+
+        view->used_ns[t] = host.used_ns[tier];
+        view->now_ns[t] = host.now_ns[tier];
+        view->idle_ns[t] = host.idle_ns[tier];
+    }
+}
+
 void facts_costs_of(const Facts *facts, const Topology *topology, PolicyCosts *costs)
 {
-    *costs = facts->costs;
-    for (uint32_t t = 0; t < topology->n_tiers; t++) {
-        const int tier = topology_tier_of_node(facts->topology, first_node(topology->tiers[t].nodes));
+    LatencyView view;
 
-        costs->latency_ns[t] = facts->costs.latency_ns[tier >= 0 ? (uint32_t)tier : t];
-    }
+    *costs = facts->costs;
+    facts_latencies_of(facts, topology, &view);
+    memcpy(costs->latency_ns, view.used_ns, sizeof(costs->latency_ns));
 }

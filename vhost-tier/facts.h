@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the daemon found of its host at start: tiers, costs, usable sources, permissions. Found once,
- * before privileges are dropped, then only read, by any thread.
+ * before privileges are dropped, then only read, by any thread. Latencies alone are watched on.
  */
 #ifndef VHOST_TIER_FACTS_H
 #define VHOST_TIER_FACTS_H
@@ -11,6 +11,7 @@
 
 #include "conf.h"
 #include "core/policy.h"
+#include "latency-watch.h"
 #include "sources/source.h"
 #include "topology.h"
 
@@ -23,8 +24,9 @@ typedef struct FactSource {
 typedef struct Facts {
     const Config *config;       /* not owned */
     Topology *topology;
-    PolicyCosts costs;
+    PolicyCosts costs;          /* as found at start */
     bool costs_measured;        /* all of them, none configured or taken from elsewhere */
+    LatencyWatch *latencies;    /* NULL: they are not watched */
     FactSource *sources;
     size_t n_sources;
     char *cannot_move;          /* why no page can be moved by this daemon, and the remedy; NULL: it can */
@@ -41,10 +43,18 @@ Facts *facts_find(const Config *config, GError **errp);
 void facts_free(Facts *facts);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Facts, facts_free)
 
+/* Watch latencies from now on, unless the configuration has other ideas. Once, when privileges are dropped. */
+void facts_watch_latencies(Facts *facts);
+/* What is known of them now; of all tiers of the host. Without a watch: what was found at start, and nothing else. */
+void facts_latencies(const Facts *facts, LatencyView *view);
+/* Why they are not what is measured now, to be freed; NULL: they are. */
+char *facts_not_watched(const Facts *facts);
+
 /*
- * The costs as seen by a VM whose tiers are @topology: those of the host's tier that holds each tier's
- * first node.
+ * Latencies, and all costs as of now, as seen by a VM whose tiers are @topology: those of the host's tier that holds
+ * each tier's first node.
  */
+void facts_latencies_of(const Facts *facts, const Topology *topology, LatencyView *view);
 void facts_costs_of(const Facts *facts, const Topology *topology, PolicyCosts *costs);
 
 #endif /* VHOST_TIER_FACTS_H */

@@ -11,8 +11,8 @@
 void latency_filter_init(LatencyFilter *filter, unsigned n_tiers, const uint32_t *start_ns)
 {
     *filter = (LatencyFilter){.n_tiers = n_tiers};
-    memcpy(filter->start_ns, start_ns, n_tiers * sizeof(*start_ns));
-    memcpy(filter->used_ns, start_ns, n_tiers * sizeof(*start_ns));
+    memcpy(filter->start_ns, start_ns, sizeof(filter->start_ns));
+    memcpy(filter->used_ns, start_ns, sizeof(filter->used_ns));
 }
 
 static int by_size(const void *a, const void *b)
@@ -74,7 +74,7 @@ bool latency_filter_add(LatencyFilter *filter, const uint32_t *measured_ns)
     if (!off || !latency_filter_sees_tiers(filter)) {
         return false;
     }
-    memcpy(filter->used_ns, filter->now_ns, sizeof(filter->used_ns));
+    memcpy(filter->used_ns, filter->now_ns, filter->n_tiers * sizeof(filter->used_ns[0]));
     return true;
 }
 

@@ -32,7 +32,7 @@ typedef struct LatencyFilter {
     uint32_t used_ns[TIER_MAX_TIERS];       /* what to go by */
 } LatencyFilter;
 
-/* Of @n_tiers tiers, whose latencies are taken for @start_ns until it is known better. */
+/* Of @n_tiers tiers, whose latencies are taken for @start_ns (TIER_MAX_TIERS of them) until it is known better. */
 void latency_filter_init(LatencyFilter *filter, unsigned n_tiers, const uint32_t *start_ns);
 
 /* One round: what each tier was measured at, above 0. Returns whether 'used_ns' has changed. */

@@ -42,7 +42,7 @@ typedef struct LatencyView {
 
 /*
  * Watch the tiers of @topology, which must outlive it; until it is known better their latencies are taken for
- * @start_ns. Does not fail: what can't be measured is told by latency_watch_problem().
+ * @start_ns (TIER_MAX_TIERS of them). Does not fail: what can't be measured is told by latency_watch_problem().
  */
 LatencyWatch *latency_watch_start(const Topology *topology, const uint32_t *start_ns);
 /* Ends the thread and frees all; NULL is ignored. */

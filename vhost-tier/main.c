@@ -236,6 +236,7 @@ static int run(const Options *options, const Config *config, GError **errp)
         g_unlink(control_path);
         return EXIT_FAILURE;
     }
+    facts_watch_latencies(facts);
     daemon.host = host_new(facts, runtime_dir);
     if (add_vms(daemon.host, options->vms, errp)) {
         host_vm_recall(daemon.host);

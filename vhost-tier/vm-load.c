@@ -36,6 +36,17 @@ static bool settled(const Vm *vm)
            stats.granule_bytes[0] <= due + due / NEARLY && stats.granule_bytes[0] + due / NEARLY >= due;
 }
 
+void load_follow_costs(Vm *vm)
+{
+    PolicyCosts costs;
+
+    facts_costs_of(vm->facts, vm->topology, &costs);
+    if (memcmp(&costs, &vm->costs, sizeof(costs)) != 0) {
+        vm->costs = costs;
+        vm_configure_policy(vm);
+    }
+}
+
 void load_update(Vm *vm, uint64_t now_ns)
 {
     const Backend *first = vm->backends->len > 0 ? g_ptr_array_index(vm->backends, 0) : NULL;
@@ -59,11 +70,8 @@ void load_update(Vm *vm, uint64_t now_ns)
         .hit_ratio = hit_ratio(vm),
     };
     if (vm->topology->n_tiers > 1) {
-        PolicyCosts costs;
-
-        facts_costs_of(vm->facts, vm->topology, &costs);
-        vm->load.fast_ns = costs.latency_ns[0];
-        vm->load.slow_ns = costs.latency_ns[1];
+        vm->load.fast_ns = vm->costs.latency_ns[0];
+        vm->load.slow_ns = vm->costs.latency_ns[1];
     }
     vm->model = slowdown_model(&vm->curve, &vm->load);
     if (!vm->track.open || (settled(vm) && slowdown_check(&vm->track, load_slowdown(vm), now_ns))) {
@@ -86,6 +94,7 @@ void load_forget(Vm *vm)
 {
     g_clear_pointer(&vm->misses, misses_free);
     vm->not_counted = NULL;
+    memset(&vm->costs, 0, sizeof(vm->costs));
     memset(&vm->curve, 0, sizeof(vm->curve));
     memset(&vm->load, 0, sizeof(vm->load));
     memset(&vm->model, 0, sizeof(vm->model));

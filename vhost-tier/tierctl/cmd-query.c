@@ -252,21 +252,30 @@ static int run_show(const Tierctl *ctl, char **args)
     return query(ctl, "query-vm", arguments, format_vm);
 }
 
+/* 0 stands for what is not known. */
+static char *latency(JsonObject *tier, const char *key)
+{
+    const uint64_t ns = field_uint(tier, key, 0);
+
+    return text_time(ns ? ns : UINT64_MAX);
+}
+
 static void host_tiers(GString *out, JsonObject *host)
 {
-    static const char *const headings[] = {">TIER", "NODES", ">LATENCY", ">MB/S", ">TOTAL", ">FREE", NULL};
+    static const char *const headings[] = {">TIER", "NODES", ">IDLE", ">NOW", ">HMAT", ">MB/S", ">TOTAL", ">FREE", NULL};
     g_autoptr(Table) table = table_new(headings);
     JsonArray *tiers = field_array(host, "tiers");
     g_autofree char *origin = view_string(host, "tiers_origin");
 
     for (guint i = 0; i < elements(tiers); i++) {
         JsonObject *tier = element_object(tiers, i);
-        uint64_t latency = field_uint(tier, "latency_ns", 0),
-                 bandwidth = field_uint(tier, "bandwidth_mbps", 0);
+        uint64_t bandwidth = field_uint(tier, "bandwidth_mbps", 0);
 
         table_take(table, g_strdup_printf("%u", i));
         table_take(table, view_string(tier, "nodes"));
-        table_take(table, text_time(latency ? latency : UINT64_MAX));
+        table_take(table, latency(tier, "idle_latency_ns"));
+        table_take(table, latency(tier, "loaded_latency_ns"));
+        table_take(table, latency(tier, "latency_ns"));
         table_take(table, text_number(bandwidth ? (double)bandwidth : NAN));
         table_take(table, text_size(field_uint(tier, "total_bytes", UINT64_MAX)));
         table_take(table, text_size(field_uint(tier, "free_bytes", UINT64_MAX)));
@@ -297,9 +306,15 @@ static void host_costs(GString *out, JsonObject *host)
     JsonObject *costs = field_object(host, "costs");
     g_autofree char *small = text_time(field_uint(costs, "move_4k_ns", UINT64_MAX));
     g_autofree char *large = text_time(field_uint(costs, "move_2m_ns", UINT64_MAX));
+    g_autofree char *not_watched = view_string(costs, "not_watched");
 
     line(out, "a move costs", g_strdup_printf("%s for 4 KiB, %s for 2 MiB (%s)", small, large,
                                               field_bool(costs, "measured") ? "measured" : "assumed"));
+    if (field_bool(costs, "watched")) {
+        line(out, "latencies", g_strdup("watched"));
+    } else {
+        line(out, "latencies", g_strdup_printf("not watched: %s", not_watched));
+    }
 }
 
 static char *format_host(JsonNode *answer)
