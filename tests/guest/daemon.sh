@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=dash
+#
+# The driver and the real daemon: hints arrive, are answered and counted.
+
+. /test/lib.sh
+
+# One hint; whatever the daemon thinks of it, it answers.
+answered() {
+    local said
+    said=$(tier-hint "$1" phys $PAGE 2M 2>&1) || echo "$said" | grep -q 'taken; ignored\|taken; more would' || { echo "$said"; return 1; }
+}
+
+# The sum of what query-vm says became of ranges.
+arrived() { host daemon query-vm '{"name":"guest"}' >/tmp/said; grep -q '"hints"' /tmp/said; }
+
+kdamonds() { cat /sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds; }
+damon_stat() { cat /sys/module/damon_stat/parameters/enabled 2>/dev/null || echo none; }
+
+check the_module_finds_its_device until_so 5 loaded
+check the_daemon_answers_a_hint until_so 15 answered hot
+for type in cold willneed free pin unpin query; do
+    check "the_daemon_answers_$type" answered $type
+done
+check answers_are_counted more_than 5 stats/requests
+check the_daemon_tells_of_hints arrived
+check qemu_shows_the_device eval 'host qmp query-virtio-tier >/tmp/said; grep -q "\"connected\": true" /tmp/said'
+
+# A daemon that is killed: calls wait, and the next one answers.
+echo 500 >/sys/module/virtio_tier/parameters/timeout_ms
+host kill-daemon >/dev/null
+check without_a_daemon_calls_time_out fails_with 'does not answer' tier-hint hot phys $PAGE 4096
+host start-daemon >/dev/null
+check the_next_daemon_answers until_so 20 answered hot
+
+# DAMON in the guest
+stat_before=$(damon_stat)
+before=$(show stats/requests)
+tier-hint auto --interval 1 --cold-after 3 --max-cpu 100 >/tmp/auto 2>&1 &
+auto=$!
+check auto_sends_hints until_so 30 more_than $((before + 3)) stats/requests
+check auto_has_one_kdamond is 1 kdamonds
+check a_second_auto_does_not_start fails_with 'another' tier-hint auto
+kill $auto
+wait $auto
+check auto_ends_well is 0 echo $?
+check auto_gives_damon_back is 0 kdamonds
+check auto_gives_damon_stat_back is "$stat_before" damon_stat
+tier-hint auto --interval 1 --max-cpu 100 >/tmp/auto 2>&1 &
+auto=$!
+until_so 10 eval '[ "$(kdamonds)" = 1 ]'
+kill -9 $auto
+check the_next_auto_takes_over_what_a_killed_one_left eval 'timeout 3 tier-hint auto --interval 1 >/tmp/said 2>&1; is 0 kdamonds && is "$stat_before" damon_stat'
+echo 1 >/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds
+check auto_takes_nobody_elses_kdamond fails_with 'DAMON' tier-hint auto
+check anothers_kdamond_is_still_there is 1 kdamonds
+echo 0 >/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds
+check no_kernel_complaint kernel_is_sound

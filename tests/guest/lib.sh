@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=dash
+#
+# What the scripts in the guest share. Descriptor 3 is the port to the host.
+
+DRIVER=/sys/bus/virtio/drivers/virtio_tier
+PAGE=0x8000000          # physical: somewhere in the guest's RAM
+tests=0
+
+# ok|not_ok NAME
+ok()     { tests=$((tests + 1)); echo "ok $tests - $1"; }
+not_ok() { tests=$((tests + 1)); echo "not ok $tests - $1"; sed 's/^/# /' /tmp/said; }
+
+# check NAME COMMAND...: it succeeds; what it says is shown where it does not.
+check() {
+    local name=$1
+    shift
+    if "$@" >/tmp/said 2>&1; then ok "$name"; else not_ok "$name"; fi
+}
+
+# host WORD...: ask the host (see boot); prints the answer.
+host() {
+    local answer
+    echo "host $*" >&3
+    read -r answer <&3
+    echo "$answer"
+}
+
+# until_so SECONDS COMMAND...: wait until it succeeds.
+until_so() {
+    local tries=$(($1 * 10))
+    shift
+    until "$@"; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || { echo "still not so: $*"; return 1; }
+        usleep 100000
+    done
+}
+
+# is WANTED COMMAND...: the command prints just that.
+is() {
+    local wanted=$1 got
+    shift
+    got=$("$@")
+    [ "$got" = "$wanted" ] || { echo "'$*' says '$got', not '$wanted'"; return 1; }
+}
+
+# fails_with PATTERN COMMAND...: the command fails, and says so.
+fails_with() {
+    local pattern=$1 said
+    shift
+    said=$("$@" 2>&1) && { echo "'$*' succeeded: $said"; return 1; }
+    echo "$said" | grep -q "$pattern" || { echo "'$*' says: $said"; return 1; }
+}
+
+not()      { ! "$@"; }
+show()     { cat "$DRIVER"/virtio*/"$1"; }
+more_than() { [ "$(show "$2")" -gt "$1" ]; }
+at_least() { [ "$2" -ge "$1" ] || { echo "$2 is less than $1"; return 1; }; }
+at_most()  { [ "$2" -le "$1" ] || { echo "$2 is more than $1"; return 1; }; }
+loaded()   { [ -c /dev/virtio-tier ]; }
+gone()     { [ ! -e /dev/virtio-tier ]; }
+
+# Nothing in the kernel's log that should not be there.
+kernel_is_sound() {
+    ! dmesg | grep -E -A 20 'WARNING:|BUG|Oops|general protection|refcount_t|use-after|Poison|Redzone|hung_task|blocked for more|stall|sleeping function|list_(add|del) corruption'
+}
