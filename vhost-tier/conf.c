@@ -45,7 +45,6 @@ static const Key keys[] = {
     {"host", "trace-dir", KEY_TEXT, AT(trace_dir), "/var/lib/vhost-tier", 0, 0, "an absolute path"},
     {"costs", "latency-ns", KEY_LIST, AT(latency_ns), NULL, 0, 0, "one number per tier: 100;250"},
     {"costs", "watch-latency", KEY_FLAG, AT(watch_latency), "yes", 0, 0, "yes or no"},
-    {"costs", "watch-latency", KEY_FLAG, AT(watch_latency), "yes", 0, 0, "yes or no"},
     {"costs", "move-4k-ns", KEY_NUMBER, AT(move_4k_ns), "0", 0, 1e9, "0 (measure) to 1000000000"},
     {"costs", "move-2m-ns", KEY_NUMBER, AT(move_2m_ns), "0", 0, 4e9, "0 (measure) to 4000000000"},
     {"costs", "huge-walk-ns", KEY_NUMBER, AT(huge_walk_ns), "0", 0, 1e6, "0 to 1000000"},

@@ -33,7 +33,6 @@ typedef struct Config {
     /* [costs] */
     char **latency_ns;              /* per tier; NULL: measure */
     bool watch_latency;             /* go on measuring it */
-    bool watch_latency;             /* go on measuring it */
     uint64_t move_4k_ns;            /* 0: measure */
     uint64_t move_2m_ns;            /* 0: measure */
     uint64_t huge_walk_ns;

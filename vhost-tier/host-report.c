@@ -60,8 +60,6 @@ static JsonArray *tiers_json(const Facts *facts)
         json_object_set_int_member(entry, "latency_ns", tier->latency_ns);
         json_object_set_int_member(entry, "idle_latency_ns", latencies.idle_ns[t]);
         json_object_set_int_member(entry, "loaded_latency_ns", latencies.now_ns[t]);
-        json_object_set_int_member(entry, "idle_latency_ns", latencies.idle_ns[t]);
-        json_object_set_int_member(entry, "loaded_latency_ns", latencies.now_ns[t]);
         json_object_set_int_member(entry, "bandwidth_mbps", tier->bandwidth_mbps);
         json_object_set_int_member(entry, "total_bytes", (gint64)tier->total_bytes);
         json_object_set_int_member(entry, "free_bytes", (gint64)free_bytes(tier));
@@ -153,12 +151,6 @@ static JsonObject *costs_json(const Facts *facts)
     json_object_set_int_member(costs, "move_4k_ns", facts->costs.move_4k_ns);
     json_object_set_int_member(costs, "move_2m_ns", facts->costs.move_2m_ns);
     json_object_set_boolean_member(costs, "measured", facts->costs_measured);
-    json_object_set_boolean_member(costs, "watched", !not_watched);
-    if (not_watched) {
-        json_object_set_string_member(costs, "not_watched", not_watched);
-    } else {
-        json_object_set_null_member(costs, "not_watched");
-    }
     json_object_set_boolean_member(costs, "watched", !not_watched);
     if (not_watched) {
         json_object_set_string_member(costs, "not_watched", not_watched);

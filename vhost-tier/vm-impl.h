@@ -165,8 +165,6 @@ bool vm_frozen(const Vm *vm);
 /* --- vm-load.c: what the VM loses by slow memory --- */
 /* Before a plan: have it go by what accesses cost now. */
 void load_follow_costs(Vm *vm);
-/* Before a plan: have it go by what accesses cost now. */
-void load_follow_costs(Vm *vm);
 /* Once an epoch, after the plan: how hard it works its memory now, and whether what was foretold came true. */
 void load_update(Vm *vm, uint64_t now_ns);
 /* Its budget has changed: foretell what comes of it. */
