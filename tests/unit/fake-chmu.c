@@ -40,6 +40,9 @@ static void settle(const FakeChmu *fake, FakeUnit *unit)
 static uint64_t read_status(const FakeChmu *fake, FakeUnit *unit)
 {
     if (chmu_get(unit->status, CHMU_STATUS_OPERATION) != CHMU_OP_NONE) {
+        if (fake->waited_for) {
+            fake->waited_for();
+        }
         if (unit->busy == 0) {
             settle(fake, unit);
         } else if (unit->busy != UINT_MAX) {

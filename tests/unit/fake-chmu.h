@@ -31,6 +31,7 @@ typedef struct FakeChmu {
     unsigned slowness;                  /* reads of STATUS that an operation takes; UINT_MAX: for ever */
     bool gone;                          /* all ones */
     bool refuses;                       /* to be enabled */
+    void (*waited_for)(void);           /* called as STATUS is read while an operation is in progress */
 } FakeChmu;
 
 void fake_chmu_init(FakeChmu *fake);

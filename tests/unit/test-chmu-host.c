@@ -3,6 +3,7 @@
  * Two devices of a host and those who share them: who hears what of whose list.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +25,8 @@ typedef struct Bed {
     FakeChmu fakes[DEVICES + 1];
     ChmuHost *host;
     uint64_t now_ns;
+    GThread *newcomer;
+    int came;
 } Bed;
 
 static Bed *current;
@@ -250,6 +253,52 @@ static void counts_of_more_than_a_page_are_not_for_who_came_meanwhile(void)
     bed_clear(&bed);
 }
 
+/* Another VM comes while a device is waited for that is to be given back. */
+static gpointer come(gpointer data)
+{
+    Bed *bed = data;
+    ChmuWatch *watch = watch_region(bed, 4096);
+
+    g_assert_cmpuint(chmu_host_poll(bed->host, bed->now_ns), >, bed->now_ns);
+    g_atomic_int_set(&bed->came, 1);
+    return watch;
+}
+
+static void have_another_come(void)
+{
+    if (!current->newcomer) {
+        current->newcomer = g_thread_new("newcomer", come, current);
+        for (unsigned ms = 0; ms < 5000 && !g_atomic_int_get(&current->came); ms++) {
+            g_usleep(1000);
+        }
+        g_assert_true(g_atomic_int_get(&current->came));
+    }
+}
+
+static void who_comes_while_a_stalled_device_is_given_back_is_not_held_up(void)
+{
+    ChmuWatch *watch;
+    FakeChmu *fake;
+    Bed bed;
+
+    bed_init(&bed);
+    fake = &bed.fakes[1];
+    watch = watch_region(&bed, 4096);
+    run(&bed, 100);
+    g_assert_cmpuint(fake->units[0].enabled, ==, 1);
+    fake->slowness = UINT_MAX;
+    fake->waited_for = have_another_come;
+    chmu_host_unwatch(bed.host, watch);
+    g_assert_nonnull(bed.newcomer);
+    fake->waited_for = NULL;
+    fake->slowness = fake->units[0].busy = 0;           /* it works again */
+    watch = g_thread_join(bed.newcomer);
+    run(&bed, 1000);
+    g_assert_true(chmu_host_works(bed.host, 1));
+    chmu_host_unwatch(bed.host, watch);
+    bed_clear(&bed);
+}
+
 /* --- the source --- */
 
 static int open_pagemap(pid_t pid, int pidfd, GError **errp)
@@ -318,6 +367,7 @@ int main(int argc, char **argv)
 #define ADD(name) g_test_add_func("/chmu/host/" #name, name)
     ADD(who_has_nothing_on_a_device_has_no_part_in_its_list);
     ADD(counts_of_more_than_a_page_are_not_for_who_came_meanwhile);
+    ADD(who_comes_while_a_stalled_device_is_given_back_is_not_held_up);
     ADD(all_that_a_device_does_not_list_has_its_limit_in_turn);
     return g_test_run();
 }

@@ -20,12 +20,7 @@
 #define HVA 0x10000000ull
 #define DEVICE "0000:0d:00.0"
 
-typedef struct Bed {
-    char *root;
-    FakeChmu fake;
-    ChmuHost *host;
-    uint64_t now_ns;
-} Bed;
+typedef struct Bed Bed;
 
 typedef struct Vm {
     Bed *bed;
@@ -35,6 +30,21 @@ typedef struct Vm {
     uint64_t due_ns;
     unsigned ticks;
 } Vm;
+
+struct Bed {
+    char *root;
+    FakeChmu fake;
+    ChmuHost *host;
+    uint64_t now_ns;
+    Vm vm;
+};
+
+/* What a test begins with. */
+typedef struct Setting {
+    unsigned ways, granularity;         /* of the region */
+    uint64_t first;                     /* its page where the VM's pages in CXL memory begin */
+    unsigned touch_accesses;
+} Setting;
 
 /* What ChmuPlaces and ChmuPagemap reach, of which there is one in a test. */
 static Bed *current;
@@ -100,7 +110,7 @@ static ChmuRegs *map_fake(const char *sysfs, const ChmuPlace *place, GError **er
     return fake_chmu_regs(&current->fake);
 }
 
-static void bed_init(Bed *bed, unsigned ways, unsigned granularity)
+static void bed_init(Bed *bed, const Setting *setting)
 {
     static ChmuPlaces places;
     g_autoptr(GError) err = NULL;
@@ -111,7 +121,7 @@ static void bed_init(Bed *bed, unsigned ways, unsigned granularity)
     bed->root = g_dir_make_tmp("chmu-source-XXXXXX", NULL);
     g_assert_nonnull(bed->root);
     write_device(bed);
-    write_region(bed, ways, granularity);
+    write_region(bed, setting->ways, setting->granularity);
     places = (ChmuPlaces){.sysfs = bed->root, .proc = bed->root, .map = map_fake};
     bed->host = chmu_host_new(&places, &err);
     g_assert_no_error(err);
@@ -260,416 +270,376 @@ static void expect_problem(const Vm *vm, const char *text)
     }
 }
 
+static void set_up(Bed *bed, gconstpointer data)
+{
+    const Setting *setting = data;
+
+    bed_init(bed, setting);
+    vm_init(&bed->vm, bed, 1, setting->first, setting->touch_accesses);
+}
+
+static void tear_down(Bed *bed, gconstpointer setting)
+{
+    vm_clear(&bed->vm);
+    bed_clear(bed);
+}
+
 /* --- tests --- */
 
-static void counts_become_rates_of_the_pages_that_lie_there(void)
+static void counts_become_rates_of_the_pages_that_lie_there(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 100, 1);
-    run_one(&vm, 100);
+    run_one(vm, 100);
     for (unsigned i = 0; i < 10; i++) {
-        list_page(&bed, 100, 1000);             /* page 16 */
-        list_page(&bed, 103, 10000);
-        list_page(&bed, 99, 5000);              /* nobody's */
-        list_page(&bed, 148, 5000);
-        run_one(&vm, 510);
+        list_page(bed, 100, 1000);             /* page 16 */
+        list_page(bed, 103, 10000);
+        list_page(bed, 99, 5000);              /* nobody's */
+        list_page(bed, 148, 5000);
+        run_one(vm, 510);
     }
-    g_assert_cmpfloat_with_epsilon(rate(&vm, 16), 2000, 250);
-    g_assert_cmpfloat_with_epsilon(rate(&vm, 19), 20000, 2500);
-    g_assert_cmpfloat(rate(&vm, 0), ==, -1);
-    g_assert_cmpfloat(rate(&vm, 17), <, 100);
-    expect_problem(&vm, NULL);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    g_assert_cmpfloat_with_epsilon(rate(vm, 16), 2000, 250);
+    g_assert_cmpfloat_with_epsilon(rate(vm, 19), 20000, 2500);
+    g_assert_cmpfloat(rate(vm, 0), ==, -1);
+    g_assert_cmpfloat(rate(vm, 17), <, 100);
+    expect_problem(vm, NULL);
 }
 
-static void it_looks_in_when_there_is_something_to_do(void)
+static void it_looks_in_when_there_is_something_to_do(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 20000);                        /* 40 epochs, 20 scans */
-    g_assert_cmpuint(bed.fake.units[0].enabled, >=, 38);
-    g_assert_cmpuint(vm.ticks, <, 200);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    run_one(vm, 20000);                        /* 40 epochs, 20 scans */
+    g_assert_cmpuint(bed->fake.units[0].enabled, >=, 38);
+    g_assert_cmpuint(vm->ticks, <, 200);
 }
 
-static void rates_are_of_touches(void)
+static void rates_are_of_touches(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 16);
-    run_one(&vm, 100);
+    run_one(vm, 100);
     for (unsigned i = 0; i < 10; i++) {
-        list_page(&bed, 4, 16000);
-        run_one(&vm, 510);
+        list_page(bed, 4, 16000);
+        run_one(vm, 510);
     }
-    g_assert_cmpfloat_with_epsilon(rate(&vm, 20), 2000, 250);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    g_assert_cmpfloat_with_epsilon(rate(vm, 20), 2000, 250);
 }
 
-static void hot_memory_that_is_listed_no_more_cools(void)
+static void hot_memory_that_is_listed_no_more_cools(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 100);
+    run_one(vm, 100);
     for (unsigned i = 0; i < 10; i++) {
-        list_page(&bed, 4, 10000);
-        run_one(&vm, 510);
+        list_page(bed, 4, 10000);
+        run_one(vm, 510);
     }
-    g_assert_cmpfloat(rate(&vm, 20), >, 15000);
-    run_one(&vm, 10000);
-    g_assert_cmpfloat(rate(&vm, 20), <, 1000);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    g_assert_cmpfloat(rate(vm, 20), >, 15000);
+    run_one(vm, 10000);
+    g_assert_cmpfloat(rate(vm, 20), <, 1000);
 }
 
-static void a_hotlist_that_overflowed_says_nothing_of_the_rest(void)
+static void a_hotlist_that_overflowed_says_nothing_of_the_rest(Bed *bed, gconstpointer setting)
 {
+    Vm *vm = &bed->vm;
     uint64_t threshold;
-    Bed bed;
-    Vm vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 100);
-    threshold = chmu_get(unit(&bed)->cfg0, CHMU_CFG0_THRESHOLD);
+    run_one(vm, 100);
+    threshold = chmu_get(unit(bed)->cfg0, CHMU_CFG0_THRESHOLD);
     for (unsigned page = 0; page < FAKE_CHMU_ENTRIES; page++) {
-        list_page(&bed, page, 1000);
+        list_page(bed, page, 1000);
     }
-    run_one(&vm, 510);
-    g_assert_cmpfloat(rate(&vm, 16), >, 500);
-    g_assert_cmpfloat(rate(&vm, 60), ==, -1);
-    g_assert_cmpuint(chmu_get(unit(&bed)->cfg0, CHMU_CFG0_THRESHOLD), >, threshold);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    run_one(vm, 510);
+    g_assert_cmpfloat(rate(vm, 16), >, 500);
+    g_assert_cmpfloat(rate(vm, 60), ==, -1);
+    g_assert_cmpuint(chmu_get(unit(bed)->cfg0, CHMU_CFG0_THRESHOLD), >, threshold);
 }
 
-static void a_tier_that_is_watched_in_whole_needs_no_other_source(void)
+static void a_tier_that_is_watched_in_whole_needs_no_other_source(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    g_assert_false(is_covered(&vm, 16));
-    run_one(&vm, 2100);
-    g_assert_true(is_covered(&vm, 16));
-    g_assert_false(is_covered(&vm, 0));
+    g_assert_false(is_covered(vm, 16));
+    run_one(vm, 2100);
+    g_assert_true(is_covered(vm, 16));
+    g_assert_false(is_covered(vm, 0));
     for (unsigned i = 40; i < PAGES; i++) {     /* on another node, with no such unit */
-        place(&vm, i, FAST_PFN + i);
+        place(vm, i, FAST_PFN + i);
     }
-    run_one(&vm, 2100);
-    g_assert_false(is_covered(&vm, 16));
-    vm_clear(&vm);
-    bed_clear(&bed);
+    run_one(vm, 2100);
+    g_assert_false(is_covered(vm, 16));
 }
 
-static void a_page_that_moved_is_followed_at_once(void)
+static void a_page_that_moved_is_followed_at_once(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 1200);
-    place(&vm, 20, FAST_PFN + 100);             /* promoted, */
-    place(&vm, 3, CXL_PFN + 4);                 /* and another took its place */
-    chmu_source_class.moved(vm.source, &vm.region, 20, 1);
-    chmu_source_class.moved(vm.source, &vm.region, 3, 1);
-    list_page(&bed, 4, 10000);
-    run_one(&vm, 600);
-    list_page(&bed, 4, 10000);
-    run_one(&vm, 600);
-    g_assert_cmpfloat(rate(&vm, 3), >, 5000);
-    g_assert_cmpfloat(rate(&vm, 20), <, 100);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    run_one(vm, 1200);
+    place(vm, 20, FAST_PFN + 100);             /* promoted, */
+    place(vm, 3, CXL_PFN + 4);                 /* and another took its place */
+    chmu_source_class.moved(vm->source, &vm->region, 20, 1);
+    chmu_source_class.moved(vm->source, &vm->region, 3, 1);
+    list_page(bed, 4, 10000);
+    run_one(vm, 600);
+    list_page(bed, 4, 10000);
+    run_one(vm, 600);
+    g_assert_cmpfloat(rate(vm, 3), >, 5000);
+    g_assert_cmpfloat(rate(vm, 20), <, 100);
 }
 
-static void a_page_that_others_moved_is_found_again(void)
+/* The copy is counted, and so is what the page that was there before got. */
+static void what_is_counted_as_a_page_comes_says_nothing(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 1200);
-    place(&vm, 20, CXL_PFN + 1000);
-    run_one(&vm, 1600);
+    run_one(vm, 1200);
+    list_page(bed, 4, 10000);
+    place(vm, 20, FAST_PFN + 100);
+    place(vm, 3, CXL_PFN + 4);
+    chmu_source_class.moved(vm->source, &vm->region, 20, 1);
+    chmu_source_class.moved(vm->source, &vm->region, 3, 1);
+    run_one(vm, 510);
+    g_assert_cmpfloat(rate(vm, 3), ==, -1);
+}
+
+static void where_a_page_was_is_nobodys(Bed *bed, gconstpointer setting)
+{
+    Vm *vm = &bed->vm;
+
+    run_one(vm, 1200);
+    place(vm, 20, CXL_PFN + 1000);
+    chmu_source_class.moved(vm->source, &vm->region, 20, 1);
+    for (unsigned i = 0; i < 6; i++) {
+        list_page(bed, 4, 10000);
+        run_one(vm, 510);
+    }
+    g_assert_cmpfloat(rate(vm, 20), <, 100);
+}
+
+static void a_page_that_others_moved_is_found_again(Bed *bed, gconstpointer setting)
+{
+    Vm *vm = &bed->vm;
+
+    run_one(vm, 1200);
+    place(vm, 20, CXL_PFN + 1000);
+    run_one(vm, 1600);
     for (unsigned i = 0; i < 4; i++) {
-        list_page(&bed, 1000, 10000);
-        run_one(&vm, 510);
+        list_page(bed, 1000, 10000);
+        run_one(vm, 510);
     }
-    g_assert_cmpfloat(rate(&vm, 20), >, 5000);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    g_assert_cmpfloat(rate(vm, 20), >, 5000);
 }
 
-static void vms_share_a_unit_and_each_hears_of_its_own(void)
+static void vms_share_a_unit_and_each_hears_of_its_own(Bed *bed, gconstpointer setting)
 {
-    Vm one, two, *const both[] = {&one, &two};
-    Bed bed;
+    Vm *vm = &bed->vm;
+    Vm two, *const both[] = {vm, &two};
 
-    bed_init(&bed, 1, 256);
-    vm_init(&one, &bed, 1, 0, 1);
-    vm_init(&two, &bed, 2, 500, 1);
+    vm_init(&two, bed, 2, 500, 1);
     run(both, 2, 100);
     for (unsigned i = 0; i < 6; i++) {
-        list_page(&bed, 2, 10000);
-        list_page(&bed, 503, 10000);
+        list_page(bed, 2, 10000);
+        list_page(bed, 503, 10000);
         run(both, 2, 510);
     }
-    g_assert_cmpfloat(rate(&one, 18), >, 10000);
-    g_assert_cmpfloat(rate(&one, 19), <, 100);
+    g_assert_cmpfloat(rate(vm, 18), >, 10000);
+    g_assert_cmpfloat(rate(vm, 19), <, 100);
     g_assert_cmpfloat(rate(&two, 19), >, 10000);
     g_assert_cmpfloat(rate(&two, 18), <, 100);
 
-    vm_clear(&one);                             /* what was its is nobody's now */
+    vm_clear(&two);                             /* what was its is nobody's now */
     for (unsigned i = 0; i < 6; i++) {
-        list_page(&bed, 2, 10000);
-        list_page(&bed, 503, 10000);
-        run_one(&two, 510);
+        list_page(bed, 2, 10000);
+        list_page(bed, 503, 10000);
+        run_one(vm, 510);
     }
-    g_assert_cmpfloat(rate(&two, 18), <, 100);
-    expect_problem(&two, NULL);
-    vm_clear(&two);
-    bed_clear(&bed);
+    g_assert_cmpfloat(rate(vm, 19), <, 100);
+    expect_problem(vm, NULL);
 }
 
-static void the_unit_is_given_back_with_the_last_region(void)
+static void the_unit_is_given_back_with_the_last_region(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    g_assert_cmpuint(bed.fake.units[0].enabled, ==, 0);
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 100);
-    g_assert_cmpuint(bed.fake.units[0].enabled, ==, 1);
-    vm_clear(&vm);
-    g_assert_cmphex(bed.fake.units[0].status & CHMU_STATUS_ENABLED, ==, 0);
-    g_assert_cmphex(bed.fake.units[0].cfg0, ==, 0);
-    vm_init(&vm, &bed, 2, 0, 1);
-    run_one(&vm, 100);
-    g_assert_true(unit(&bed)->enabled == 2);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    g_assert_cmpuint(bed->fake.units[0].enabled, ==, 0);
+    run_one(vm, 100);
+    g_assert_cmpuint(bed->fake.units[0].enabled, ==, 1);
+    vm_clear(vm);
+    g_assert_cmphex(bed->fake.units[0].status & CHMU_STATUS_ENABLED, ==, 0);
+    g_assert_cmphex(bed->fake.units[0].cfg0, ==, 0);
+    vm_init(vm, bed, 2, 0, 1);
+    run_one(vm, 100);
+    g_assert_true(unit(bed)->enabled == 2);
 }
 
-static void a_device_that_goes_is_named_and_others_look_again(void)
+static void a_device_that_goes_is_named_and_others_look_again(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 2100);
-    g_assert_true(is_covered(&vm, 16));
-    bed.fake.gone = true;
-    run_one(&vm, 1000);
-    expect_problem(&vm, DEVICE);
-    expect_problem(&vm, "all ones");
-    g_assert_false(is_covered(&vm, 16));
-    run_one(&vm, 20000);
-    bed.fake.gone = false;                      /* it was asleep */
-    run_one(&vm, 40000);
-    expect_problem(&vm, NULL);
-    g_assert_true(is_covered(&vm, 16));
-    vm_clear(&vm);
-    bed_clear(&bed);
+    run_one(vm, 2100);
+    g_assert_true(is_covered(vm, 16));
+    bed->fake.gone = true;
+    run_one(vm, 1000);
+    expect_problem(vm, DEVICE);
+    expect_problem(vm, "all ones");
+    g_assert_false(is_covered(vm, 16));
+    run_one(vm, 20000);
+    bed->fake.gone = false;                      /* it was asleep */
+    run_one(vm, 40000);
+    expect_problem(vm, NULL);
+    g_assert_true(is_covered(vm, 16));
 }
 
-static void a_device_that_stalls_is_named(void)
+static void a_device_that_stalls_is_named(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 2100);
-    bed.fake.slowness = UINT_MAX;
-    run_one(&vm, 3000);
-    expect_problem(&vm, "stalled");
-    g_assert_false(is_covered(&vm, 16));
-    bed.fake.slowness = bed.fake.units[0].busy = 0;
-    run_one(&vm, 20000);
-    expect_problem(&vm, NULL);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    run_one(vm, 2100);
+    bed->fake.slowness = UINT_MAX;
+    run_one(vm, 3000);
+    expect_problem(vm, "stalled");
+    g_assert_false(is_covered(vm, 16));
+    bed->fake.slowness = bed->fake.units[0].busy = 0;
+    run_one(vm, 20000);
+    expect_problem(vm, NULL);
 }
 
-static void nonsense_in_the_hotlist_is_left_out_and_named(void)
+static void nonsense_in_the_hotlist_is_left_out_and_named(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 100);
+    run_one(vm, 100);
     for (unsigned i = 0; i < 4; i++) {
-        list_page(&bed, 4, 10000);
-        list_page(&bed, 5, 0);
-        list_page(&bed, 0x10000000 >> 12, 9);           /* the first byte behind the region */
-        fake_chmu_list(unit(&bed), (1ull << 48) - 1, 9);
-        run_one(&vm, 510);
+        list_page(bed, 4, 10000);
+        list_page(bed, 5, 0);
+        list_page(bed, 0x10000000 >> 12, 9);           /* the first byte behind the region */
+        fake_chmu_list(unit(bed), (1ull << 48) - 1, 9);
+        run_one(vm, 510);
     }
-    expect_problem(&vm, "3 of 4 entries");
-    g_assert_cmpfloat(rate(&vm, 20), >, 5000);
-    g_assert_cmpfloat(rate(&vm, 30), ==, -1);           /* such a list says nothing of the rest */
-    g_assert_false(is_covered(&vm, 16));
-    run_one(&vm, 1600);
-    expect_problem(&vm, NULL);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    expect_problem(vm, "3 of 4 entries");
+    g_assert_cmpfloat(rate(vm, 20), >, 5000);
+    g_assert_cmpfloat(rate(vm, 30), ==, -1);           /* such a list says nothing of the rest */
+    g_assert_false(is_covered(vm, 16));
+    run_one(vm, 1600);
+    expect_problem(vm, NULL);
 }
 
-static void parts_of_pages_are_counted_where_devices_take_turns(void)
+static void parts_of_pages_are_counted_where_devices_take_turns(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 2, 256);                     /* a page lies on two devices, ours has each second line of 256 bytes */
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 100);
-    g_assert_cmpuint(chmu_get(unit(&bed)->cfg1, CHMU_CFG1_UNIT_SIZE), ==, 8);
+    /* a page lies on two devices, ours has each second line of 256 bytes */
+    run_one(vm, 100);
+    g_assert_cmpuint(chmu_get(unit(bed)->cfg1, CHMU_CFG1_UNIT_SIZE), ==, 8);
     for (unsigned i = 0; i < 8; i++) {
         const uint64_t first = 0x20000000 >> 8;
 
-        fake_chmu_list(unit(&bed), first + 4 * 8, 1000);        /* of page 20: 1500, and as many on the other */
-        fake_chmu_list(unit(&bed), first + 4 * 8 + 7, 500);
-        fake_chmu_list(unit(&bed), first + 5 * 8, 500);
-        run_one(&vm, 510);
+        fake_chmu_list(unit(bed), first + 4 * 8, 1000);        /* of page 20: 1500, and as many on the other */
+        fake_chmu_list(unit(bed), first + 4 * 8 + 7, 500);
+        fake_chmu_list(unit(bed), first + 5 * 8, 500);
+        run_one(vm, 510);
     }
-    g_assert_cmpfloat_with_epsilon(rate(&vm, 20), 6000, 900);
-    g_assert_cmpfloat_with_epsilon(rate(&vm, 21), 2000, 300);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    g_assert_cmpfloat_with_epsilon(rate(vm, 20), 6000, 900);
+    g_assert_cmpfloat_with_epsilon(rate(vm, 21), 2000, 300);
 }
 
-static void units_larger_than_a_page_are_refused(void)
+static void units_larger_than_a_page_are_refused(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    bed.fake.units[0].cap1 = (bed.fake.units[0].cap1 & ~CHMU_CAP1_UNIT_SIZES) | 1u << 8;        /* 64 KiB */
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 100);
-    expect_problem(&vm, "65536");
-    g_assert_cmpuint(bed.fake.units[0].enabled, ==, 0);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    bed->fake.units[0].cap1 = (bed->fake.units[0].cap1 & ~CHMU_CAP1_UNIT_SIZES) | 1u << 8;        /* 64 KiB */
+    run_one(vm, 100);
+    expect_problem(vm, "65536");
+    g_assert_cmpuint(bed->fake.units[0].enabled, ==, 0);
 }
 
-static void a_hot_set_that_appears_is_told_to_the_other_sources(void)
+static void a_hot_set_that_appears_is_told_to_the_other_sources(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    policy_evidence_rate(vm.policy, POLICY_SOURCE_RWP, vm.region.id, 0, PAGES, 1, 100000 * MS, bed.now_ns);
-    policy_plan(vm.policy, bed.now_ns);
-    run_one(&vm, 1600);
-    g_assert_false(vm.source->heat_moved);
+    policy_evidence_rate(vm->policy, POLICY_SOURCE_RWP, vm->region.id, 0, PAGES, 1, 100000 * MS, bed->now_ns);
+    policy_plan(vm->policy, bed->now_ns);
+    run_one(vm, 1600);
+    g_assert_false(vm->source->heat_moved);
     for (unsigned i = 0; i < 2; i++) {
-        list_page(&bed, 7, 20000);
-        run_one(&vm, 510);
+        list_page(bed, 7, 20000);
+        run_one(vm, 510);
     }
-    g_assert_true(vm.source->heat_moved);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    g_assert_true(vm->source->heat_moved);
 }
 
-static void nothing_of_a_pause_is_reported_after_it(void)
+static void nothing_of_a_pause_is_reported_after_it(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm, other, *const both[] = {&vm, &other};
+    Vm *vm = &bed->vm;
+    Vm other, *const both[] = {vm, &other};
 
-    bed_init(&bed, 1, 256);
-    vm_init(&vm, &bed, 1, 0, 1);
-    vm_init(&other, &bed, 2, 500, 1);
+    vm_init(&other, bed, 2, 500, 1);
     run(both, 2, 100);
-    chmu_source_class.pause(vm.source, true);   /* its tick() is not called */
+    chmu_source_class.pause(vm->source, true);   /* its tick() is not called */
     for (unsigned i = 0; i < 20; i++) {
-        list_page(&bed, 4, 10000);
+        list_page(bed, 4, 10000);
         run_one(&other, 510);
     }
-    chmu_source_class.pause(vm.source, false);
-    chmu_source_class.tick(vm.source, bed.now_ns);
-    g_assert_cmpfloat(rate(&vm, 20), ==, -1);
-    vm_clear(&vm);
+    chmu_source_class.pause(vm->source, false);
+    chmu_source_class.tick(vm->source, bed->now_ns);
+    g_assert_cmpfloat(rate(vm, 20), ==, -1);
     vm_clear(&other);
-    bed_clear(&bed);
 }
 
-static void without_a_region_the_source_waits_for_one(void)
+static void without_a_region_the_source_waits_for_one(Bed *bed, gconstpointer setting)
 {
-    Bed bed;
-    Vm vm;
+    Vm *vm = &bed->vm;
 
-    bed_init(&bed, 1, 256);
-    write_file(&bed, "bus/cxl/devices/decoder2.0", "region", "\n", -1);
-    vm_init(&vm, &bed, 1, 0, 1);
-    run_one(&vm, 100);
-    expect_problem(&vm, "no CXL region");
-    write_file(&bed, "bus/cxl/devices/decoder2.0", "region", "region0\n", -1);
-    run_one(&vm, 5000);
-    expect_problem(&vm, NULL);
-    g_assert_cmpuint(unit(&bed)->enabled, >, 0);
-    vm_clear(&vm);
-    bed_clear(&bed);
+    write_file(bed, "bus/cxl/devices/decoder2.0", "region", "\n", -1);
+    run_one(vm, 100);
+    expect_problem(vm, "no CXL region");
+    write_file(bed, "bus/cxl/devices/decoder2.0", "region", "region0\n", -1);
+    run_one(vm, 5000);
+    expect_problem(vm, NULL);
+    g_assert_cmpuint(unit(bed)->enabled, >, 0);
 }
 
-static void a_host_whose_units_are_others_is_told_why(void)
+static void a_host_whose_units_are_others_is_told_why(Bed *bed, gconstpointer setting)
 {
     g_autoptr(GError) err = NULL;
     ChmuPlaces places;
-    Bed bed;
 
-    bed_init(&bed, 1, 256);
-    write_link(&bed, "bus/pci/devices/" DEVICE, "driver", "../../../bus/pci/drivers/vfio-pci");
-    places = (ChmuPlaces){.sysfs = bed.root, .proc = bed.root, .map = map_fake};
+    write_link(bed, "bus/pci/devices/" DEVICE, "driver", "../../../bus/pci/drivers/vfio-pci");
+    places = (ChmuPlaces){.sysfs = bed->root, .proc = bed->root, .map = map_fake};
     g_assert_null(chmu_host_new(&places, &err));
     g_assert_nonnull(strstr(err->message, "vfio-pci"));
-    bed_clear(&bed);
 }
 
 int main(int argc, char **argv)
 {
+    static const Setting plain = {.ways = 1, .granularity = 256, .touch_accesses = 1};
+    static const Setting behind_others = {.ways = 1, .granularity = 256, .first = 100, .touch_accesses = 1};
+    static const Setting cached = {.ways = 1, .granularity = 256, .touch_accesses = 16};
+    static const Setting interleaved = {.ways = 2, .granularity = 256, .touch_accesses = 1};
+
     g_test_init(&argc, &argv, NULL);
-#define ADD(name) g_test_add_func("/chmu/source/" #name, name)
-    ADD(counts_become_rates_of_the_pages_that_lie_there);
-    ADD(it_looks_in_when_there_is_something_to_do);
-    ADD(rates_are_of_touches);
-    ADD(hot_memory_that_is_listed_no_more_cools);
-    ADD(a_hotlist_that_overflowed_says_nothing_of_the_rest);
-    ADD(a_tier_that_is_watched_in_whole_needs_no_other_source);
-    ADD(a_page_that_moved_is_followed_at_once);
-    ADD(a_page_that_others_moved_is_found_again);
-    ADD(vms_share_a_unit_and_each_hears_of_its_own);
-    ADD(the_unit_is_given_back_with_the_last_region);
-    ADD(a_device_that_goes_is_named_and_others_look_again);
-    ADD(a_device_that_stalls_is_named);
-    ADD(nonsense_in_the_hotlist_is_left_out_and_named);
-    ADD(parts_of_pages_are_counted_where_devices_take_turns);
-    ADD(units_larger_than_a_page_are_refused);
-    ADD(a_hot_set_that_appears_is_told_to_the_other_sources);
-    ADD(nothing_of_a_pause_is_reported_after_it);
-    ADD(without_a_region_the_source_waits_for_one);
-    ADD(a_host_whose_units_are_others_is_told_why);
+#define ADD(name, setting) g_test_add("/chmu/source/" #name, Bed, &(setting), set_up, name, tear_down)
+    ADD(counts_become_rates_of_the_pages_that_lie_there, behind_others);
+    ADD(it_looks_in_when_there_is_something_to_do, plain);
+    ADD(rates_are_of_touches, cached);
+    ADD(hot_memory_that_is_listed_no_more_cools, plain);
+    ADD(a_hotlist_that_overflowed_says_nothing_of_the_rest, plain);
+    ADD(a_tier_that_is_watched_in_whole_needs_no_other_source, plain);
+    ADD(a_page_that_moved_is_followed_at_once, plain);
+    ADD(what_is_counted_as_a_page_comes_says_nothing, plain);
+    ADD(where_a_page_was_is_nobodys, plain);
+    ADD(a_page_that_others_moved_is_found_again, plain);
+    ADD(vms_share_a_unit_and_each_hears_of_its_own, plain);
+    ADD(the_unit_is_given_back_with_the_last_region, plain);
+    ADD(a_device_that_goes_is_named_and_others_look_again, plain);
+    ADD(a_device_that_stalls_is_named, plain);
+    ADD(nonsense_in_the_hotlist_is_left_out_and_named, plain);
+    ADD(parts_of_pages_are_counted_where_devices_take_turns, interleaved);
+    ADD(units_larger_than_a_page_are_refused, plain);
+    ADD(a_hot_set_that_appears_is_told_to_the_other_sources, plain);
+    ADD(nothing_of_a_pause_is_reported_after_it, plain);
+    ADD(without_a_region_the_source_waits_for_one, plain);
+    ADD(a_host_whose_units_are_others_is_told_why, plain);
     return g_test_run();
 }
