@@ -47,14 +47,30 @@ static void backend_close(Backend *backend, GLogLevelFlags level, const char *wh
     vm_log(backend->vm, level, "the channel to process %d ends: %s", (int)backend->peer.pid, why);
 }
 
-/* The socket failed with @error. QEMU closing it shows as one of several, by what was on its way then. */
-static void socket_failed(Backend *backend, int error)
+/*
+ * The socket failed with @error (0: its end was read) in @call. QEMU closing it shows as one of several, by what was on
+ * its way then; they are told apart, since where QEMU never meant to, that is the only trace of what came first.
+ */
+static void socket_failed(Backend *backend, const char *call, int error)
 {
-    if (error == EPIPE || error == ECONNRESET) {
-        backend_close(backend, G_LOG_LEVEL_MESSAGE, "closed by QEMU");
-    } else {
-        backend_close(backend, G_LOG_LEVEL_WARNING, g_strerror(error));
+    g_autofree char *why = NULL;
+
+    switch (error) {
+    case 0:
+        why = g_strdup("closed by QEMU (end of file)");
+        break;
+    case ECONNRESET:
+        why = g_strdup_printf("closed by QEMU without reading all that was sent to it (%s: ECONNRESET)", call);
+        break;
+    case EPIPE:
+        why = g_strdup_printf("closed by QEMU, as was found when more was sent to it (%s: EPIPE)", call);
+        break;
+    default:
+        why = g_strdup_printf("%s: %s (errno %d)", call, g_strerror(error), error);
+        backend_close(backend, G_LOG_LEVEL_WARNING, why);
+        return;
     }
+    backend_close(backend, G_LOG_LEVEL_MESSAGE, why);
 }
 
 /* Write what waits; true when the connection still lives. */
@@ -71,7 +87,7 @@ static bool flush(Backend *backend)
             return true;
         }
         if (n < 0) {
-            socket_failed(backend, errno);
+            socket_failed(backend, "send", errno);
             return false;
         }
         g_byte_array_remove_range(backend->queue, 0, (guint)n);
@@ -337,7 +353,7 @@ static bool receive(Backend *backend)
         return false;
     }
     if (n <= 0) {
-        socket_failed(backend, n == 0 ? EPIPE : errno);
+        socket_failed(backend, "recvmsg", n == 0 ? 0 : errno);
         return false;
     }
     n_fds = fds_of(&msg, fds, G_N_ELEMENTS(fds));

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -166,6 +167,29 @@ static void a_qemu_that_ends_as_it_should_is_told_as_such(Daemon *f, gconstpoint
     fake_ram_free(&ram);
 }
 
+/* What of a connection's end is told must tell what came first: all was read, something was not. */
+static void how_a_connection_ended_is_told(Daemon *f, gconstpointer data)
+{
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    int sock = fake_qemu_backend(f->socket_a, &ram);
+    TierMsgStats stats;
+
+    g_assert_cmpuint(fake_qemu_receive(sock, false, &stats, sizeof(stats)), !=, 0);
+    shutdown(sock, SHUT_WR);
+    daemon_await_flag(f, "a", "connected", false);
+    close(sock);
+    g_assert_cmpuint(logged(f, "ends: closed by QEMU (end of file)"), ==, 1);
+
+    sock = fake_qemu_backend(f->socket_a, &ram);
+    g_assert_cmpint(g_poll(&(GPollFD){.fd = sock, .events = G_IO_IN}, 1, 10000), ==, 1);    /* STATS, not read */
+    close(sock);
+    daemon_await_flag(f, "a", "connected", false);
+    /* The kernel forgets the first where something was sent just then. */
+    g_assert_cmpuint(logged(f, "ECONNRESET") + logged(f, "EPIPE"), ==, 1);
+    g_assert_cmpuint(logged(f, "end of file"), ==, 1);
+    fake_ram_free(&ram);
+}
+
 /* Memory of a node that the process may not use: for a one-tier VM the daemon takes QEMU's word on nodes. */
 static void what_keeps_pages_from_moving_is_told_and_logged_once(Daemon *f, gconstpointer data)
 {
@@ -217,6 +241,7 @@ int main(int argc, char **argv)
     ADD(what_a_vm_cannot_fill_is_not_taken_from_others);
     ADD(hundreds_of_vms_are_listed);
     ADD(a_qemu_that_ends_as_it_should_is_told_as_such);
+    ADD(how_a_connection_ended_is_told);
     ADD(what_keeps_pages_from_moving_is_told_and_logged_once);
     return g_test_run();
 }
