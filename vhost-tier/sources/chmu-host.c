@@ -520,14 +520,15 @@ static void poll_device(ChmuHost *host, unsigned number, uint64_t now_ns)
         case CHMU_UNIT_LISTED:
             take_list(host, number, &list);
             device->begun = false;
-            forget_who_came(host);
             device->due_ns = now_ns;
+            forget_who_came(host);
             return;
         case CHMU_UNIT_FAILED:
             break;
         }
     }
     fail(device, err, now_ns);
+    forget_who_came(host);
 }
 
 uint64_t chmu_host_poll(ChmuHost *host, uint64_t now_ns)

@@ -91,7 +91,7 @@ bool chmu_pages_set(ChmuPages *pages, uint64_t physical, const ChmuPage *page)
 {
     uint64_t *entry = entry_of(pages, physical);
 
-    if (!entry) {
+    if (!entry || page->owner > CHMU_OWNER_MAX || page->number > CHMU_NUMBER_MAX) {
         return false;
     }
     *entry = ((uint64_t)page->owner << STAY_BITS | page->stay) << NUMBER_BITS | page->number;

@@ -37,7 +37,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChmuPages, chmu_pages_free)
  */
 bool chmu_pages_cover(ChmuPages *pages, uint64_t start, uint64_t bytes, GError **errp);
 
-/* @page lies at @physical. False where that is not covered. */
+/* @page lies at @physical. False where that is not covered, or a number is too large. */
 bool chmu_pages_set(ChmuPages *pages, uint64_t physical, const ChmuPage *page);
 
 /* What lay at @physical when it was set last; false: nothing, as far as known. */
