@@ -14,11 +14,13 @@
 #include "qapi/qapi-builtin-visit.h"
 #include "qapi/visitor.h"
 #include "qemu/error-report.h"
+#include "qemu/id.h"
 #include "qemu/memfd.h"
 #include "qemu/module.h"
 #include "qom/object_interfaces.h"
 
 #define HUGEPAGE_BYTES (2ull << 20)
+#define RAMBLOCK_NAME_MAX 63
 
 QEMU_BUILD_BUG_ON((int)TIER_MODE_OFF != MEMORY_TIER_MODE_OFF ||
                   (int)TIER_MODE_OBSERVE != MEMORY_TIER_MODE_OBSERVE ||
@@ -230,7 +232,8 @@ static bool tier_backend_alloc(HostMemoryBackend *backend, Error **errp)
 {
     ERRP_GUARD();
     MemoryBackendTier *tier = MEMORY_BACKEND_TIER(backend);
-    g_autofree char *name = host_memory_backend_get_name(backend);
+    g_autofree char *name = tier->ramblock ? g_strdup(tier->ramblock)
+                                           : host_memory_backend_get_name(backend);
     bool hugetlb = tier->hugepages == MEMORY_TIER_HUGEPAGES_HUGETLB;
     /* There is one when this QEMU takes over from another (CPR) */
     int fd = cpr_find_fd(name, 0);
@@ -434,6 +437,27 @@ static void set_hugepages(Object *obj, int value, Error **errp)
     }
 }
 
+static char *get_ramblock(Object *obj, Error **errp)
+{
+    return g_strdup(MEMORY_BACKEND_TIER(obj)->ramblock);
+}
+
+static void set_ramblock(Object *obj, const char *value, Error **errp)
+{
+    if (!settable(obj, "ramblock", errp)) {
+        return;
+    }
+    if (!id_wellformed(value) || strlen(value) > RAMBLOCK_NAME_MAX) {
+        error_setg(errp, "Property '%s.ramblock' doesn't take value '%.80s': "
+                   "it must be a name such as 'pc.ram', of letters, digits, "
+                   "'-', '.', '_', and at most %d long",
+                   TYPE_MEMORY_BACKEND_TIER, value, RAMBLOCK_NAME_MAX);
+        return;
+    }
+    g_free(MEMORY_BACKEND_TIER(obj)->ramblock);
+    MEMORY_BACKEND_TIER(obj)->ramblock = g_strdup(value);
+}
+
 static char *get_chardev(Object *obj, Error **errp)
 {
     return g_strdup(MEMORY_BACKEND_TIER(obj)->chardev);
@@ -479,6 +503,7 @@ static void tier_backend_finalize(Object *obj)
     g_strfreev(tier->tiers);
     g_free(tier->sysfs);
     g_free(tier->chardev);
+    g_free(tier->ramblock);
     g_free(tier->placement_problem);
 }
 
@@ -524,6 +549,9 @@ static void tier_backend_class_init(ObjectClass *oc, void *data)
                                    set_hugepages);
     object_class_property_set_description(oc, "hugepages",
         "Huge pages: off (default), collapse, hugetlb");
+    object_class_property_add_str(oc, "ramblock", get_ramblock, set_ramblock);
+    object_class_property_set_description(oc, "ramblock",
+        "Name of the memory in a migration stream (default: the object's id)");
     object_class_property_add_str(oc, "chardev", get_chardev, set_chardev);
     object_class_property_set_description(oc, "chardev",
         "Unix socket chardev that leads to the daemon (default: none)");

@@ -60,6 +60,7 @@ struct MemoryBackendTier {
     char **tiers;               /* node lists; NULL: the host's tiers */
     char *sysfs;
     char *chardev;
+    char *ramblock;             /* NULL: named as other backends' are */
     bool has_fast_size;
     TierSettings settings;
     MemoryTierPlacement placement;
