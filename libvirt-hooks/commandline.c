@@ -3,7 +3,8 @@
  * The arguments for QEMU in a domain's <qemu:commandline>; see commandline.h.
  *
  * libvirt puts them behind its own, and of two '-machine memory-backend=' QEMU takes the last. So the memory that libvirt asks for
- * ("pc.ram") is there, too, but nobody touches it: it costs address space, no memory.
+ * ("pc.ram") is there, too, but nobody touches it: it costs address space, no memory. In a migration stream ours goes by that name
+ * ('ramblock'), so that a guest can migrate between tiered and ordinary memory.
  */
 #include "libvirt-hooks/commandline.h"
 
@@ -28,6 +29,32 @@ static const struct {
     {"-chardev", "socket,id=" COMMANDLINE_HINT_ID "-chardev,"},
     {"-device", "vhost-user-tier-pci,id=" COMMANDLINE_HINT_ID ","},
 };
+
+/* What differs between QEMU's machines, by what their names begin with. */
+typedef struct Machine {
+    const char *prefix;
+    const char *root_bus;       /* NULL: not known, or it has none */
+    const char *ram;            /* what its ordinary memory is called in a migration stream; NULL: not known */
+} Machine;
+
+static const Machine *machine_of(const Domain *domain)
+{
+    static const Machine machines[] = {
+        {"q35", "pcie.0", "pc.ram"},
+        {"pc-q35", "pcie.0", "pc.ram"},
+        {"pc", "pci.0", "pc.ram"},
+        {"virt", "pcie.0", "mach-virt.ram"},
+        {"", NULL, NULL},
+    };
+    xmlNode *type = domain_find_first(domain, "/domain/os/type");
+    g_autofree char *name = type ? node_attribute(type, "machine") : NULL;
+    const Machine *machine = machines;
+
+    while (!g_str_has_prefix(name ? name : "", machine->prefix)) {
+        machine++;
+    }
+    return machine;
+}
 
 static bool is_ours(const char *option, const char *value)
 {
@@ -67,7 +94,7 @@ static void append_text(GString *text, const char *key, const char *value)
     g_string_append_printf(text, ",%s=%s", key, doubled);
 }
 
-static char *backend(const Settings *settings, uint64_t memory)
+static char *backend(const Domain *domain, const Settings *settings, uint64_t memory)
 {
     static const SettingId as_written[] = {SETTING_MODE, SETTING_WEIGHT, SETTING_PLACEMENT, SETTING_HUGEPAGES};
     g_autoptr(GString) text = g_string_new("memory-backend-tier,id=" COMMANDLINE_RAM_ID);
@@ -94,6 +121,9 @@ static char *backend(const Settings *settings, uint64_t memory)
 
         append_text(text, key, settings->tiers[tier]);
     }
+    if (machine_of(domain)->ram) {
+        append_text(text, "ramblock", machine_of(domain)->ram);
+    }
     append_text(text, "chardev", COMMANDLINE_MEMORY_ID);
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
@@ -101,21 +131,6 @@ static char *backend(const Settings *settings, uint64_t memory)
 static char *chardev(const char *id, const char *socket_dir, const char *name)
 {
     return g_strdup_printf("socket,id=%s,path=%s/%s,reconnect-ms=%d", id, socket_dir, name, RECONNECT_MS);
-}
-
-/* The machine's root bus; NULL: not known, or it has none. */
-static const char *root_bus(const Domain *domain)
-{
-    xmlNode *type = domain_find_first(domain, "/domain/os/type");
-    g_autofree char *machine = type ? node_attribute(type, "machine") : NULL;
-
-    if (!machine) {
-        return NULL;
-    }
-    if (strstr(machine, "q35") || g_str_has_prefix(machine, "virt")) {
-        return "pcie.0";
-    }
-    return g_str_has_prefix(machine, "pc") ? "pci.0" : NULL;
 }
 
 static bool slot_taken(const Domain *domain, unsigned slot)
@@ -136,7 +151,7 @@ static bool slot_taken(const Domain *domain, unsigned slot)
 static char *hint_device(const Domain *domain)
 {
     const char *device = "vhost-user-tier-pci,id=" COMMANDLINE_HINT_ID ",chardev=" COMMANDLINE_HINT_ID "-chardev";
-    const char *bus = root_bus(domain);
+    const char *bus = machine_of(domain)->root_bus;
     unsigned slot = HINT_SLOT_FIRST;
 
     while (slot >= HINT_SLOT_LAST && slot_taken(domain, slot)) {
@@ -149,7 +164,7 @@ char **commandline_make(const Domain *domain, const Settings *settings, uint64_t
 {
     g_autoptr(GStrvBuilder) arguments = g_strv_builder_new();
     g_autofree char *memory_chardev = chardev(COMMANDLINE_MEMORY_ID, socket_dir, REWRITE_MEMORY_SOCKET);
-    g_autofree char *object = backend(settings, memory);
+    g_autofree char *object = backend(domain, settings, memory);
 
     g_strv_builder_add_many(arguments, "-chardev", memory_chardev, "-object", object, "-machine",
                             "memory-backend=" COMMANDLINE_RAM_ID, NULL);

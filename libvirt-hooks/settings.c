@@ -35,31 +35,37 @@ typedef struct Setting {
     size_t offset;
     const char *choices[5];
     const char *allowed;
+    const char *preset;         /* the default, in words */
 } Setting;
 
 #define AT(field) offsetof(Settings, field)
 
 static const Setting table[N_SETTINGS] = {
-    [SETTING_REQUIRED] = {"required", KIND_FLAG, AT(required), {"yes", "no"}, "yes or no"},
-    [SETTING_MODE] = {"mode", KIND_CHOICE, AT(mode), {"off", "observe", "on"}, "on, observe or off"},
+    [SETTING_REQUIRED] = {"required", KIND_FLAG, AT(required), {"yes", "no"}, "yes or no", "no"},
+    [SETTING_MODE] = {"mode", KIND_CHOICE, AT(mode), {"off", "observe", "on"}, "on, observe or off", "on"},
     [SETTING_FAST_MIN] = {"fast-min", KIND_AMOUNT, AT(fast_min), {NULL},
-                          "a size with its unit, such as 512MiB, or a share of the memory from 0% to 100%"},
+                          "a size with its unit, such as 512MiB, or a share of the memory from 0% to 100%", "0%"},
     [SETTING_FAST_MAX] = {"fast-max", KIND_AMOUNT, AT(fast_max), {NULL},
-                          "a size with its unit, such as 4GiB, or a share of the memory from 0% to 100%"},
-    [SETTING_WEIGHT] = {"weight", KIND_NUMBER, AT(weight), {NULL}, "1 to 1000"},
-    [SETTING_SLOWDOWN] = {"slowdown", KIND_SHARE, AT(slowdown), {NULL}, "a share of the time from 0% (no target) to 100%"},
+                          "a size with its unit, such as 4GiB, or a share of the memory from 0% to 100%", "50%"},
+    [SETTING_WEIGHT] = {"weight", KIND_NUMBER, AT(weight), {NULL}, "1 to 1000", "100"},
+    [SETTING_SLOWDOWN] = {"slowdown", KIND_SHARE, AT(slowdown), {NULL}, "a share of the time from 0% (no target) to 100%",
+                          "0%"},
     [SETTING_PLACEMENT] = {"placement", KIND_WORD, 0, {"interleave", "fast-first", "slow-first"},
-                           "interleave, fast-first or slow-first"},
-    [SETTING_GRANULE] = {"granule", KIND_SIZE, AT(granule), {"4KiB", "2MiB"}, "4KiB or 2MiB"},
-    [SETTING_HUGEPAGES] = {"hugepages", KIND_CHOICE, AT(hugepages), {"off", "collapse", "hugetlb"}, "off, collapse or hugetlb"},
+                           "interleave, fast-first or slow-first", "interleave"},
+    [SETTING_GRANULE] = {"granule", KIND_SIZE, AT(granule), {"4KiB", "2MiB"}, "4KiB or 2MiB", "as hugepages has it"},
+    [SETTING_HUGEPAGES] = {"hugepages", KIND_CHOICE, AT(hugepages), {"off", "collapse", "hugetlb"}, "off, collapse or hugetlb",
+                           "off"},
     [SETTING_TIERS] = {"tiers", KIND_TIERS, AT(tiers), {NULL},
-                       "one to four lists of NUMA nodes, the fastest first, that do not overlap, such as 0-1;2"},
-    [SETTING_HINTS] = {"hints", KIND_FLAG, AT(hints), {"on", "off"}, "on or off"},
+                       "one to four lists of NUMA nodes, the fastest first, that do not overlap, such as 0-1;2",
+                       "the host's"},
+    [SETTING_HINTS] = {"hints", KIND_FLAG, AT(hints), {"on", "off"}, "on or off", "off"},
     [SETTING_PIN_LIMIT] = {"pin-limit", KIND_AMOUNT, AT(pin_limit), {NULL},
-                           "a size with its unit, such as 64MiB, or a share of the memory from 0% to 100%"},
+                           "a size with its unit, such as 64MiB, or a share of the memory from 0% to 100%", "0%"},
     [SETTING_SOURCES] = {"sources", KIND_NAMES, AT(sources), {"damon", "rwp", "wp", "chmu", "hint"},
-                         "names out of damon, rwp, wp, chmu and hint, each once, with commas between"},
-    [SETTING_EMULATOR] = {"emulator", KIND_PATH, 0, {NULL}, "the absolute path of a QEMU that has memory-backend-tier"},
+                         "names out of damon, rwp, wp, chmu and hint, each once, with commas between",
+                         "all that the host has"},
+    [SETTING_EMULATOR] = {"emulator", KIND_PATH, 0, {NULL}, "the absolute path of a QEMU that has memory-backend-tier",
+                          "the domain's"},
 };
 
 const char *setting_name(SettingId id)
@@ -70,6 +76,11 @@ const char *setting_name(SettingId id)
 const char *setting_allowed(SettingId id)
 {
     return table[id].allowed;
+}
+
+const char *setting_default(SettingId id)
+{
+    return table[id].preset;
 }
 
 SettingId setting_by_name(const char *name)
@@ -348,10 +359,10 @@ static bool refuse(GError **errp, const char *format, ...)
     return false;
 }
 
-/* How a setting reads in a message: its text, or its default's. */
-static const char *shown(const Settings *settings, SettingId id, const char *preset)
+/* A setting in a message: its text, or its default's. */
+static const char *shown(const Settings *settings, SettingId id)
 {
-    return settings->text[id] ? settings->text[id] : preset;
+    return settings->text[id] ? settings->text[id] : table[id].preset;
 }
 
 static bool check_pages(const Settings *settings, uint64_t memory, GError **errp)
@@ -361,7 +372,7 @@ static bool check_pages(const Settings *settings, uint64_t memory, GError **errp
     if (settings->text[SETTING_GRANULE] && (settings->granule == HUGEPAGE_BYTES) != hugetlb) {
         return refuse(errp, "granule '%s' and hugepages '%s' contradict each other: reserved huge pages (hugetlb) are tracked and moved as "
                             "2MiB, all others as 4KiB; leave granule out",
-                      settings->text[SETTING_GRANULE], shown(settings, SETTING_HUGEPAGES, "off"));
+                      settings->text[SETTING_GRANULE], shown(settings, SETTING_HUGEPAGES));
     }
     if (hugetlb && memory % HUGEPAGE_BYTES) {
         return refuse(errp, "hugepages 'hugetlb' needs memory in whole huge pages, and the domain's %" G_GUINT64_FORMAT
@@ -393,13 +404,13 @@ bool settings_check(const Settings *settings, uint64_t memory, GError **errp)
     }
     if (settings_bytes(settings, &settings->fast_min, memory) > most) {
         return refuse(errp, "fast-min '%s' is above fast-max '%s'%s: lower the one or raise the other",
-                      settings->text[SETTING_FAST_MIN], shown(settings, SETTING_FAST_MAX, "50%"),
+                      settings->text[SETTING_FAST_MIN], shown(settings, SETTING_FAST_MAX),
                       settings->text[SETTING_FAST_MAX] ? "" : " (its default)");
     }
     if (settings_bytes(settings, &settings->pin_limit, memory) > most) {
         return refuse(errp, "pin-limit '%s' is above fast-max '%s'%s: what the guest pins must fit into its fast memory; lower the "
                             "one or raise the other",
-                      settings->text[SETTING_PIN_LIMIT], shown(settings, SETTING_FAST_MAX, "50%"),
+                      settings->text[SETTING_PIN_LIMIT], shown(settings, SETTING_FAST_MAX),
                       settings->text[SETTING_FAST_MAX] ? "" : " (its default)");
     }
     if (settings->text[SETTING_PIN_LIMIT] && !settings->hints) {

@@ -62,9 +62,10 @@ Settings *settings_copy(const Settings *settings);
 void settings_free(Settings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Settings, settings_free)
 
-/* The name of a setting, and what it may be; N_SETTINGS for a name that is none. */
+/* The name of a setting, what it may be, and its default; N_SETTINGS for a name that is none. */
 const char *setting_name(SettingId id);
 const char *setting_allowed(SettingId id);      /* as it stands in messages */
+const char *setting_default(SettingId id);      /* in words */
 SettingId setting_by_name(const char *name);
 
 /*

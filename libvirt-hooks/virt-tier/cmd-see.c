@@ -41,7 +41,7 @@ static void show_setting(GString *text, const Settings *settings, SettingId id, 
         {SETTING_PIN_LIMIT, offsetof(Settings, pin_limit)},
     };
 
-    g_string_append_printf(text, "%-12s %s", setting_name(id), settings->text[id] ? settings->text[id] : "(default)");
+    g_string_append_printf(text, "%-12s %s", setting_name(id), settings->text[id] ? settings->text[id] : setting_default(id));
     for (size_t i = 0; i < G_N_ELEMENTS(amounts); i++) {
         if (amounts[i].id == id) {
             const SettingsAmount *amount = (const void *)((const char *)settings + amounts[i].offset);
@@ -50,7 +50,7 @@ static void show_setting(GString *text, const Settings *settings, SettingId id, 
             g_string_append_printf(text, "  = %s", size);
         }
     }
-    g_string_append_c(text, '\n');
+    g_string_append_printf(text, "%s\n", settings->text[id] ? "" : "  (default)");
 }
 
 static int run_show(const VirtTier *tool, const char *name)
@@ -105,9 +105,9 @@ static void free_domains(virDomain **domains)
     free(domains);
 }
 
-static char *setting_text(const Settings *settings, SettingId id, const char *preset)
+static char *setting_text(const Settings *settings, SettingId id)
 {
-    return g_strdup(settings ? settings->text[id] ? settings->text[id] : preset : NULL);
+    return g_strdup(!settings ? NULL : settings->text[id] ? settings->text[id] : setting_default(id));
 }
 
 static int run_list(const VirtTier *tool, const char *unused)
@@ -133,11 +133,11 @@ static int run_list(const VirtTier *tool, const char *unused)
         table_take(table, g_strdup(virDomainGetName(*at)));
         table_take(table, g_strdup(connection_is_running(*at) ? "running" : "shut off"));
         table_take(table, g_strdup(describe(domain)));
-        table_take(table, setting_text(settings, SETTING_MODE, "on"));
-        table_take(table, setting_text(settings, SETTING_FAST_MIN, "0"));
-        table_take(table, setting_text(settings, SETTING_FAST_MAX, "50%"));
-        table_take(table, setting_text(settings, SETTING_WEIGHT, "100"));
-        table_take(table, setting_text(settings, SETTING_HINTS, "off"));
+        table_take(table, setting_text(settings, SETTING_MODE));
+        table_take(table, setting_text(settings, SETTING_FAST_MIN));
+        table_take(table, setting_text(settings, SETTING_FAST_MAX));
+        table_take(table, setting_text(settings, SETTING_WEIGHT));
+        table_take(table, setting_text(settings, SETTING_HINTS));
     }
     free_domains(domains);
     text = table_format(table);
