@@ -22,11 +22,12 @@ int cli_usage(GError *error);
 int cli_fail(GError *error);
 
 int cli_run(char **args);
+int cli_hints(char **args);
 int cli_lab(char **args);
 int cli_list(char **args);
 int cli_replay(char **args);
 int cli_results(char **args);
 
-extern const GOptionEntry cli_run_options[], cli_lab_options[], cli_results_options[];
+extern const GOptionEntry cli_run_options[], cli_hints_options[], cli_lab_options[], cli_results_options[];
 
 #endif /* VHOST_TIER_SIM_CLI_H */

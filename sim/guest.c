@@ -193,6 +193,9 @@ void guest_free(Guest *guest)
     g_free(guest->moved_ns);
     g_free(guest->moved_from);
     g_free(guest->phase_mean);
+    if (guest->said) {
+        g_queue_free_full(guest->said, g_free);
+    }
     g_free((char *)guest->config.name);
     g_free(guest);
 }

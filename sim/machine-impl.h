@@ -91,6 +91,7 @@ struct Guest {
     Arming arming;
     Sampling sampling;
     Tlb tlb;
+    GQueue *said;                   /* GuestHint, the oldest first; NULL: it never spoke */
 };
 
 struct Machine {
@@ -100,6 +101,7 @@ struct Machine {
     GPtrArray *guests;              /* Guest */
     uint64_t generation;
     unsigned next_id;
+    uint64_t said;
     uint64_t used_bytes[SIM_MAX_TIERS];
     double background[SIM_MAX_TIERS];
     double latency_ns[SIM_MAX_TIERS];

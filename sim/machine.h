@@ -165,6 +165,12 @@ void guest_set_phase(Guest *guest, const float *mean, uint64_t until_ns);
 void guest_set_idle(Guest *guest, bool idle);
 bool guest_idle(const Guest *guest);
 
+/*
+ * The guest says something of its pages first..first+n-1, which there must be: a PolicyHint (core/policy.h). It waits in
+ * a queue until the contender takes it, or for ever.
+ */
+void guest_say(Guest *guest, unsigned hint, size_t first, size_t n);
+
 /* --- truth, for oracles and reports alone --- */
 
 float guest_rate(const Guest *guest, size_t page);
@@ -236,6 +242,16 @@ uint64_t guest_device_count(Guest *guest, size_t page);
  */
 double guest_accesses(const Guest *guest);
 double guest_busy_ns(const Guest *guest);
+
+typedef struct GuestHint {
+    unsigned hint;
+    uint32_t first, n;
+} GuestHint;
+
+/* Take what the guest said first of what was not taken yet; false: nothing. */
+bool guest_hear(Guest *guest, GuestHint *hint);
+/* How many things all guests have said since the start. */
+uint64_t machine_said(const Machine *machine);
 
 /* Take vCPU time from a guest. */
 void guest_charge(Guest *guest, double ns);

@@ -14,6 +14,7 @@ static const SimCommand commands[] = {
      cli_lab},
     {"results", "DIR", "Run the whole table and write DIR/results.md with its pictures", cli_results_options,
      cli_results},
+    {"hints", NULL, "Show what hints do, of honest guests and of liars", cli_hints_options, cli_hints},
     {"replay", "TRACE",
      "Run what 'tierctl record' wrote on this core, and say whether its plans are the same", NULL,
      cli_replay},

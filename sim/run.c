@@ -11,6 +11,7 @@
 
 #include "measure.h"
 #include "random.h"
+#include "speaker.h"
 
 #define SAMPLE_NS 250000000ull
 #define LEAST_TICK_NS 1000u /* time goes on, whatever a contender or a workload says */
@@ -36,6 +37,7 @@ typedef struct Run {
     RunningGuest *guests;
     Contender *contender;
     uint64_t contender_ns; /* its next tick */
+    uint64_t said;         /* by guests, when it acted last */
     uint64_t cpu_ns;       /* that it took of this computer */
     bool steady;
     MachineCounters steady_counters, point_counters;
@@ -140,6 +142,9 @@ static bool add_guest(Run *run, RunningGuest *guest, GError **errp)
     }
     guest->guest = machine_add_guest(run->machine, &config);
     guest->workload = class->create(what->params, guest->guest, seed, errp);
+    if (guest->workload && what->speaks) {
+        guest->workload = speaker_new(guest->workload, what->speaks, seed + 1, errp);
+    }
     if (!guest->workload) {
         g_prefix_error(errp, "row '%s', guest '%s', workload '%s': ", run->scenario->name, config.name,
                        class->name);
@@ -350,7 +355,8 @@ static bool run_through(Run *run, const ContenderClass *class, const char *param
     run->contender_ns = run->scenario->tiering_from_ns;
     while (true) {
         workloads_change(run, now_ns);
-        if (now_ns >= run->contender_ns) {
+        if (now_ns >= run->contender_ns || machine_said(run->machine) != run->said) {
+            run->said = machine_said(run->machine);
             contender_acts(run, now_ns);
         }
         now_ns = next_event(run, now_ns, point_ns);

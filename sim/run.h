@@ -12,6 +12,7 @@ typedef struct ScenarioGuest {
     GuestConfig config;             /* of full size: pages, vcpus and bytes are scaled when the run begins */
     const char *workload;           /* a class's name */
     const char *params;
+    const char *speaks;             /* how it gives hints (speaker.c); NULL: it does not */
     uint64_t from_ns, until_ns;     /* when it is there; until 0: to the end */
     bool hostile;                   /* left out of sums: its neighbours count */
     bool tuned_fast;                /* ceiling = the scenario's share of its footprint */

@@ -21,6 +21,9 @@
 #define LOOK_SHARE 0.01             /* of an epoch, for looking where pages are, as the daemon has it */
 #define WHERE_NS 50                 /* to look where one page is: move_pages(2) without nodes */
 #define LATELY_NS 10e9              /* what was counted fades in that time */
+#define HINTS_PER_S 200000.0        /* ranges, of the full size, and a quarter of that at once; as vhost-tier.conf has it */
+#define HINTS_AT_ONCE_S 0.25
+#define PIN_SHARE 10                /* one part in so many of the budget may be pinned; likewise */
 #define PLAN_NS 6                   /* host CPU of a plan, per granule: 'meson test --benchmark' */
 
 /* What counters tell, all since the start. */
@@ -45,6 +48,8 @@ struct OurVm {
     ArbiterMover mover;
     uint64_t watch_due_ns, damon_due_ns, epoch_due_ns, slice_due_ns;
     uint64_t planned_ns;            /* time of the last plan */
+    uint64_t heard_ns, hear_due_ns; /* when its guest's hints were taken last, and are next if they can't wait */
+    double may_hear;                /* ranges, now */
     PolicyCurve curve;
     ChmuNews news;
     double accesses, busy_ns;       /* when last asked for */
@@ -128,6 +133,23 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
     if (chmu_evidence_news(&vm->news, slowdown_total(&vm->curve), epoch_ns) && vm->watcher) {
         watcher_changed(vm->watcher);
     }
+}
+
+/* --- hints --- */
+
+/* Take what the guest has said, as far as the limit of ranges a second goes; the driver waits with the rest. */
+static void hear(OurVm *vm, uint64_t now_ns)
+{
+    const double per_s = HINTS_PER_S * machine_config(vm->machine)->scale;
+    GuestHint hint;
+
+    vm->may_hear = MIN(vm->may_hear + per_s * (double)(now_ns - vm->heard_ns) / 1e9, per_s * HINTS_AT_ONCE_S);
+    vm->heard_ns = now_ns;
+    while (vm->may_hear >= 1 && guest_hear(vm->guest, &hint)) {
+        policy_hint(vm->policy, hint.hint, REGION, hint.first, hint.n, now_ns);
+        vm->may_hear--;
+    }
+    vm->hear_due_ns = vm->may_hear < 1 ? now_ns + SLICE_NS : UINT64_MAX;
 }
 
 /* --- where pages are --- */
@@ -238,6 +260,7 @@ static void plan(OurVm *vm, uint64_t now_ns)
 
 uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns)
 {
+    hear(vm, now_ns);
     if (vm->watcher && vm->watch_due_ns <= now_ns) {
         vm->watch_due_ns = watcher_tick(vm->watcher, now_ns);
     }
@@ -255,7 +278,7 @@ uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns)
         vm->slice_due_ns = move_on(vm, now_ns) ? now_ns + SLICE_NS : UINT64_MAX;
     }
     return MIN(MIN(MIN(vm->watch_due_ns, vm->damon_due_ns), MIN(vm->epoch_due_ns, vm->slice_due_ns)),
-               plan_due_ns(vm));
+               MIN(plan_due_ns(vm), vm->hear_due_ns));
 }
 
 /* --- its part of the host --- */
@@ -363,6 +386,7 @@ void our_vm_budget(OurVm *vm, uint64_t due_bytes, uint64_t granted_bytes, uint64
     if (vm->config.budget_bytes != granted_bytes || vm->config.max_bytes_per_s != bytes_per_s) {
         vm->config.budget_bytes = granted_bytes;
         vm->config.max_bytes_per_s = bytes_per_s;
+        vm->config.pin_limit_bytes = granted_bytes / PIN_SHARE;
         policy_configure(vm->policy, &vm->config);
     }
 }
@@ -398,6 +422,7 @@ OurVm *our_vm_new(Machine *machine, Guest *guest, const OurParams *params)
         .n_tiers = config->n_tiers,
         /* In this machine a touch is an access: the daemon's default stands for what it does not model. */
         .touch_accesses = 1,
+        .hints = params->hints > 0,
         .costs = {.move_4k_ns = config->costs.move_4k_ns + config->costs.shootdown_ns,
                   .move_2m_ns = config->costs.move_2m_ns + config->costs.shootdown_ns},
     };

@@ -17,6 +17,7 @@ typedef struct OurParams {          /* as in vhost-tier.conf, with its defaults 
     double half_life_s, life_s;
     double damon;                   /* 1: the source 'damon' is used; 0: not */
     double rwp;                     /* likewise */
+    double hints;                   /* 1: what guests say is listened to */
     bool chmu;                      /* the host has a hotness unit, which sees all that is not in tier 0 */
 } OurParams;
 

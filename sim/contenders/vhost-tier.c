@@ -194,7 +194,7 @@ static void ours_destroy(Contender *contender)
 static Contender *create(const char *text, Machine *machine, bool chmu, GError **errp)
 {
     OurParams ours_params = {
-        .epoch_ms = 1000, .overhead_percent = 1, .half_life_s = 30, .life_s = 60, .damon = 1, .rwp = 1};
+        .epoch_ms = 1000, .overhead_percent = 1, .half_life_s = 30, .life_s = 60, .damon = 1, .rwp = 1, .hints = 1};
     const Param params[] = {
         {"epoch-ms", &ours_params.epoch_ms, 10, 3600000},
         {"overhead-percent", &ours_params.overhead_percent, 0, 50},
@@ -202,6 +202,7 @@ static Contender *create(const char *text, Machine *machine, bool chmu, GError *
         {"heat-life-s", &ours_params.life_s, 0.25, 86400},
         {"damon", &ours_params.damon, 0, 1},
         {"rwp", &ours_params.rwp, 0, 1},
+        {"hints", &ours_params.hints, 0, 1},
         {NULL},
     };
     Ours *ours;
@@ -234,7 +235,7 @@ static Contender *without_chmu(const char *params, Machine *machine, GError **er
     return create(params, machine, false, errp);
 }
 
-#define DEFAULTS "epoch-ms=1000 overhead-percent=1 heat-half-life-s=30 heat-life-s=60 damon=1 rwp=1"
+#define DEFAULTS "epoch-ms=1000 overhead-percent=1 heat-half-life-s=30 heat-life-s=60 damon=1 rwp=1 hints=1"
 
 const ContenderClass vhost_tier_contender = {
     .name = "vhost-tier",

@@ -408,6 +408,7 @@ void heat_add_bits(HeatModel *model, HeatMap *map, PolicySource source, size_t f
     Log2 interval = log2_of(interval_ns * 1e-9);
     Trial trial = {.share = steady_share(&model->steady, interval)};
 
+    hints_bits(model, map, first, n, accessed, interval_ns);
     note_evidence(model, map, source, first, n);
     for (size_t i = 0; i < n; i++) {
         Lesson lesson = lesson_begin(model, map, first + i);
@@ -421,7 +422,6 @@ void heat_add_bits(HeatModel *model, HeatMap *map, PolicySource source, size_t f
         }
     }
     steady_count(&model->steady, interval, trial.set, n, trial.surprise, trial.weight);
-    hints_bits(model, map, first, n, accessed, interval_ns);
 }
 
 void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
@@ -432,6 +432,7 @@ void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t f
     Log2 counted = log2_of(per_s) + exposure;
     Trial trial = {.share = steady_share(&model->steady, exposure)};
 
+    hints_rate(model, map, first, n, per_s, exposure_ns);
     note_evidence(model, map, source, first, n);
     for (size_t i = 0; i < n; i++) {
         Lesson lesson = lesson_begin(model, map, first + i);
@@ -444,7 +445,6 @@ void heat_add_rate(HeatModel *model, HeatMap *map, PolicySource source, size_t f
         lesson_end(&lesson, accesses - log2_add(tables, before, exposure), accesses);
     }
     steady_count(&model->steady, exposure, trial.set, n, trial.surprise, trial.weight);
-    hints_rate(model, map, first, n, per_s, exposure_ns);
 }
 
 void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n, double per_s,
@@ -454,6 +454,7 @@ void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t 
     Log2 exposure = log2_of(exposure_ns * 1e-9);
     Log2 likely = log2_of(per_s) + HEAT_BELOW;
 
+    hints_below(model, map, first, n, per_s, exposure_ns);
     note_evidence(model, map, source, first, n);
     for (size_t i = 0; i < n; i++) {
         Lesson lesson = lesson_begin(model, map, first + i);
@@ -468,7 +469,6 @@ void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t 
         accesses = log2_add(tables, lesson.rate + before, likely + exposure);
         lesson_end(&lesson, accesses - log2_add(tables, before, exposure), accesses);
     }
-    hints_below(model, map, first, n, per_s, exposure_ns);
 }
 
 void heat_place(HeatMap *map, size_t granule, uint8_t tier)

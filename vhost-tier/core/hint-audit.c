@@ -13,9 +13,7 @@
 #define APART LOG2_ONE              /* hot and cold that are closer can't be told apart */
 #define APART_MAX (6 * LOG2_ONE)    /* a cold page may be touched by chance: it is taken for no colder than that */
 #define ONCE (4 * LOG2_ONE)         /* one piece of evidence counts for no more */
-#define REPLACE 8u                  /* one claim in so many takes another's place */
-#define OPEN_SLOTS 5u               /* a claim is looked at for 8 to 10 s after it was last made */
-#define TURN_SLOTS 2u               /* heat that moves does not come back within 4 to 6 s */
+#define OPEN_SLOTS 8u               /* a claim is looked at for 14 to 16 s */
 #define LEAST_SKILL (-16.0)         /* from there trust can come back */
 #define LOG2_E_1024 1477            /* LOG2_ONE * log2(e) */
 
@@ -39,7 +37,7 @@ bool hint_audit_valid(const HintAudit *audit)
 
 bool hint_sample_valid(const HintSample *sample)
 {
-    return sample->claim <= HINT_CLAIM_COLD && sample->turned <= 1 && ABS(sample->ratio) <= HINT_SURE && sample->chance >= 0 &&
+    return sample->claim <= HINT_CLAIM_COLD && ABS(sample->ratio) <= HINT_SURE && sample->chance >= 0 &&
            sample->chance <= 1;
 }
 
@@ -113,17 +111,28 @@ Log2 hint_ratio_of_count(const HintAudit *audit, uint32_t unit_bytes, double cou
     return (Log2)CLAMP(counted * (hot - cold) - (log2_value(hot) - log2_value(cold)) * LOG2_E_1024, -ONCE, ONCE);
 }
 
-uint64_t hint_hash(uint64_t x)
-{
-    /* The finalizer of MurmurHash3 (Appleby, 2011). */
-    x = (x ^ x >> 33) * 0xff51afd7ed558ccdull;
-    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53ull;
-    return x ^ x >> 33;
-}
-
 HintSample *hint_sample_at(HintSample *samples, uint64_t unit)
 {
-    return &samples[hint_hash(unit) % HINT_SAMPLES];
+    /* The finalizer of MurmurHash3 (Appleby, 2011). */
+    unit = (unit ^ unit >> 33) * 0xff51afd7ed558ccdull;
+    unit = (unit ^ unit >> 33) * 0xc4ceb9fe1a85ec53ull;
+    return &samples[(unit ^ unit >> 33) % HINT_SAMPLES];
+}
+
+bool hint_sample_open(const HintSample *sample, uint64_t slot)
+{
+    return sample->claim != HINT_CLAIM_NONE && slot - MIN(sample->since, slot) < OPEN_SLOTS;
+}
+
+HintSample *hint_sample_begin(HintSample *samples, const HintSample *claim)
+{
+    HintSample *sample = hint_sample_at(samples, claim->unit);
+
+    if (hint_sample_open(sample, claim->since) || sample->since == claim->since) {
+        return NULL;
+    }
+    *sample = *claim;
+    return sample;
 }
 
 static void judge(HintAudit *audit, const HintSample *sample, bool hot)
@@ -136,35 +145,6 @@ static void judge(HintAudit *audit, const HintSample *sample, bool hot)
     score->weight = score->weight * kept + weight;
     audit->checked++;
     audit->right += right;
-}
-
-bool hint_sample_open(const HintSample *sample, uint64_t slot)
-{
-    return sample->claim != HINT_CLAIM_NONE && slot - MIN(sample->again, slot) < OPEN_SLOTS;
-}
-
-bool hint_sample_begin(HintAudit *audit, HintSample *samples, const HintSample *claim, uint32_t random)
-{
-    HintSample *sample = hint_sample_at(samples, claim->unit);
-    bool turned = false;
-
-    if (hint_sample_open(sample, claim->since)) {
-        if (sample->unit != claim->unit && random % REPLACE != 0) {
-            return false;
-        }
-        if (sample->unit == claim->unit && sample->claim == claim->claim) {
-            sample->again = claim->since;
-            return true;
-        }
-        turned = sample->unit == claim->unit;
-        if (turned && sample->turned && claim->since <= sample->since + TURN_SLOTS) {
-            judge(audit, sample, sample->claim == HINT_CLAIM_COLD);
-        }
-    }
-    *sample = *claim;
-    sample->again = claim->since;
-    sample->turned = turned;
-    return true;
 }
 
 void hint_sample_add(HintAudit *audit, HintSample *sample, Log2 ratio)

@@ -4,10 +4,11 @@
  *
  * Theory of operation
  *
- * A hint claims that a granule is hot, or that it is cold. Of some granules that hints are about, drawn at random, it is
- * seen which of the two evidence bears out: whether it is likelier under the mean rate of the hottest that fill the
- * budget, or under that of the rest. Evidence of access bits, rates and limits adds to the logarithm of that ratio, from
- * 0 on, until it is sure to 64 : 1 (the sequential probability ratio test: Wald, 1945).
+ * A hint claims that a granule is hot, or that it is cold. Where evidence comes of a granule that a hint is about, it is
+ * seen which of the two it bears out: whether it is likelier under the mean rate of the hottest that fill the budget, or
+ * under that of the rest. Evidence of access bits, rates and limits adds to the logarithm of that ratio, from 0 on, until
+ * it is sure to 32 : 1 (the sequential probability ratio test: Wald, 1945). What evidence comes of first is the host's
+ * choice, not the guest's, and so nobody can have harmless claims looked at instead of others.
  *
  * To be right is no merit where chance is right as often, nor where evidence had known it all along. So a claim is held
  * against what was to be expected without it: that the granule stays as it was known to be, or, where it was not seen
@@ -21,13 +22,11 @@
  * separately, and trust is the lesser of the two: truths about the one do not pay for lies about the other. (Only
  * where there are few claims of one kind do those of the other speak for them.)
  *
- * Older verdicts fade as new ones come: trust that was lost takes some hundred true claims to come back.
+ * Older verdicts fade as new ones come, so trust that was lost comes back, slowly.
  *
- * Which granules of a hint are drawn depends on when the host heard of it, to the nanosecond: a guest can't know which of
- * its claims are looked at. Each granule has one place that its claims can have, and shares it with others. Mostly the
- * claim that is there keeps it; but now and then a new one takes it, so nobody can fill the table with harmless ones. A
- * claim that nothing was seen of for some seconds is dropped, and so is one whose contrary is claimed: heat moves. But
- * who then turns round once more within seconds was wrong.
+ * A claim is judged by two looks at least, and for the second the guest may have to pay with a fault that else it would
+ * not have had. So only few claims are looked at at a time: each granule has one place in a small table, which it shares
+ * with others, and which takes up one claim in two seconds at most.
  */
 #ifndef VHOST_TIER_CORE_HINT_AUDIT_H
 #define VHOST_TIER_CORE_HINT_AUDIT_H
@@ -37,8 +36,8 @@
 
 #include "logmath.h"
 
-#define HINT_SAMPLES 2048u
-#define HINT_SURE (6 * LOG2_ONE)
+#define HINT_SAMPLES 128u
+#define HINT_SURE (5 * LOG2_ONE)
 #define HINT_TRUST_START 0.5
 #define HINT_TRUST_LEAST 0.25                       /* hints that are worth less are ignored */
 
@@ -46,10 +45,9 @@
 typedef struct HintSample {
     uint64_t unit;                      /* hint_unit() */
     uint64_t claim;                     /* a HintClaim; HINT_CLAIM_NONE: the place is free */
-    uint64_t since, again;              /* slots in which it was made, and last made again */
+    uint64_t since;                     /* slot in which it was taken up */
     int64_t ratio;                      /* Log2: how much likelier hot is than cold, so far */
     double chance;                      /* that it is right anyway */
-    uint64_t turned;                    /* 1: it was made when the contrary was being looked at */
 } HintSample;
 
 typedef enum HintClaim {
@@ -100,17 +98,11 @@ Log2 hint_ratio_of_count(const HintAudit *audit, uint32_t unit_bytes, double cou
 
 /* The place in @samples that may hold @unit. */
 HintSample *hint_sample_at(HintSample *samples, uint64_t unit);
-/*
- * Take up @claim, which comes true with its 'chance' anyway, if its place is free, or has another claim about the same
- * unit, or chance (@random) has it. Returns whether it is looked at now.
- */
-bool hint_sample_begin(HintAudit *audit, HintSample *samples, const HintSample *claim, uint32_t random);
-/* Whether it is still looked at in @slot: else it is too old to be judged by what is seen now. */
+/* Whether a claim is being looked at in @slot: else there is none, or it is too old to be judged by what is seen now. */
 bool hint_sample_open(const HintSample *sample, uint64_t slot);
+/* Take up @claim, whose ratio is 0, if its place has none and had not in this slot. NULL where it is not taken up. */
+HintSample *hint_sample_begin(HintSample *samples, const HintSample *claim);
 /* Evidence of its unit came: @ratio. Judges the claim and frees the place when that suffices. */
 void hint_sample_add(HintAudit *audit, HintSample *sample, Log2 ratio);
-
-/* 64 bits that look random. */
-uint64_t hint_hash(uint64_t x);
 
 #endif /* VHOST_TIER_CORE_HINT_AUDIT_H */

@@ -11,9 +11,8 @@
 #define HOT_SLOTS 12u               /* 22 to 24 s */
 #define WILLNEED_SLOTS 3u           /* 4 to 6 s */
 #define LEFT_PER_OCTAVE 3           /* slots that a mark loses by evidence that is twice as likely if it is wrong */
-#define TRIES 64u                   /* granules of one hint that may be drawn for the audit, at most */
+#define AUDIT_FROM (LOG2_ONE / 2)   /* evidence that says less is not worth the audit's while */
 #define KNOWN_CHANCE 0.9            /* that a granule stays as it was known to be */
-#define PIN_LOOKS 16u               /* one pin in so many is drawn for the audit in a slot */
 #define STALE_PINS 2048u            /* in the list of pins, before it is tidied */
 
 HintMarks *hint_marks_new(size_t n, size_t n_blocks)
@@ -283,42 +282,27 @@ static double chance_of_hot(const HeatModel *model, const HeatMap *map, size_t g
     return rate >= (audit->hot_rate + audit->cold_rate) / 2 ? KNOWN_CHANCE : 1 - KNOWN_CHANCE;
 }
 
-/* Let the audit look at what was said of a granule, if it can. */
-static void draw(HeatModel *model, HeatMap *map, PolicyHint hint, size_t granule, uint32_t random)
+/* Let the audit look at what was said of a granule, if it can; NULL: not now. */
+static HintSample *take_up(const HeatModel *model, const HeatMap *map, size_t granule)
 {
-    const HintClaim claim = claim_of(HINT_KIND(hint));
-    HeatMap *units = block_unit(map, &granule);
-    const double hot = chance_of_hot(model, units, granule);
+    const HintClaim claim = claim_of(hint_kind(map->hints->marks[granule]));
+    const double hot = chance_of_hot(model, map, granule);
     const HintSample sample = {
-        .unit = unit_of(units, granule),
+        .unit = unit_of(map, granule),
         .claim = claim,
         .since = model->hints->state->slot,
         .chance = claim == HINT_CLAIM_HOT ? hot : 1 - hot,
     };
-    const unsigned kind = hint_kind(units->hints->marks[granule]);
 
-    if (heat_tier(heat_at(units, granule)) >= POLICY_MAX_TIERS || (kind != HINT_NONE && claim_of(kind) != claim) ||
-        !hint_sample_begin(&model->hints->state->audit, model->hints->samples, &sample, random)) {
-        return;
-    }
-    if (kind == HINT_NONE) {
-        set_mark(units, granule,
-                 make_mark(HINT_KIND(claim == HINT_CLAIM_HOT ? POLICY_HINT_HOT : POLICY_HINT_COLD), 0));
-    }
+    return hint_sample_begin(model->hints->samples, &sample);
 }
 
-void hints_take(HeatModel *model, HeatMap *map, PolicyHint hint, size_t first, size_t n, bool trusted, uint64_t now_ns)
+void hints_take(HeatModel *model, HeatMap *map, PolicyHint hint, size_t first, size_t n)
 {
-    const size_t stride = (n + TRIES - 1) / TRIES;
-    const uint64_t random = hint_hash(now_ns ^ (uint64_t)first << 40);
-
-    for (size_t i = first; trusted && i < first + n; i++) {
+    for (size_t i = first; i < first + n; i++) {
         mark_granule(model->hints, map, hint, i);
     }
     mark_blocks(map, first, n);
-    for (size_t at = random % stride; at < n; at += stride) {
-        draw(model, map, hint, first + at, (uint32_t)hint_hash(random + at));
-    }
 }
 
 /* --- pins --- */
@@ -447,24 +431,10 @@ static void age_mark(const Hints *hints, HeatMap *map, size_t granule, uint64_t 
     end_mark(hints, map, granule);
 }
 
-/* Pins last: they are looked at again and again, a few at a time. */
-static void look_at_pin(HeatModel *model, HeatMap *map, size_t granule)
-{
-    const uint64_t random = hint_hash(model->hints->state->slot << 32 ^ granule);
-
-    if (random % PIN_LOOKS == 0 && !map->fine) {
-        draw(model, map, POLICY_HINT_PIN, granule, (uint32_t)(random >> 32));
-    }
-}
-
-static void age_map(HeatModel *model, HeatMap *map, uint64_t slots)
+static void age_map(const Hints *hints, HeatMap *map, uint64_t slots)
 {
     for (size_t i = hints_next(map, 0, map->n); i < map->n; i = hints_next(map, i + 1, map->n)) {
-        if (is_pinned(map, i)) {
-            look_at_pin(model, map, i);
-        } else {
-            age_mark(model->hints, map, i, slots);
-        }
+        age_mark(hints, map, i, slots);
     }
 }
 
@@ -480,7 +450,7 @@ void hints_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps)
     }
     for (size_t i = 0; i < n_maps; i++) {
         if (maps[i]->hints) {
-            age_map(model, maps[i], slots);
+            age_map(hints, maps[i], slots);
         }
     }
 }
@@ -488,14 +458,18 @@ void hints_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps)
 /* --- evidence --- */
 
 /* Of a granule that is marked, evidence tells @ratio for hot against cold; @used: that it was used. */
-static void hear(const Hints *hints, HeatMap *map, size_t granule, Log2 ratio, bool used)
+static void hear(const HeatModel *model, HeatMap *map, size_t granule, Log2 ratio, bool used)
 {
+    const Hints *hints = model->hints;
     const uint8_t mark = map->hints->marks[granule];
     const unsigned kind = hint_kind(mark), left = hint_left(mark);
     const Log2 against = hint_wants_fast(kind) ? -ratio : ratio;
     HintSample *sample = sample_of(hints, map, granule);
     unsigned lost = (unsigned)(MAX(against, 0) * LEFT_PER_OCTAVE / LOG2_ONE);
 
+    if (!sample && left > 0 && ABS(ratio) >= AUDIT_FROM) {
+        sample = take_up(model, map, granule);
+    }
     if (sample) {
         hint_sample_add(&hints->state->audit, sample, ratio);
     }
@@ -527,14 +501,14 @@ void hints_bits(HeatModel *model, HeatMap *map, size_t first, size_t n, const ui
     for (size_t i = hints_next(map, first, first + n); i < first + n; i = hints_next(map, i + 1, first + n)) {
         const bool set = accessed[(i - first) / 64] >> ((i - first) % 64) & 1;
 
-        hear(model->hints, map, i, ratios[set], set);
+        hear(model, map, i, ratios[set], set);
     }
 }
 
 static void hear_all(HeatModel *model, HeatMap *map, size_t first, size_t n, Log2 ratio, bool used)
 {
     for (size_t i = hints_next(map, first, first + n); i < first + n; i = hints_next(map, i + 1, first + n)) {
-        hear(model->hints, map, i, ratio, used);
+        hear(model, map, i, ratio, used);
     }
 }
 

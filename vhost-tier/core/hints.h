@@ -22,7 +22,7 @@
  *
  * Of a huge page, most of whose granules must be marked alike (or one pinned), the block is marked as well.
  *
- * Where a guest isn't trusted at all its hints have no effect, and only those that are drawn for the audit are noted.
+ * Where a guest isn't trusted at all its marks have no effect, but the audit still looks at what they claim.
  */
 #ifndef VHOST_TIER_CORE_HINTS_H
 #define VHOST_TIER_CORE_HINTS_H
@@ -70,11 +70,8 @@ bool hints_prepare(Hints *hints, HeatMap *map);
 void hints_add_samples(Hints *hints);
 /* Marks that were saved, of granules that there are; false, where there is no such mark, or as above. */
 bool hints_load_marks(Hints *hints, HeatMap *map, size_t first, size_t n, const uint8_t *marks);
-/*
- * The guest says @hint (but not UNPIN) of granules of @map; heard at @now_ns. With @trusted, mark them all; else only
- * such as the audit shall look at. hints_prepare() must have been called, as for all that follows.
- */
-void hints_take(HeatModel *model, HeatMap *map, PolicyHint hint, size_t first, size_t n, bool trusted, uint64_t now_ns);
+/* The guest says @hint (but not UNPIN) of granules of @map, for which hints_prepare() was called. */
+void hints_take(HeatModel *model, HeatMap *map, PolicyHint hint, size_t first, size_t n);
 void hints_unpin(HeatMap *map, size_t first, size_t n);
 /* How many of the granules are not pinned. */
 size_t hints_unpinned(const HeatMap *map, size_t first, size_t n);
@@ -95,7 +92,7 @@ void hints_forget(Hints *hints, HeatMap *const *maps, size_t n_maps);
 
 /* Time has come to the model's epoch. */
 void hints_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps);
-/* Evidence was taken in, as by heat_add_bits(), heat_add_rate() and heat_add_below(). */
+/* Evidence is about to be taken in, as by heat_add_bits(), heat_add_rate() and heat_add_below(). */
 void hints_bits(HeatModel *model, HeatMap *map, size_t first, size_t n, const uint64_t *accessed, uint64_t interval_ns);
 void hints_rate(HeatModel *model, HeatMap *map, size_t first, size_t n, double per_s, uint64_t exposure_ns);
 void hints_below(HeatModel *model, HeatMap *map, size_t first, size_t n, double per_s, uint64_t exposure_ns);

@@ -37,7 +37,13 @@ static PolicyHintFate check_pin(const Policy *policy, const HeatMap *map, size_t
     return fits ? POLICY_HINT_TAKEN : POLICY_HINT_OVER_LIMIT;
 }
 
-static PolicyHintFate take(Policy *policy, PolicyHint hint, uint32_t region, size_t first, size_t n, uint64_t now_ns)
+/* What an untrusted guest's hint is noted as, for the audit. */
+static PolicyHint claimed(PolicyHint hint)
+{
+    return hint_wants_fast(HINT_KIND(hint)) ? POLICY_HINT_HOT : POLICY_HINT_COLD;
+}
+
+static PolicyHintFate take(Policy *policy, PolicyHint hint, uint32_t region, size_t first, size_t n)
 {
     size_t there_are = n;
     HeatMap *map = policy_find_range(policy, region, first, &there_are);
@@ -58,7 +64,7 @@ static PolicyHintFate take(Policy *policy, PolicyHint hint, uint32_t region, siz
         fate = check_pin(policy, map, first, n);
     }
     if (fate != POLICY_HINT_OVER_LIMIT) {
-        hints_take(&policy->model, map, hint, first, n, fate == POLICY_HINT_TAKEN, now_ns);
+        hints_take(&policy->model, map, fate == POLICY_HINT_TAKEN ? hint : claimed(hint), first, n);
         heat_note_source(&policy->model, map, POLICY_SOURCE_HINT, first, n);
         hints_tidy_pins(&policy->hints, policy_maps(policy), policy->maps->len);
     }
@@ -81,7 +87,7 @@ PolicyHintFate policy_hint(Policy *policy, PolicyHint hint, uint32_t region, siz
         trace_write(policy->trace, TRACE_HINT, &record, sizeof(record), NULL, 0);
     }
     policy_advance(policy, now_ns);
-    fate = take(policy, hint, region, first, n, now_ns);
+    fate = take(policy, hint, region, first, n);
     policy->state.hints.ranges[hint][fate]++;
     return fate;
 }
