@@ -24,7 +24,6 @@ static const struct {
 } marks[] = {
     {"-chardev", "socket,id=" COMMANDLINE_MEMORY_ID ","},
     {"-object", "memory-backend-tier,id=" COMMANDLINE_RAM_ID ","},
-    {"-object", COMMANDLINE_PLAIN_RAM ","},
     {"-machine", "memory-backend=" COMMANDLINE_RAM_ID},
     {"-chardev", "socket,id=" COMMANDLINE_HINT_ID "-chardev,"},
     {"-device", "vhost-user-tier-pci,id=" COMMANDLINE_HINT_ID ","},
@@ -174,16 +173,6 @@ char **commandline_make(const Domain *domain, const Settings *settings, uint64_t
 
         g_strv_builder_add_many(arguments, "-chardev", hint_chardev, "-device", device, NULL);
     }
-    return g_strv_builder_end(arguments);
-}
-
-char **commandline_make_plain(uint64_t memory)
-{
-    g_autoptr(GStrvBuilder) arguments = g_strv_builder_new();
-    g_autoptr(GString) object = g_string_new(COMMANDLINE_PLAIN_RAM);
-
-    append_size(object, "size", memory);
-    g_strv_builder_add_many(arguments, "-object", object->str, "-machine", "memory-backend=" COMMANDLINE_RAM_ID, NULL);
     return g_strv_builder_end(arguments);
 }
 

@@ -12,7 +12,6 @@
 #include "libvirt-hooks/settings.h"
 
 #define COMMANDLINE_RAM_ID "vhost-tier-ram"             /* of the memory backend */
-#define COMMANDLINE_PLAIN_RAM "memory-backend-memfd,id=" COMMANDLINE_RAM_ID
 #define COMMANDLINE_MEMORY_ID "vhost-tier-memory"       /* of the memory channel's chardev */
 #define COMMANDLINE_HINT_ID "vhost-tier-hint"           /* of the hint device, and of its chardev with -chardev behind */
 
@@ -21,12 +20,6 @@
  * caller frees it with g_strfreev().
  */
 char **commandline_make(const Domain *domain, const Settings *settings, uint64_t memory, const char *socket_dir);
-
-/*
- * What a QEMU without vhost-tier is to be given instead, for a guest that runs already: ordinary memory of the same id, by
- * which a guest's memory is known in its saved state. Freed as above.
- */
-char **commandline_make_plain(uint64_t memory);
 
 /* The arguments of ours, or those of others, that stand in the domain now, in their order; freed with g_strfreev(). */
 char **commandline_ours(const Domain *domain);

@@ -158,8 +158,7 @@ static void remove_settings(Domain *domain)
     }
 }
 
-/* All but the settings. */
-static void remove_ours(Domain *domain)
+void rewrite_strip(Domain *domain)
 {
     restore_emulator(domain);
     if (rewrite_has_command_line(domain)) {
@@ -167,35 +166,9 @@ static void remove_ours(Domain *domain)
     }
 }
 
-bool rewrite_strip(Domain *domain, GError **errp)
-{
-    g_auto(GStrv) plain = NULL;
-    uint64_t memory;
-
-    if (!domain_memory_bytes(domain, &memory, errp)) {
-        return false;
-    }
-    remove_ours(domain);
-    plain = commandline_make_plain(memory);
-    commandline_append(domain, plain);
-    return true;
-}
-
-bool rewrite_is_stripped(const Domain *domain)
-{
-    g_auto(GStrv) ours = commandline_ours(domain);
-
-    for (char **argument = ours; *argument; argument++) {
-        if (g_str_has_prefix(*argument, COMMANDLINE_PLAIN_RAM)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void rewrite_disable(Domain *domain)
 {
-    remove_ours(domain);
+    rewrite_strip(domain);
     remove_settings(domain);
 }
 

@@ -4,7 +4,7 @@
  * under <qemu:commandline>, and the <emulator> where asked. Pure: a Domain is changed, nothing else.
  *
  * A domain is in one of three states: ordinary (no settings); tiered (settings, and the command line that follows from them);
- * stripped (settings, and ordinary memory under the same name), as a host without vhost-tier goes on with a tiered one.
+ * stripped (settings alone, QEMU has ordinary memory), as a host without vhost-tier goes on with a tiered one.
  */
 #ifndef LIBVIRT_HOOKS_REWRITE_H
 #define LIBVIRT_HOOKS_REWRITE_H
@@ -40,12 +40,8 @@ bool rewrite_enable(Domain *domain, const Settings *settings, GError **errp);
 /* Make it ordinary again; what is not ours stays as it is. True, and no change, where it is ordinary. */
 void rewrite_disable(Domain *domain);
 
-/*
- * Make it stripped, with the emulator that it had before. False, and no change, where <memory> is missing or is no size. What
- * has a hint device can go on without it only after a reboot.
- */
-bool rewrite_strip(Domain *domain, GError **errp);
-bool rewrite_is_stripped(const Domain *domain);
+/* Make it stripped, with the emulator that it had before. A guest that runs can't lose its hint device, though. */
+void rewrite_strip(Domain *domain);
 
 /* Whether QEMU is given anything of ours. */
 bool rewrite_has_command_line(const Domain *domain);

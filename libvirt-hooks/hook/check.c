@@ -17,7 +17,9 @@ bool check_domain(const Domain *domain, const Settings *settings, GError **errp)
         g_set_error(errp, DOMAIN_ERROR, DOMAIN_ERROR_UNFIT, "%s", (const char *)g_ptr_array_index(problems, 0));
         return false;
     }
-    if (rewrite_is_stripped(domain)) {
+    if (!rewrite_has_command_line(domain) && !settings->required) {
+        hook_warn("'%s' starts with ordinary memory: its <qemu:commandline> has nothing of <tier:memory>'s; 'virt-tier set DOMAIN' "
+                  "writes it", domain_name(domain));
         return true;
     }
     return settings_check_host(settings, "/sys", errp) && rewrite_agrees(domain, settings, errp);

@@ -54,9 +54,7 @@ static bool strip(Domain *domain, const Settings *settings, GError **errp)
         return refuse(domain, "the guest has a virtio-tier device, which can't go while it runs",
                       "switch hints off ('virt-tier set DOMAIN --hints off') and start the guest anew before it moves", errp);
     }
-    if (!rewrite_strip(domain, errp)) {
-        return false;
-    }
+    rewrite_strip(domain);
     hook_warn("'%s' goes on with ordinary memory: its emulator here knows no tiered memory", domain_name(domain));
     return true;
 }
@@ -75,6 +73,10 @@ static bool enable(Domain *domain, const Settings *settings, GError **errp)
         hook_warn("'%s' goes on with this host's own tiers: %s", domain_name(domain), err->message);
         settings_clear(fit, SETTING_TIERS);
     }
+    if (!rewrite_has_command_line(domain)) {    /* the guest runs without a virtio-tier device, and none can come */
+        settings_clear(fit, SETTING_HINTS);
+        settings_clear(fit, SETTING_PIN_LIMIT);
+    }
     return rewrite_enable(domain, fit, errp);
 }
 
@@ -82,7 +84,7 @@ bool incoming_fit(Domain *domain, const Settings *settings, bool *changed, GErro
 {
     const char *chosen = settings->text[SETTING_EMULATOR];
     g_autofree char *given = domain_emulator(domain);
-    const bool can = emulator_can(chosen ? chosen : given), stripped = rewrite_is_stripped(domain);
+    const bool can = emulator_can(chosen ? chosen : given), stripped = !rewrite_has_command_line(domain);
 
     *changed = can ? stripped || !settings_check_host(settings, "/sys", NULL) : !stripped;
     if (!*changed) {

@@ -75,7 +75,7 @@ static int on_start(Domain *domain, const Settings *settings)
 {
     g_autoptr(GError) err = NULL;
 
-    if (rewrite_is_stripped(domain)) {
+    if (!rewrite_has_command_line(domain)) {
         return EXIT_SUCCESS;
     }
     late_status = settings->required ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -93,7 +93,7 @@ static int on_reconnect(Domain *domain, const Settings *settings)
 {
     g_autoptr(GError) err = NULL;
 
-    if (!rewrite_is_stripped(domain) && !register_domain(domain, settings, false, &err)) {
+    if (rewrite_has_command_line(domain) && !register_domain(domain, settings, false, &err)) {
         hook_warn("'%s' runs, but its memory is not tiered: %s", domain_name(domain), err->message);
     }
     return EXIT_SUCCESS;
