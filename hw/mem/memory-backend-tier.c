@@ -232,8 +232,8 @@ static bool tier_backend_alloc(HostMemoryBackend *backend, Error **errp)
 {
     ERRP_GUARD();
     MemoryBackendTier *tier = MEMORY_BACKEND_TIER(backend);
-    g_autofree char *name = tier->ramblock ? g_strdup(tier->ramblock)
-                                           : host_memory_backend_get_name(backend);
+    g_autofree char *name = tier->ramblock ?
+        g_strdup(tier->ramblock) : host_memory_backend_get_name(backend);
     bool hugetlb = tier->hugepages == MEMORY_TIER_HUGEPAGES_HUGETLB;
     /* There is one when this QEMU takes over from another (CPR) */
     int fd = cpr_find_fd(name, 0);
