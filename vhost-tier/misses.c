@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CPU time and cache misses of a QEMU.
+ * CPU time and cache misses of a QEMU, and which of these its CPUs' own node served.
  *
  * The CPU time is that of its process, from the process's own CPU clock; a vCPU's time in the guest is part of
  * it. Misses are counted by one hardware counter for each vCPU thread, in the guest as in the host. Threads are
  * known as vCPUs by the name that QEMU gives them ("CPU 0/KVM", with -name debug-threads=on, as libvirt has it);
  * where none has such a name all threads are counted. The kernel switches counters where there are more than
  * the CPU has, so a count is scaled by the share of time that it was on.
+ *
+ * Near and far are the kernel's events of reads beyond the last cache by node. Of the processors that Linux knows them
+ * of, Intel's count reads of the near node as accesses and others as misses (from Haswell on, arch/x86/events/intel);
+ * other makers' older ones count all reads as accesses, and newer ones have neither, so only Intel's are used.
  */
 #include "misses.h"
 
 #include <errno.h>
-#include <glib.h>
 #include <linux/perf_event.h>
 #include <math.h>
 #include <stdbool.h>
@@ -19,6 +22,11 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "misses-nodes.h"
 
 #define MAX_THREADS    512              /* bounds the descriptors that one VM may cost */
 #define LOOK_NS        10000000000ull   /* between two looks for threads */
@@ -30,18 +38,24 @@ typedef struct Count {
     uint64_t value, enabled_ns, running_ns;
 } Count;
 
+/* Of one thread. */
 typedef struct Counter {
-    int fd;
+    int fds[MISSES__MAX];       /* -1: none */
     bool found;                 /* in the look that goes on */
-    Count last;
+    Count last[MISSES__MAX];
 } Counter;
 
 struct Misses {
     pid_t pid;
     clockid_t clock;
     bool has_clock;
+    const Topology *tiers;
+    const char *sysfs;
+    MissesOpen open;
     GHashTable *counters;       /* thread number -> Counter */
     char *problem;              /* why there are none */
+    char *node_refused;         /* why there are none of near and far: for good */
+    char *node_problem;         /* why they would tell nothing of tiers, as of the last look for threads */
     uint64_t looked_ns, read_ns, cpu_ns;
     MissesRates rates;
 };
@@ -50,7 +64,11 @@ static void counter_free(gpointer data)
 {
     Counter *counter = data;
 
-    close(counter->fd);
+    for (int event = 0; event < MISSES__MAX; event++) {
+        if (counter->fds[event] >= 0) {
+            close(counter->fds[event]);
+        }
+    }
     g_free(counter);
 }
 
@@ -86,15 +104,47 @@ static GArray *threads_of(pid_t pid)
 
 /* --- counters --- */
 
-static int counter_open(int tid)
+/* Whether near and far are what they are called; see above. */
+static bool nodes_are_known(void)
+{
+#if defined(__x86_64__)
+    unsigned level, b, c, d;
+
+    return __get_cpuid(0, &level, &b, &c, &d) && b == signature_INTEL_ebx && c == signature_INTEL_ecx &&
+           d == signature_INTEL_edx;
+#else
+    return false;
+#endif
+}
+
+static uint64_t reads_of_nodes(uint64_t result)
+{
+    return PERF_COUNT_HW_CACHE_NODE | PERF_COUNT_HW_CACHE_OP_READ << 8 | result << 16;
+}
+
+static int counter_open(int tid, MissesEvent event)
 {
     struct perf_event_attr attr = {
-        .type = PERF_TYPE_HARDWARE,
+        .type = event == MISSES_ALL ? PERF_TYPE_HARDWARE : PERF_TYPE_HW_CACHE,
         .size = sizeof(attr),
-        .config = PERF_COUNT_HW_CACHE_MISSES,
         .read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING,
     };
 
+    switch (event) {
+    case MISSES_NEAR:
+        attr.config = reads_of_nodes(PERF_COUNT_HW_CACHE_RESULT_ACCESS);
+        break;
+    case MISSES_FAR:
+        attr.config = reads_of_nodes(PERF_COUNT_HW_CACHE_RESULT_MISS);
+        break;
+    default:
+        attr.config = PERF_COUNT_HW_CACHE_MISSES;
+        break;
+    }
+    if (event != MISSES_ALL && !nodes_are_known()) {
+        errno = ENOENT;
+        return -1;
+    }
     return (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
@@ -125,11 +175,55 @@ static gboolean was_not_found(gpointer key, gpointer value, gpointer data)
     return !((Counter *)value)->found;
 }
 
-/* Give all up: counts of some vCPUs only would be worse than none. */
+/* Counts of some vCPUs only would be worse than none. */
+static void give_up_nodes(Misses *misses, int error)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    misses->node_refused = g_strdup_printf("this CPU has no counters of reads by node that the kernel knows (%s)",
+                                           g_strerror(error));
+    g_hash_table_iter_init(&iter, misses->counters);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Counter *counter = value;
+
+        for (int event = MISSES_NEAR; event < MISSES__MAX; event++) {
+            if (counter->fds[event] >= 0) {
+                close(counter->fds[event]);
+                counter->fds[event] = -1;
+            }
+        }
+    }
+}
+
 static void give_up(Misses *misses, int error)
 {
     misses->problem = open_problem(error);
     g_hash_table_remove_all(misses->counters);
+}
+
+/* A thread's counters; false where it has ended meanwhile, or all was given up. */
+static bool counters_of_thread(Misses *misses, int tid, Counter *counter)
+{
+    *counter = (Counter) { .fds = { -1, -1, -1 } };
+    counter->fds[MISSES_ALL] = misses->open(tid, MISSES_ALL);
+    if (counter->fds[MISSES_ALL] < 0) {
+        if (errno != ESRCH) {
+            give_up(misses, errno);
+        }
+        return false;
+    }
+    for (MissesEvent event = MISSES_NEAR; event < MISSES__MAX && !misses->node_refused; event++) {
+        counter->fds[event] = misses->open(tid, event);
+        if (counter->fds[event] < 0 && errno != ESRCH) {
+            give_up_nodes(misses, errno);
+        }
+    }
+    if (misses->node_refused && counter->fds[MISSES_NEAR] >= 0) {
+        close(counter->fds[MISSES_NEAR]);
+        counter->fds[MISSES_NEAR] = -1;
+    }
+    return true;
 }
 
 /* Have a counter for each thread there is now, and none for those that there are no more. */
@@ -148,39 +242,40 @@ static void look_for_threads(Misses *misses)
         Counter *counter = g_hash_table_lookup(misses->counters, GINT_TO_POINTER(tid));
 
         if (!counter) {
-            const int fd = counter_open(tid);
+            Counter new;
 
-            if (fd < 0 && errno == ESRCH) {     /* has ended meanwhile */
+            if (!counters_of_thread(misses, tid, &new)) {
+                if (misses->problem) {
+                    return;
+                }
                 continue;
             }
-            if (fd < 0) {
-                give_up(misses, errno);
-                return;
-            }
-            counter = g_new0(Counter, 1);
-            counter->fd = fd;
+            counter = g_memdup2(&new, sizeof(new));
             g_hash_table_insert(misses->counters, GINT_TO_POINTER(tid), counter);
         }
         counter->found = true;
     }
     g_hash_table_foreach_remove(misses->counters, was_not_found, NULL);
+    g_free(misses->node_problem);
+    misses->node_problem = misses_nodes_problem(misses->sysfs, misses->tiers, threads);
 }
 
 /* Misses since the last call. */
-static double counter_step(Counter *counter)
+static double counter_step(Counter *counter, MissesEvent event)
 {
-    const Count last = counter->last;
+    const Count last = counter->last[event];
     Count now;
 
-    if (read(counter->fd, &now, sizeof(now)) != sizeof(now) || now.running_ns <= last.running_ns) {
+    if (counter->fds[event] < 0 || read(counter->fds[event], &now, sizeof(now)) != sizeof(now) ||
+        now.running_ns <= last.running_ns) {
         return 0;
     }
-    counter->last = now;
+    counter->last[event] = now;
     return (double)(now.value - last.value) * (double)(now.enabled_ns - last.enabled_ns) /
            (double)(now.running_ns - last.running_ns);
 }
 
-static double count_misses(Misses *misses)
+static double count(Misses *misses, MissesEvent event)
 {
     GHashTableIter iter;
     gpointer value;
@@ -188,7 +283,7 @@ static double count_misses(Misses *misses)
 
     g_hash_table_iter_init(&iter, misses->counters);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        sum += counter_step(value);
+        sum += counter_step(value, event);
     }
     return sum;
 }
@@ -212,15 +307,23 @@ static void smooth(double *average, double sample, double seconds)
     *average = isnan(*average) ? sample : *average + (sample - *average) * seconds / (seconds + SMOOTH_S);
 }
 
-Misses *misses_new(pid_t pid)
+Misses *misses_new_of(pid_t pid, const Topology *tiers, const char *sysfs, MissesOpen open_counter)
 {
     Misses *misses = g_new0(Misses, 1);
 
     misses->pid = pid;
+    misses->tiers = tiers;
+    misses->sysfs = sysfs;
+    misses->open = open_counter;
     misses->has_clock = clock_getcpuclockid(pid, &misses->clock) == 0;
     misses->counters = g_hash_table_new_full(NULL, NULL, NULL, counter_free);
-    misses->rates = (MissesRates) { .accesses_per_s = NAN, .busy = NAN };
+    misses->rates = (MissesRates) { .accesses_per_s = NAN, .near_per_s = NAN, .far_per_s = NAN, .busy = NAN };
     return misses;
+}
+
+Misses *misses_new(pid_t pid, const Topology *tiers)
+{
+    return misses_new_of(pid, tiers, "/sys", counter_open);
 }
 
 void misses_free(Misses *misses)
@@ -230,7 +333,34 @@ void misses_free(Misses *misses)
     }
     g_hash_table_unref(misses->counters);
     g_free(misses->problem);
+    g_free(misses->node_refused);
+    g_free(misses->node_problem);
     g_free(misses);
+}
+
+/* What was counted in @seconds since the last call; the first tells nothing. */
+static void read_counters(Misses *misses, bool first, double seconds)
+{
+    double *const rates[MISSES__MAX] = {
+        [MISSES_ALL] = &misses->rates.accesses_per_s,
+        [MISSES_NEAR] = &misses->rates.near_per_s,
+        [MISSES_FAR] = &misses->rates.far_per_s,
+    };
+    MissesRates *now = &misses->rates;
+
+    now->problem = misses->problem;
+    now->node_problem = misses->problem        ? misses->problem
+                        : misses->node_refused ? misses->node_refused
+                                               : misses->node_problem;
+    for (MissesEvent event = 0; event < MISSES__MAX; event++) {
+        const double n = count(misses, event);
+
+        if (event == MISSES_ALL ? now->problem : now->node_problem) {
+            *rates[event] = NAN;
+        } else if (!first) {
+            smooth(rates[event], n / seconds, seconds);
+        }
+    }
 }
 
 MissesRates misses_read(Misses *misses, uint64_t now_ns)
@@ -238,7 +368,6 @@ MissesRates misses_read(Misses *misses, uint64_t now_ns)
     const bool first = misses->read_ns == 0;
     const double seconds = (double)(now_ns - misses->read_ns) / 1e9;
     uint64_t cpu_ns = misses->cpu_ns;
-    double count;
 
     if (!first && now_ns <= misses->read_ns) {
         return misses->rates;
@@ -247,18 +376,12 @@ MissesRates misses_read(Misses *misses, uint64_t now_ns)
         look_for_threads(misses);
         misses->looked_ns = now_ns;
     }
-    count = count_misses(misses);
+    read_counters(misses, first, seconds);
     if (!cpu_time(misses, &cpu_ns)) {
         misses->rates.busy = NAN;
     } else if (!first && cpu_ns >= misses->cpu_ns) {
         smooth(&misses->rates.busy, (double)(cpu_ns - misses->cpu_ns) / 1e9 / seconds, seconds);
     }
-    if (misses->problem) {
-        misses->rates.accesses_per_s = NAN;
-    } else if (!first) {
-        smooth(&misses->rates.accesses_per_s, count / seconds, seconds);
-    }
-    misses->rates.problem = misses->problem;
     misses->cpu_ns = cpu_ns;
     misses->read_ns = now_ns;
     return misses->rates;

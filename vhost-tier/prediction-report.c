@@ -21,18 +21,19 @@ static void set_number(JsonObject *object, const char *key, double number)
     }
 }
 
-static JsonObject *size_json(const PolicyCurve *curve, const Slowdown *model, uint64_t bytes)
+static JsonObject *size_json(const Outlook *outlook, uint64_t bytes)
 {
+    const ForecastAt at = outlook_at(outlook, bytes);
     JsonObject *size = json_object_new();
 
     json_object_set_int_member(size, "fast_size", (gint64)MIN(bytes, (uint64_t)G_MAXINT64));
-    set_number(size, "hit_ratio", slowdown_hit_ratio(curve, bytes));
-    set_number(size, "slowdown", slowdown_at(curve, model, bytes));
+    set_number(size, "hit_ratio", at.hit_ratio);
+    set_number(size, "slowdown", at.slowdown);
     return size;
 }
 
 /* The named sizes, and those in between, in no order. */
-static JsonArray *sizes_json(const Snapshot *snapshot, const Slowdown *model)
+static JsonArray *sizes_json(const Snapshot *snapshot)
 {
     const struct {
         const char *name;
@@ -46,27 +47,28 @@ static JsonArray *sizes_json(const Snapshot *snapshot, const Slowdown *model)
     JsonArray *list = json_array_new();
 
     for (size_t i = 0; i < G_N_ELEMENTS(named); i++) {
-        JsonObject *size = size_json(&snapshot->curve, model, named[i].bytes);
+        JsonObject *size = size_json(&snapshot->outlook, named[i].bytes);
 
         json_object_set_string_member(size, "name", named[i].name);
         json_array_add_object_element(list, size);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(sixteenths); i++) {
-        const uint64_t bytes = snapshot->curve.present_bytes / 16 * sixteenths[i];
+        const uint64_t bytes = snapshot->outlook.curve.present_bytes / 16 * sixteenths[i];
 
-        json_array_add_object_element(list, size_json(&snapshot->curve, model, bytes));
+        json_array_add_object_element(list, size_json(&snapshot->outlook, bytes));
     }
     return list;
 }
 
 /* The whole curve, from no fast memory to all of what was seen. */
-static JsonArray *curve_json(const PolicyCurve *curve, const Slowdown *model)
+static JsonArray *curve_json(const Outlook *outlook)
 {
+    const PolicyCurve *curve = &outlook->curve;
     JsonArray *list = json_array_new();
 
-    json_array_add_object_element(list, size_json(curve, model, 0));
+    json_array_add_object_element(list, size_json(outlook, 0));
     for (size_t i = 0; i < curve->n; i++) {
-        json_array_add_object_element(list, size_json(curve, model, curve->points[i].bytes));
+        json_array_add_object_element(list, size_json(outlook, curve->points[i].bytes));
     }
     return list;
 }
@@ -92,8 +94,7 @@ static JsonArray *checked_json(const PredictionLog *log, uint64_t now_ns)
 
 JsonObject *prediction_report(const Snapshot *snapshot, uint64_t now_ns)
 {
-    const PolicyCurve *curve = &snapshot->curve;
-    const Slowdown *model = &snapshot->model;
+    const PolicyCurve *curve = &snapshot->outlook.curve;
     JsonObject *report = json_object_new();
     const uint64_t seen = curve->n ? curve->points[curve->n - 1].bytes : 0;
 
@@ -103,8 +104,8 @@ JsonObject *prediction_report(const Snapshot *snapshot, uint64_t now_ns)
     set_number(report, "accesses_per_s", curve->n ? slowdown_total(curve) : NAN);
     set_number(report, "hit_ratio", snapshot->planned ? snapshot->stats.hit_ratio : NAN);
     set_number(report, "slowdown", snapshot->slowdown);
-    json_object_set_array_member(report, "sizes", curve->n ? sizes_json(snapshot, model) : json_array_new());
-    json_object_set_array_member(report, "curve", curve->n ? curve_json(curve, model) : json_array_new());
+    json_object_set_array_member(report, "sizes", curve->n ? sizes_json(snapshot) : json_array_new());
+    json_object_set_array_member(report, "curve", curve->n ? curve_json(&snapshot->outlook) : json_array_new());
     json_object_set_array_member(report, "checked", checked_json(&snapshot->predictions, now_ns));
     set_number(report, "error", prediction_error(&snapshot->predictions));
     set_number(report, "slowdown_error", snapshot->track.checks ? snapshot->track.error : NAN);

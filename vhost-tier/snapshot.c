@@ -42,6 +42,7 @@ static void snapshot_clear(void *data)
     g_clear_pointer(&snapshot->interference, g_ptr_array_unref);
     g_free(snapshot->state_reason);
     g_free(snapshot->not_counted);
+    g_free(snapshot->not_by_tier);
     g_free(snapshot->hints_problem);
     g_free(snapshot->trace);
 }
@@ -150,6 +151,7 @@ static JsonObject *slowdown_json(const Snapshot *snapshot)
 {
     const bool targeted = snapshot->slowdown_target > 0, foretold = snapshot->track.made_ns != 0;
     const bool counted = isfinite(snapshot->load.accesses_per_s) && snapshot->load.accesses_per_s > 0;
+    const bool by_tier = outlook_counted(&snapshot->outlook);
     JsonObject *slowdown = json_object_new();
 
     set_number(slowdown, "target", targeted ? snapshot->slowdown_target : NAN);
@@ -158,9 +160,12 @@ static JsonObject *slowdown_json(const Snapshot *snapshot)
     set_number(slowdown, "predicted", foretold ? snapshot->track.predicted : NAN);
     set_number(slowdown, "error", snapshot->track.checks ? snapshot->track.error : NAN);
     set_number(slowdown, "accesses_per_s",
-               counted ? snapshot->load.accesses_per_s : slowdown_total(&snapshot->curve));
+               counted ? snapshot->load.accesses_per_s : slowdown_total(&snapshot->outlook.curve));
     json_object_set_boolean_member(slowdown, "counted", counted);
     set_string(slowdown, "not_counted", snapshot->not_counted);
+    json_object_set_boolean_member(slowdown, "counted_by_tier", by_tier);
+    set_string(slowdown, "not_counted_by_tier", snapshot->not_by_tier);
+    set_number(slowdown, "counted_hit_ratio", by_tier ? snapshot->outlook.now.hit_ratio : NAN);
     set_number(slowdown, "busy", snapshot->configured ? snapshot->load.busy : NAN);
     return slowdown;
 }

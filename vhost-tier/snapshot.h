@@ -16,6 +16,7 @@
 #include "core/slowdown.h"
 #include "interference.h"
 #include "movers/numa.h"
+#include "outlook.h"
 #include "prediction.h"
 #include "tier-channel.h"
 
@@ -50,8 +51,9 @@ typedef struct Snapshot {
     double slowdown;            /* now, a share of time; NaN when not known */
     SlowdownTrack track;
     SlowdownLoad load;
-    Slowdown model;
+    Outlook outlook;
     char *not_counted;          /* why load.accesses_per_s is not measured, or NULL */
+    char *not_by_tier;          /* why accesses are not counted by tier, or NULL */
     uint32_t n_tiers;
     char *nodes[TIER_MAX_TIERS];
     ArbiterMover mover;         /* the last plan, where it is carried out; what the VM holds is left out */

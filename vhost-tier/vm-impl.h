@@ -18,6 +18,7 @@
 #include "misses.h"
 #include "core/move-run.h"
 #include "movers/numa.h"
+#include "outlook.h"
 #include "peer.h"
 #include "region.h"
 #include "vm-hints.h"
@@ -119,11 +120,11 @@ struct Vm {
     uint32_t state;
     Misses *misses;             /* of QEMU's process, while there is one */
     PolicyCosts costs;          /* that the last plan went by; this and the next five are vm-load.c's */
-    PolicyCurve curve;          /* of the last plan */
     SlowdownLoad load;
-    Slowdown model;
+    Outlook outlook;
     SlowdownTrack track;
-    const char *not_counted;    /* why load.accesses_per_s is not measured; NULL: it is. Of 'misses' */
+    const char *not_counted;    /* why load.accesses_per_s is not measured; NULL: it is. Of 'misses', */
+    const char *not_by_tier;    /* as is why outlook.now is not; NULL, without counts: not yet */
     /* of QEMU's process, as last looked at; NULL: not yet. Shared with snapshots */
     GPtrArray *interference;
     uint64_t logged_since_ns;

@@ -6,21 +6,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "misses-nodes.h"
 #include "vm-impl.h"
 
 #define NEARLY 16     /* what is off by less than this part is where it should be */
-
-/* Share of accesses that hit tier 0 now; NaN before enough was seen. */
-static double hit_ratio(const Vm *vm)
-{
-    PolicyStats stats;
-
-    if (!vm->policy) {
-        return NAN;
-    }
-    policy_stats(vm->policy, &stats);
-    return stats.hit_ratio;
-}
+#define MOST_STOLEN 0.9
+#define MEGA 1e6
 
 /*
  * Whether pages had their chance to be where the budget lets them be: else what is measured says nothing of what
@@ -28,7 +19,7 @@ static double hit_ratio(const Vm *vm)
  */
 static bool settled(const Vm *vm)
 {
-    const uint64_t due = MIN(vm->budget_bytes, vm->curve.present_bytes);
+    const uint64_t due = MIN(vm->budget_bytes, vm->outlook.curve.present_bytes);
     PolicyStats stats;
 
     policy_stats(vm->policy, &stats);
@@ -47,64 +38,111 @@ void load_follow_costs(Vm *vm)
     }
 }
 
+/* What hardware counts of each tier: told to the policy, and kept for the outlook. */
+static void count_by_tier(Vm *vm, const MissesRates *rates, const PolicyStats *stats)
+{
+    const uint64_t fast_bytes = stats->granule_bytes[0];
+    uint64_t slow_bytes = 0;
+    MissesByTier counted;
+    LatencyView latencies;
+
+    for (uint32_t t = 1; t < vm->topology->n_tiers; t++) {
+        slow_bytes += stats->granule_bytes[t];
+    }
+    vm->outlook.now = (Forecast) { 0 };
+    if (!misses_by_tier(rates, fast_bytes, slow_bytes, &counted, &vm->not_by_tier)) {
+        policy_counted(vm->policy, NAN, NAN);
+        return;
+    }
+    if (policy_takes_trials(vm->policy)) {      /* what is counted of one that idles tells nothing of heat */
+        policy_counted(vm->policy, counted.fast_per_s, counted.slow_per_s);
+    }
+    facts_latencies_of(vm->facts, vm->topology, &latencies);
+    vm->outlook.now = (Forecast) {
+        .accesses_per_s = counted.fast_per_s + counted.slow_per_s,
+        .hit_ratio = counted.fast_per_s / (counted.fast_per_s + counted.slow_per_s),
+        .busy = isfinite(rates->busy) ? rates->busy : 0,
+        .stolen = MIN(tracking_overhead(vm), MOST_STOLEN),
+    };
+    for (unsigned tier = 0; tier < 2; tier++) {
+        vm->outlook.now.tiers[tier] = (ForecastTier) {
+            .now_ns = vm->costs.latency_ns[tier],
+            .idle_ns = latencies.idle_ns[tier],
+            .bytes_per_s = vm->topology->tiers[tier].bandwidth_mbps * MEGA,
+        };
+    }
+}
+
+/* Share of accesses that hit tier 0: as counted, else as estimated; NaN before enough was seen. */
+static double hit_ratio(const Vm *vm)
+{
+    return outlook_counted(&vm->outlook) ? vm->outlook.now.hit_ratio : vm->load.hit_ratio;
+}
+
 void load_update(Vm *vm, uint64_t now_ns)
 {
     const Backend *first = vm->backends->len > 0 ? g_ptr_array_index(vm->backends, 0) : NULL;
-    MissesRates rates = { .accesses_per_s = NAN, .busy = NAN };
+    Outlook *outlook = &vm->outlook;
+    PolicyStats stats;
+    MissesRates rates;
 
     if (!vm->policy || !first || !peer_alive(&first->peer)) {
         return;
     }
     if (!vm->misses) {
-        vm->misses = misses_new(first->peer.pid);
+        vm->misses = misses_new(first->peer.pid, vm->topology);
     }
     rates = misses_read(vm->misses, now_ns);
     vm->not_counted = rates.problem;
     if (isfinite(rates.busy)) {
         tracking_set_cpus(vm, rates.busy);
     }
-    policy_curve(vm->policy, &vm->curve);
+    policy_stats(vm->policy, &stats);
     vm->load = (SlowdownLoad) {
         .accesses_per_s = rates.accesses_per_s,
         .busy = rates.busy,
-        .hit_ratio = hit_ratio(vm),
+        .hit_ratio = stats.hit_ratio,
     };
     if (vm->topology->n_tiers > 1) {
         vm->load.fast_ns = vm->costs.latency_ns[0];
         vm->load.slow_ns = vm->costs.latency_ns[1];
     }
-    vm->model = slowdown_model(&vm->curve, &vm->load);
+    count_by_tier(vm, &rates, &stats);
+    policy_curve(vm->policy, &outlook->curve);
+    outlook->model = slowdown_model(&outlook->curve, &vm->load);
     if (!vm->track.open || (settled(vm) && slowdown_check(&vm->track, load_slowdown(vm), now_ns))) {
         load_foretell(vm, now_ns);
     }
     prediction_note(&vm->predictions, now_ns, vm->mode == TIER_MODE_ON, vm->budget_bytes,
-                    slowdown_known(&vm->curve) ? slowdown_hit_ratio(&vm->curve, vm->budget_bytes) : NAN,
-                    settled(vm) ? vm->load.hit_ratio : NAN);
+                    slowdown_known(&outlook->curve) ? outlook_at(outlook, vm->budget_bytes).hit_ratio : NAN,
+                    settled(vm) ? hit_ratio(vm) : NAN);
 }
 
 void load_foretell(Vm *vm, uint64_t now_ns)
 {
-    const bool known = slowdown_known(&vm->curve);
+    const bool known = slowdown_known(&vm->outlook.curve);
 
     slowdown_foretell(&vm->track, vm->budget_bytes,
-                      known ? slowdown_at(&vm->curve, &vm->model, vm->budget_bytes) : NAN, now_ns);
+                      known ? outlook_at(&vm->outlook, vm->budget_bytes).slowdown : NAN, now_ns);
 }
 
 void load_forget(Vm *vm)
 {
     g_clear_pointer(&vm->misses, misses_free);
-    vm->not_counted = NULL;
+    vm->not_counted = vm->not_by_tier = NULL;
     memset(&vm->costs, 0, sizeof(vm->costs));
-    memset(&vm->curve, 0, sizeof(vm->curve));
     memset(&vm->load, 0, sizeof(vm->load));
-    memset(&vm->model, 0, sizeof(vm->model));
+    memset(&vm->outlook, 0, sizeof(vm->outlook));
     memset(&vm->track, 0, sizeof(vm->track));
     memset(&vm->predictions, 0, sizeof(vm->predictions));
 }
 
 double load_slowdown(const Vm *vm)
 {
-    return slowdown_known(&vm->curve) ? vm->model.worst * (1 - vm->load.hit_ratio) : NAN;
+    if (outlook_counted(&vm->outlook)) {
+        return forecast_slowdown_now(&vm->outlook.now);
+    }
+    return slowdown_known(&vm->outlook.curve) ? vm->outlook.model.worst * (1 - vm->load.hit_ratio) : NAN;
 }
 
 uint64_t load_target_bytes(const Vm *vm)
@@ -112,5 +150,5 @@ uint64_t load_target_bytes(const Vm *vm)
     if (vm->slowdown <= 0) {
         return 0;
     }
-    return slowdown_known(&vm->curve) ? slowdown_size(&vm->curve, &vm->model, vm->slowdown) : UINT64_MAX;
+    return slowdown_known(&vm->outlook.curve) ? outlook_size(&vm->outlook, vm->slowdown) : UINT64_MAX;
 }

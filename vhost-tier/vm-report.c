@@ -141,9 +141,9 @@ static void add_load(const Vm *vm, Snapshot *snapshot)
     snapshot->slowdown = load_slowdown(vm);
     snapshot->track = vm->track;
     snapshot->load = vm->load;
-    snapshot->model = vm->model;
+    snapshot->outlook = vm->outlook;
     snapshot->not_counted = g_strdup(vm->not_counted);
-    snapshot->curve = vm->curve;
+    snapshot->not_by_tier = g_strdup(vm->not_by_tier);
     snapshot->predictions = vm->predictions;
 }
 

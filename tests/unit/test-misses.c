@@ -16,6 +16,8 @@
 #define BUFFER_BYTES (256u << 20)       /* larger than any cache */
 #define STEP_US      200000
 
+static const Topology one_tier = {.n_tiers = 1};
+
 static uint64_t now_ns(void)
 {
     struct timespec now;
@@ -80,7 +82,7 @@ static MissesRates watch(Misses *misses)
 static void a_spinning_process_is_busy_and_a_sleeping_one_is_not(void)
 {
     const pid_t spins = child_run(touch_forever), sleeps = child_run(sleep_forever);
-    Misses *busy = misses_new(spins), *idle = misses_new(sleeps);
+    Misses *busy = misses_new(spins, &one_tier), *idle = misses_new(sleeps, &one_tier);
     MissesRates rates = watch(busy);
 
     g_assert_cmpfloat(rates.busy, >, 0.05);     /* others may want the CPU, too */
@@ -96,7 +98,7 @@ static void a_spinning_process_is_busy_and_a_sleeping_one_is_not(void)
 static void misses_are_counted_or_it_is_said_why_not(void)
 {
     const pid_t touches = child_run(touch_forever);
-    Misses *misses = misses_new(touches);
+    Misses *misses = misses_new(touches, &one_tier);
     const MissesRates rates = watch(misses);
 
     if (rates.problem) {
@@ -114,7 +116,7 @@ static void misses_are_counted_or_it_is_said_why_not(void)
 static void a_process_that_has_ended_is_not_known_to_be_busy(void)
 {
     const pid_t pid = child_run(touch_forever);
-    Misses *misses = misses_new(pid);
+    Misses *misses = misses_new(pid, &one_tier);
     MissesRates rates = watch(misses);
 
     g_assert_false(isnan(rates.busy));
@@ -126,7 +128,7 @@ static void a_process_that_has_ended_is_not_known_to_be_busy(void)
 
 static void time_that_stands_still_changes_nothing(void)
 {
-    Misses *misses = misses_new(getpid());
+    Misses *misses = misses_new(getpid(), &one_tier);
     const uint64_t start = now_ns();
     MissesRates rates;
 

@@ -130,19 +130,45 @@ static double balanced(const Model *model, double most, double *latency_ns)
     return low;
 }
 
+/* Whether enough was measured to say anything of time. */
+static bool measured(const Forecast *now)
+{
+    return now->accesses_per_s > 0 && now->busy > 0 && now->stolen >= 0 && now->stolen < 1 && now->hit_ratio >= 0 &&
+           now->hit_ratio <= 1;
+}
+
+/* Against all memory in tier 0, nobody else there, and nobody who watches or moves. */
+static double slowdown_of(const Model *model, double hit_ratio, const double *latency_ns)
+{
+    const Forecast *now = model->now;
+    const double each_ns = model->compute_ns + hit_ratio * latency_ns[0] + (1 - hit_ratio) * latency_ns[1];
+
+    return each_ns / (model->compute_ns + idle_ns(&now->tiers[0])) / (1 - now->stolen) - 1;
+}
+
+double forecast_slowdown_now(const Forecast *now)
+{
+    const double latency_ns[2] = {now->tiers[0].now_ns, now->tiers[1].now_ns};
+    Model model;
+
+    if (!measured(now)) {
+        return NAN;
+    }
+    model = model_of(now);
+    return slowdown_of(&model, now->hit_ratio, latency_ns);
+}
+
 ForecastAt forecast_at(const Forecast *now, const PolicyCurve *curve, uint64_t bytes)
 {
     ForecastAt at = {.hit_ratio = slowdown_hit_ratio(curve, bytes), .slowdown = NAN};
-    double latency_ns[2], each_ns;
+    double latency_ns[2];
     Model model;
 
-    if (!(now->accesses_per_s > 0) || !(now->busy > 0) || !(now->stolen >= 0 && now->stolen < 1) ||
-        !(now->hit_ratio >= 0 && now->hit_ratio <= 1) || isnan(at.hit_ratio)) {
+    if (!measured(now) || isnan(at.hit_ratio)) {
         return at;
     }
     model = model_of(now);
     at.hit_ratio = balanced(&model, at.hit_ratio, latency_ns);
-    each_ns = model.compute_ns + at.hit_ratio * latency_ns[0] + (1 - at.hit_ratio) * latency_ns[1];
-    at.slowdown = each_ns / (model.compute_ns + idle_ns(&now->tiers[0])) / (1 - now->stolen) - 1;
+    at.slowdown = slowdown_of(&model, at.hit_ratio, latency_ns);
     return at;
 }

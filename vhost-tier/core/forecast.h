@@ -49,4 +49,7 @@ typedef struct ForecastAt {
 /* With the hottest @bytes in tier 0. Both NaN where nothing was seen. */
 ForecastAt forecast_at(const Forecast *now, const PolicyCurve *curve, uint64_t bytes);
 
+/* The slowdown as it is now, by what was measured alone; NaN where accesses or time were not. */
+double forecast_slowdown_now(const Forecast *now);
+
 #endif /* VHOST_TIER_CORE_FORECAST_H */
