@@ -74,9 +74,8 @@ static unsigned find_problems(const Domain *domain, const Settings *settings, bo
     for (guint i = 0; i < texts->len; i++) {
         found(&problems, g_ptr_array_index(texts, i));
     }
-    if (!domain_memory_bytes(domain, &memory, &error) || !settings_check(settings, memory, &error)) {
-        found_error(&problems, &error);
-    } else if (as_given && rewrite_has_command_line(domain) && !rewrite_agrees(domain, settings, &error)) {
+    if (!domain_memory_bytes(domain, &memory, &error) || !settings_check(settings, memory, &error) ||
+        (as_given && rewrite_has_command_line(domain) && !rewrite_agrees(domain, settings, &error))) {
         found_error(&problems, &error);
     }
     if (local && !settings_check_host(settings, "/sys", &error)) {

@@ -82,20 +82,15 @@ static void what_is_no_domain_is_refused(void)
 
 static void what_is_too_deep_or_too_long_is_refused(void)
 {
-    size_t length = 100u << 20;
-    g_autofree char *deep = g_malloc(8 * 100001), *large = g_malloc(length + 1);
+    g_autofree char *white = g_strnfill(100u << 20, ' ');
+    g_autofree char *large = g_strconcat("<domain>", white, "<name>a</name></domain>", NULL);
+    g_autoptr(GString) deep = g_string_new("<domain><name>a</name>");
 
-    memset(large, ' ', length);
-    large[length] = '\0';
-    memcpy(large, "<domain>", 8);
-    memcpy(large + length - 31, "<name>a</name></domain>", 23);
-    refused(large, length, "more than the 16777216");
-
-    memcpy(deep, "<domain><name>a</name>", 22);
+    refused(large, strlen(large), "more than the 16777216");
     for (size_t i = 0; i < 100000; i++) {
-        memcpy(deep + 22 + 3 * i, "<a>", 3);
+        g_string_append(deep, "<a>");
     }
-    refused(deep, 22 + 3 * 100000, "no well-formed XML");
+    refused(deep->str, deep->len, "no well-formed XML");
 }
 
 static void names_for_the_daemon_are_those_that_it_takes(void)
