@@ -60,16 +60,20 @@ struct Misses {
     MissesRates rates;
 };
 
+static void counter_close(Counter *counter, MissesEvent event)
+{
+    if (counter->fds[event] >= 0) {
+        close(counter->fds[event]);
+        counter->fds[event] = -1;
+    }
+}
+
 static void counter_free(gpointer data)
 {
-    Counter *counter = data;
-
-    for (int event = 0; event < MISSES__MAX; event++) {
-        if (counter->fds[event] >= 0) {
-            close(counter->fds[event]);
-        }
+    for (MissesEvent event = 0; event < MISSES__MAX; event++) {
+        counter_close(data, event);
     }
-    g_free(counter);
+    g_free(data);
 }
 
 /* --- threads --- */
@@ -185,14 +189,8 @@ static void give_up_nodes(Misses *misses, int error)
                                            g_strerror(error));
     g_hash_table_iter_init(&iter, misses->counters);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        Counter *counter = value;
-
-        for (int event = MISSES_NEAR; event < MISSES__MAX; event++) {
-            if (counter->fds[event] >= 0) {
-                close(counter->fds[event]);
-                counter->fds[event] = -1;
-            }
-        }
+        counter_close(value, MISSES_NEAR);
+        counter_close(value, MISSES_FAR);
     }
 }
 
@@ -202,28 +200,27 @@ static void give_up(Misses *misses, int error)
     g_hash_table_remove_all(misses->counters);
 }
 
-/* A thread's counters; false where it has ended meanwhile, or all was given up. */
-static bool counters_of_thread(Misses *misses, int tid, Counter *counter)
+/* Begin to count a thread; unless it has ended meanwhile, or no thread can be counted. */
+static void add_thread(Misses *misses, int tid)
 {
-    *counter = (Counter) { .fds = { -1, -1, -1 } };
-    counter->fds[MISSES_ALL] = misses->open(tid, MISSES_ALL);
-    if (counter->fds[MISSES_ALL] < 0) {
+    const int fd = misses->open(tid, MISSES_ALL);
+    Counter *counter;
+
+    if (fd < 0) {
         if (errno != ESRCH) {
             give_up(misses, errno);
         }
-        return false;
+        return;
     }
+    counter = g_new0(Counter, 1);
+    *counter = (Counter) { .fds = { fd, -1, -1 }, .found = true };
+    g_hash_table_insert(misses->counters, GINT_TO_POINTER(tid), counter);
     for (MissesEvent event = MISSES_NEAR; event < MISSES__MAX && !misses->node_refused; event++) {
         counter->fds[event] = misses->open(tid, event);
         if (counter->fds[event] < 0 && errno != ESRCH) {
             give_up_nodes(misses, errno);
         }
     }
-    if (misses->node_refused && counter->fds[MISSES_NEAR] >= 0) {
-        close(counter->fds[MISSES_NEAR]);
-        counter->fds[MISSES_NEAR] = -1;
-    }
-    return true;
 }
 
 /* Have a counter for each thread there is now, and none for those that there are no more. */
@@ -237,23 +234,15 @@ static void look_for_threads(Misses *misses)
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         ((Counter *)value)->found = false;
     }
-    for (guint i = 0; i < threads->len; i++) {
+    for (guint i = 0; i < threads->len && !misses->problem; i++) {
         const int tid = g_array_index(threads, int, i);
         Counter *counter = g_hash_table_lookup(misses->counters, GINT_TO_POINTER(tid));
 
-        if (!counter) {
-            Counter new;
-
-            if (!counters_of_thread(misses, tid, &new)) {
-                if (misses->problem) {
-                    return;
-                }
-                continue;
-            }
-            counter = g_memdup2(&new, sizeof(new));
-            g_hash_table_insert(misses->counters, GINT_TO_POINTER(tid), counter);
+        if (counter) {
+            counter->found = true;
+        } else {
+            add_thread(misses, tid);
         }
-        counter->found = true;
     }
     g_hash_table_foreach_remove(misses->counters, was_not_found, NULL);
     g_free(misses->node_problem);
