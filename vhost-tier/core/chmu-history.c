@@ -50,9 +50,10 @@ void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, u
                       uint64_t now_ns, double *per_s)
 {
     const Listed *before = (const Listed *)(void *)history->listed->data;
-    const Listed *end = before + history->listed->len;
+    const size_t n_before = history->listed->len;
     const uint32_t now_ms = (uint32_t)(now_ns / MS);
     GArray *next = history->next;
+    size_t at = 0;                  /* in 'before' */
 
     g_array_set_size(next, 0);
     for (size_t i = 0; i < n; i++) {
@@ -60,18 +61,18 @@ void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, u
         Listed listed;
         double lasting;
 
-        for (; before < end && before->unit < counts[i].unit; before++) {
-            if (!is_old(before, now_ms)) {
-                g_array_append_val(next, *before);
+        for (; at < n_before && before[at].unit < counts[i].unit; at++) {
+            if (!is_old(&before[at], now_ms)) {
+                g_array_append_val(next, before[at]);
             }
         }
-        known = before < end && before->unit == counts[i].unit;
+        known = at < n_before && before[at].unit == counts[i].unit;
         listed = (Listed){
             .unit = counts[i].unit,
-            .first_ms = known && !is_old(before, now_ms) ? before->first_ms : now_ms,
+            .first_ms = known && !is_old(&before[at], now_ms) ? before[at].first_ms : now_ms,
             .last_ms = now_ms,
         };
-        before += known;
+        at += known;
         g_array_append_val(next, listed);
         lasting = counts[i].count;
         if (now_ms - listed.first_ms <= (epoch_ns + epoch_ns / 2) / MS) {
@@ -79,9 +80,9 @@ void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, u
         }
         per_s[i] = lasting * 1e9 / (double)MAX(epoch_ns, 1);
     }
-    for (; before < end; before++) {
-        if (!is_old(before, now_ms)) {
-            g_array_append_val(next, *before);
+    for (; at < n_before; at++) {
+        if (!is_old(&before[at], now_ms)) {
+            g_array_append_val(next, before[at]);
         }
     }
     history->next = history->listed;
