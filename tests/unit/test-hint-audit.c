@@ -158,21 +158,22 @@ static const struct Case {
     const char *name;
     Guest *guest;
     double least, most;             /* of trust */
+    unsigned jump_s;
 } cases[] = {
-    {"honest", honest, 0.8, 1},
-    {"honest_of_what_is_hot", honest_of_what_is_hot, 0.8, 1},
-    {"calls_all_hot", calls_all_hot, 0, 0.1},
-    {"swaps", swaps, 0, 0.1},
-    {"frees_what_is_hot", frees_what_is_hot, 0, 0.1},
-    {"pins_all", pins_all, 0, 0.2},
-    {"mixes", mixes, 0, 0.25},
-    {"floods", floods, 0, 0.25},
+    {"honest", honest, 0.8, 1, 20},
+    {"honest_of_what_is_hot", honest_of_what_is_hot, 0.8, 1, 60},
+    {"calls_all_hot", calls_all_hot, 0, 0.1, 20},
+    {"swaps", swaps, 0, 0.1, 20},
+    {"frees_what_is_hot", frees_what_is_hot, 0, 0.1, 20},
+    {"pins_all", pins_all, 0, 0.2, 20},
+    {"mixes", mixes, 0, 0.25, 20},
+    {"floods", floods, 0, 0.25, 20},
 };
 
 static void trust_follows_evidence(const void *data)
 {
     const struct Case *a = data;
-    g_autoptr(Sim) sim = after_a_minute(&on, a->guest, 20);
+    g_autoptr(Sim) sim = after_a_minute(&on, a->guest, a->jump_s);
 
     g_test_message("trust %.3f", trust_of(sim));
     g_assert_cmpfloat(trust_of(sim), >=, a->least);
@@ -225,13 +226,13 @@ static void who_repeats_what_is_known_gains_little(void)
 
     sim_gups(sim, HOT, 0.9, ACCESSES_PER_S);
     sim_run(sim, 60, 2, 0.5, intervals);
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 30; i++) {
         honest(sim);
         sim_run(sim, 1, 2, SAMPLED, intervals);
     }
     policy_hint_stats(sim->policy, &stats);
     g_test_message("%" G_GUINT64_FORMAT " checked, trust %.3f", stats.checked, stats.trust);
-    g_assert_cmpuint(stats.checked, >, 50);
+    g_assert_cmpuint(stats.checked, >, 30);
     g_assert_cmpfloat((double)stats.right, >, 0.9 * (double)stats.checked);
     g_assert_cmpfloat(stats.trust, <, 0.8);
 }
@@ -243,7 +244,7 @@ static void trust_that_was_lost_comes_back_slowly(void)
 
     g_assert_cmpint(policy_hint(sim->policy, POLICY_HINT_HOT, SIM_REGION, 0, 1, sim->now_ns), ==,
                     POLICY_HINT_UNTRUSTED);
-    while (trust_of(sim) < 0.5 && seconds < 200) {
+    while (trust_of(sim) < 0.5 && seconds < 1000) {
         if (seconds % 10 == 0) {
             sim_gups(sim, HOT, 0.9, ACCESSES_PER_S);
         }
@@ -253,7 +254,8 @@ static void trust_that_was_lost_comes_back_slowly(void)
 
     }
     g_test_message("after %u s", seconds);
-    g_assert_cmpuint(seconds, >=, 5);
+    g_assert_cmpuint(seconds, >=, 10);
+    g_assert_cmpuint(seconds, <, 400);
 }
 
 static void pins_of_one_who_is_not_trusted_end(void)

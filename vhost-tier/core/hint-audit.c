@@ -9,6 +9,7 @@
 #define PAGE_BYTES 4096
 #define START_WEIGHT 8.0            /* so much do the sums weigh at the start, at HINT_TRUST_START */
 #define TOLD_WEIGHT 32.0            /* and what others say */
+#define KEPT_START 0.9              /* so often granules are taken to stay as they were known to be, at the start */
 #define MEMORY 96.0                 /* weight at which old verdicts fade as fast as new ones come */
 #define APART LOG2_ONE              /* hot and cold that are closer can't be told apart */
 #define APART_MAX (6 * LOG2_ONE)    /* a cold page may be touched by chance: it is taken for no colder than that */
@@ -31,14 +32,13 @@ bool hint_audit_valid(const HintAudit *audit)
 {
     const int64_t most = 64 * LOG2_ONE;
 
-    return score_valid(&audit->hot) && score_valid(&audit->cold) && audit->hot_share >= 0 && audit->hot_share <= 1 &&
+    return score_valid(&audit->hot) && score_valid(&audit->cold) && score_valid(&audit->kept) && audit->hot_share >= 0 && audit->hot_share <= 1 &&
            audit->hot_rate <= most && audit->hot_rate >= -most && audit->cold_rate <= most && audit->cold_rate >= -most;
 }
 
 bool hint_sample_valid(const HintSample *sample)
 {
-    return sample->claim <= HINT_CLAIM_COLD && ABS(sample->ratio) <= HINT_SURE && sample->chance >= 0 &&
-           sample->chance <= 1;
+    return sample->claim <= HINT_CLAIM_COLD && sample->foretold <= HINT_CLAIM_COLD && ABS(sample->ratio) <= HINT_SURE;
 }
 
 /* Of one kind of claims: until much is known of it, what is known of both stands for it. */
@@ -135,23 +135,42 @@ HintSample *hint_sample_begin(HintSample *samples, const HintSample *claim)
     return sample;
 }
 
-static void judge(HintAudit *audit, const HintSample *sample, bool hot)
+static void score_add(HintScore *score, double skill, double weight)
 {
-    HintScore *score = sample->claim == HINT_CLAIM_HOT ? &audit->hot : &audit->cold;
-    const bool right = hot == (sample->claim == HINT_CLAIM_HOT);
-    const double weight = 1 - sample->chance, kept = 1 - weight / MEMORY;
+    const double kept = 1 - weight / MEMORY;
 
-    score->skill = MAX(score->skill * kept + right - sample->chance, LEAST_SKILL);
+    score->skill = MAX(score->skill * kept + skill, LEAST_SKILL);
     score->weight = score->weight * kept + weight;
+}
+
+/* The chance that the claim comes true anyway. */
+static double chance_of(const HintAudit *audit, const HintSample *sample)
+{
+    const double kept = (audit->kept.skill + KEPT_START * START_WEIGHT) / (audit->kept.weight + START_WEIGHT);
+
+    if (sample->foretold == HINT_CLAIM_NONE) {
+        return sample->claim == HINT_CLAIM_HOT ? audit->hot_share : 1 - audit->hot_share;
+    }
+    return sample->foretold == sample->claim ? kept : 1 - kept;
+}
+
+static void judge(HintAudit *audit, const HintSample *sample, HintClaim truth)
+{
+    const double chance = chance_of(audit, sample);
+
+    score_add(sample->claim == HINT_CLAIM_HOT ? &audit->hot : &audit->cold, (truth == sample->claim) - chance, 1 - chance);
+    if (sample->foretold != HINT_CLAIM_NONE) {
+        score_add(&audit->kept, truth == sample->foretold, 1);
+    }
     audit->checked++;
-    audit->right += right;
+    audit->right += truth == sample->claim;
 }
 
 void hint_sample_add(HintAudit *audit, HintSample *sample, Log2 ratio)
 {
     sample->ratio = CLAMP(sample->ratio + ratio, -HINT_SURE, HINT_SURE);
     if (ABS(sample->ratio) == HINT_SURE) {
-        judge(audit, sample, sample->ratio > 0);
+        judge(audit, sample, sample->ratio > 0 ? HINT_CLAIM_HOT : HINT_CLAIM_COLD);
         sample->claim = HINT_CLAIM_NONE;
     }
 }

@@ -12,7 +12,8 @@
  *
  * To be right is no merit where chance is right as often, nor where evidence had known it all along. So a claim is held
  * against what was to be expected without it: that the granule stays as it was known to be, or, where it was not seen
- * yet, that it is as hot as any. With c the chance that this made the claim come true, the hints' skill is
+ * yet, that it is as hot as any. (How often granules stay as they were is seen from the same samples.) With c the chance
+ * that this made the claim come true, the hints' skill is
  *
  *     sum of (right - c) / sum of (1 - c)
  *
@@ -36,10 +37,16 @@
 
 #include "logmath.h"
 
-#define HINT_SAMPLES 128u
+#define HINT_SAMPLES 32u
 #define HINT_SURE (5 * LOG2_ONE)
 #define HINT_TRUST_START 0.5
 #define HINT_TRUST_LEAST 0.25                       /* hints that are worth less are ignored */
+
+typedef enum HintClaim {
+    HINT_CLAIM_NONE,
+    HINT_CLAIM_HOT,
+    HINT_CLAIM_COLD,
+} HintClaim;
 
 /* A claim that is being looked at. Words of 8 bytes only: a trace keeps it as it is. */
 typedef struct HintSample {
@@ -47,14 +54,8 @@ typedef struct HintSample {
     uint64_t claim;                     /* a HintClaim; HINT_CLAIM_NONE: the place is free */
     uint64_t since;                     /* slot in which it was taken up */
     int64_t ratio;                      /* Log2: how much likelier hot is than cold, so far */
-    double chance;                      /* that it is right anyway */
+    uint64_t foretold;                  /* what it was known to be, as a HintClaim; HINT_CLAIM_NONE: it was not seen */
 } HintSample;
-
-typedef enum HintClaim {
-    HINT_CLAIM_NONE,
-    HINT_CLAIM_HOT,
-    HINT_CLAIM_COLD,
-} HintClaim;
 
 /* Words of 8 bytes only. */
 typedef struct HintScore {
@@ -64,6 +65,7 @@ typedef struct HintScore {
 /* Words of 8 bytes only: a trace keeps it as it is. */
 typedef struct HintAudit {
     HintScore hot, cold;
+    HintScore kept;                     /* of granules that were known to be the one or the other, those that were so */
     uint64_t checked, right;
     int64_t hot_rate, cold_rate;        /* Log2 per page: of the hottest that fill the budget, and of the rest */
     double hot_share;                   /* of what was seen: the hottest; 0: nothing is known of that yet */

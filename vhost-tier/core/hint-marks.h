@@ -9,7 +9,7 @@
 #include "policy.h"
 
 /*
- * A mark: kind (0: none), whether it was followed, then for how many slots it still counts. One that counts no more has
+ * A mark: kind (0: none), whether it was followed, then what is left of it. One of which nothing is left has
  * no effect, and is there for the audit alone.
  */
 #define HINT_KIND_BITS 3

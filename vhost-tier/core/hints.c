@@ -8,11 +8,10 @@
 
 #include "blocks.h"
 
-#define HOT_SLOTS 12u               /* 22 to 24 s */
-#define WILLNEED_SLOTS 3u           /* 4 to 6 s */
-#define LEFT_PER_OCTAVE 3           /* slots that a mark loses by evidence that is twice as likely if it is wrong */
+#define SLOTS 8u                    /* each so many slots HOT and COLD have less left, so that they end after 4 minutes */
+#define WILLNEED_LEFT 3u            /* WILLNEED each slot, so that it ends after 4 to 6 s */
+#define LEFT_PER_OCTAVE 3           /* that evidence which is twice as likely if a mark is wrong takes of it */
 #define AUDIT_FROM (LOG2_ONE / 2)   /* evidence that says less is not worth the audit's while */
-#define KNOWN_CHANCE 0.9            /* that a granule stays as it was known to be */
 #define STALE_PINS 2048u            /* in the list of pins, before it is tidied */
 
 HintMarks *hint_marks_new(size_t n, size_t n_blocks)
@@ -228,19 +227,6 @@ void hints_block_set(HeatMap *map, size_t granule)
 
 /* --- hints --- */
 
-static unsigned slots_of(PolicyHint hint)
-{
-    switch (hint) {
-    case POLICY_HINT_HOT:
-    case POLICY_HINT_COLD:
-        return HOT_SLOTS;
-    case POLICY_HINT_WILLNEED:
-        return WILLNEED_SLOTS;
-    default:
-        return HINT_LEFT_MAX;       /* it does not age */
-    }
-}
-
 static void note_pin(Hints *hints, const HeatMap *map, size_t granule)
 {
     const HintPin pin = {.region = map->id, .granule = (uint32_t)granule};
@@ -252,7 +238,7 @@ static void mark_granule(Hints *hints, HeatMap *map, PolicyHint hint, size_t gra
 {
     const uint8_t was = map->hints->marks[granule];
     const bool again = hint_left(was) > 0 && hint_kind(was) == HINT_KIND(hint);
-    const uint8_t mark = make_mark(HINT_KIND(hint), slots_of(hint));
+    const uint8_t mark = make_mark(HINT_KIND(hint), hint == POLICY_HINT_WILLNEED ? WILLNEED_LEFT : HINT_LEFT_MAX);
 
     if (is_pinned(map, granule)) {
         return;
@@ -265,33 +251,27 @@ static void mark_granule(Hints *hints, HeatMap *map, PolicyHint hint, size_t gra
     hints->state->news |= !again && hint_wants_fast(HINT_KIND(hint)) && heat_tier(heat_at(map, granule)) != 0;
 }
 
-/* The chance that a granule turns out hot, by what is known of it without the hint. */
-static double chance_of_hot(const HeatModel *model, const HeatMap *map, size_t granule)
+/* What a granule is known to be, without the hint; HINT_CLAIM_NONE: it was not seen. */
+static HintClaim foretold(const HeatModel *model, const HeatMap *map, size_t granule)
 {
     const HintAudit *audit = &model->hints->state->audit;
     const Heat heat = heat_at(map, granule);
-    Log2 rate;
+    const Log2 per_page = heat_rate(model, heat) - log2_of((double)map->granule_bytes / 4096);
 
-    if (!hint_audit_can_tell(audit)) {
-        return 0.5;
-    }
     if (!heat_seen(heat)) {
-        return audit->hot_share;
+        return HINT_CLAIM_NONE;
     }
-    rate = heat_rate(model, heat) - log2_of((double)map->granule_bytes / 4096);
-    return rate >= (audit->hot_rate + audit->cold_rate) / 2 ? KNOWN_CHANCE : 1 - KNOWN_CHANCE;
+    return per_page >= (audit->hot_rate + audit->cold_rate) / 2 ? HINT_CLAIM_HOT : HINT_CLAIM_COLD;
 }
 
 /* Let the audit look at what was said of a granule, if it can; NULL: not now. */
 static HintSample *take_up(const HeatModel *model, const HeatMap *map, size_t granule)
 {
-    const HintClaim claim = claim_of(hint_kind(map->hints->marks[granule]));
-    const double hot = chance_of_hot(model, map, granule);
     const HintSample sample = {
         .unit = unit_of(map, granule),
-        .claim = claim,
+        .claim = claim_of(hint_kind(map->hints->marks[granule])),
+        .foretold = foretold(model, map, granule),
         .since = model->hints->state->slot,
-        .chance = claim == HINT_CLAIM_HOT ? hot : 1 - hot,
     };
 
     return hint_sample_begin(model->hints->samples, &sample);
@@ -411,79 +391,95 @@ void hints_forget(Hints *hints, HeatMap *const *maps, size_t n_maps)
 
 /* --- time --- */
 
-static void age_mark(const Hints *hints, HeatMap *map, size_t granule, uint64_t slots)
+/* @slots and @long_slots have passed, which marks that end soon and others go by. */
+static void age_mark(const Hints *hints, HeatMap *map, size_t granule, uint64_t slots, uint64_t long_slots)
 {
     const uint8_t mark = map->hints->marks[granule];
-    const unsigned left = hint_left(mark), less = (unsigned)MIN(slots, left);
+    const unsigned left = hint_left(mark);
+    uint64_t less = 0;
 
     switch (hint_kind(mark)) {
     case HINT_KIND(POLICY_HINT_HOT):
     case HINT_KIND(POLICY_HINT_COLD):
+        less = MIN(long_slots, left);
+        break;
     case HINT_KIND(POLICY_HINT_WILLNEED):
+        less = MIN(slots, left);
         break;
     default:
         return;
     }
     if (left > less) {
         map->hints->marks[granule] = mark - (less << HINT_LEFT_SHIFT);
-        return;
+    } else {
+        end_mark(hints, map, granule);
     }
-    end_mark(hints, map, granule);
 }
 
-static void age_map(const Hints *hints, HeatMap *map, uint64_t slots)
+static void age_map(const Hints *hints, HeatMap *map, uint64_t slots, uint64_t long_slots)
 {
     for (size_t i = hints_next(map, 0, map->n); i < map->n; i = hints_next(map, i + 1, map->n)) {
-        age_mark(hints, map, i, slots);
+        age_mark(hints, map, i, slots, long_slots);
     }
 }
 
 void hints_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps)
 {
     Hints *hints = model->hints;
-    const uint64_t slot = model->epoch / HINT_SLOT_EPOCHS;
-    const uint64_t slots = slot - MIN(hints->state->slot, slot);
+    const uint64_t was = hints->state->slot, slot = MAX(was, model->epoch / HINT_SLOT_EPOCHS);
 
-    hints->state->slot = MAX(slot, hints->state->slot);
-    if (slots == 0 || model->quiet) {
+    hints->state->slot = slot;
+    if (slot == was || model->quiet) {
         return;
     }
     for (size_t i = 0; i < n_maps; i++) {
         if (maps[i]->hints) {
-            age_map(hints, maps[i], slots);
+            age_map(hints, maps[i], slot - was, slot / SLOTS - was / SLOTS);
         }
     }
 }
 
 /* --- evidence --- */
 
-/* Of a granule that is marked, evidence tells @ratio for hot against cold; @used: that it was used. */
+/* What is left of a mark once evidence has told @ratio for hot against cold; @used: and that the granule was used. */
+static unsigned left_then(uint8_t mark, Log2 ratio, bool used)
+{
+    const unsigned kind = hint_kind(mark), left = hint_left(mark);
+    const Log2 agrees = hint_wants_fast(kind) ? ratio : -ratio;
+
+    switch (kind) {
+    case HINT_KIND(POLICY_HINT_PIN):
+        return left;
+    case HINT_KIND(POLICY_HINT_FREE):
+        return used ? 0 : left;
+    default:
+        return left > 0 ? (unsigned)CLAMP((Log2)left + agrees * LEFT_PER_OCTAVE / LOG2_ONE, 0, (Log2)HINT_LEFT_MAX) : 0;
+    }
+}
+
+/* Evidence of a granule that is marked comes. */
 static void hear(const HeatModel *model, HeatMap *map, size_t granule, Log2 ratio, bool used)
 {
     const Hints *hints = model->hints;
     const uint8_t mark = map->hints->marks[granule];
-    const unsigned kind = hint_kind(mark), left = hint_left(mark);
-    const Log2 against = hint_wants_fast(kind) ? -ratio : ratio;
+    const unsigned left = left_then(mark, ratio, used);
+    unsigned kind = hint_kind(mark);
     HintSample *sample = sample_of(hints, map, granule);
-    unsigned lost = (unsigned)(MAX(against, 0) * LEFT_PER_OCTAVE / LOG2_ONE);
 
-    if (!sample && left > 0 && ABS(ratio) >= AUDIT_FROM) {
+    if (!sample && hint_left(mark) > 0 && ABS(ratio) >= AUDIT_FROM) {
         sample = take_up(model, map, granule);
     }
     if (sample) {
         hint_sample_add(&hints->state->audit, sample, ratio);
     }
-    if (kind == HINT_KIND(POLICY_HINT_PIN)) {
+    if (left == 0) {
+        end_mark(hints, map, granule);
         return;
     }
-    if (kind == HINT_KIND(POLICY_HINT_FREE)) {
-        lost = used ? left : 0;
+    if (kind == HINT_KIND(POLICY_HINT_WILLNEED) && left > hint_left(mark)) {
+        kind = HINT_KIND(POLICY_HINT_HOT);
     }
-    if (lost >= left) {
-        end_mark(hints, map, granule);
-    } else {
-        map->hints->marks[granule] = mark - (lost << HINT_LEFT_SHIFT);
-    }
+    set_mark(map, granule, make_mark(kind, left) | (mark & HINT_FOLLOWED));
 }
 
 void hints_bits(HeatModel *model, HeatMap *map, size_t first, size_t n, const uint64_t *accessed, uint64_t interval_ns)

@@ -15,10 +15,11 @@
  *   FREE            colder than anything else; never promoted
  *   PIN             hotter than anything else; never demoted
  *
- * Marks end: HOT and COLD after half a minute, WILLNEED after a few seconds, by which time evidence has come if they were
- * true; each of them the sooner the more evidence speaks against it; FREE with the first use. PIN ends with UNPIN; or,
- * the newest first, when limit or budget shrink so that too much is pinned; or when the guest is no longer trusted.
- * While the VM idles nothing can be seen, and marks stay.
+ * Marks end. Those of what is hot or cold by evidence against them; what speaks for them makes them last, until the
+ * estimate has come to say the same. Without evidence HOT and COLD end after four minutes, and WILLNEED after a few
+ * seconds; once it is used it is HOT. FREE ends with the first use, PIN with UNPIN; or, the newest first, when limit or
+ * budget shrink so that too much is pinned; or when the guest is no longer trusted. While the VM idles nothing can be
+ * seen, and marks stay.
  *
  * Of a huge page, most of whose granules must be marked alike (or one pinned), the block is marked as well.
  *
