@@ -233,9 +233,11 @@ static void link_free(Link *link)
 static void on_gone(void *opaque)
 {
     Link *link = opaque;
+    Vm *vm = link->hints->vm;
 
     g_ptr_array_remove(link->hints->links, link);
     link_free(link);
+    report_publish(vm);
 }
 
 static const HintOps link_ops = {
@@ -277,6 +279,7 @@ static gboolean on_hint_connection(int fd, GIOCondition condition, void *opaque)
     link->device = hint_device_new(sock, vm->context, vm->facts->max_vm_bytes, &link_ops, link);
     g_ptr_array_add(hints->links, link);
     vm_log(vm, G_LOG_LEVEL_MESSAGE, "process %d connects a hint device", (int)peer.pid);
+    report_publish(vm);
     return G_SOURCE_CONTINUE;
 }
 
