@@ -29,7 +29,7 @@ typedef struct Chain {
 } Chain;
 
 struct Chase {
-    GArray *chains;                 /* of Chain */
+    GArray *chains;                 /* of Chain; at least one */
 };
 
 static void chain_clear(gpointer data)
@@ -207,12 +207,13 @@ static uint32_t chain_ns(Chain *chain)
 
 uint32_t chase_ns(Chase *chase)
 {
+    const guint n = MAX(chase->chains->len, 1);
     uint64_t sum = 0;
 
     for (guint i = 0; i < chase->chains->len; i++) {
         sum += chain_ns(&g_array_index(chase->chains, Chain, i));
     }
-    return (uint32_t)MAX(sum / chase->chains->len, 1);
+    return (uint32_t)MAX(sum / n, 1);
 }
 
 #else

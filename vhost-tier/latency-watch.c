@@ -118,12 +118,13 @@ static gpointer run(gpointer data)
     g_mutex_lock(&watch->lock);
     while (!watch->ends) {
         gint64 until_us;
+        bool early = true;
 
         g_mutex_unlock(&watch->lock);
         until_us = (gint64)(turn(watch) / 1000) + g_get_monotonic_time();
         g_mutex_lock(&watch->lock);
-        while (!watch->ends && g_cond_wait_until(&watch->wake, &watch->lock, until_us)) {
-            continue;
+        while (!watch->ends && early) {
+            early = g_cond_wait_until(&watch->wake, &watch->lock, until_us);
         }
     }
     g_mutex_unlock(&watch->lock);

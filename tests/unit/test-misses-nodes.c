@@ -259,7 +259,8 @@ static void the_size_for_a_slowdown_is_the_smallest_that_keeps_it(void)
 {
     const Outlook outlook = new_outlook(true);
 
-    for (double target = 0.01; target < 0.5; target *= 1.3) {
+    for (int percent = 1; percent < 50; percent += 3) {
+        const double target = percent / 100.0;
         const uint64_t size = outlook_size(&outlook, target);
 
         g_assert_cmpuint(size % 4096, ==, 0);

@@ -126,6 +126,9 @@ static void show_slowdown(GString *out, JsonObject *vm)
         line(out, "target", g_strdup_printf("%s, which takes %s of fast memory", target, needs));
     }
     line(out, "load", g_strdup_printf("%s cache misses/s (%s), %s of a CPU", accesses, origin, busy));
+    if (field_bool(slowdown, "counted_by_tier")) {
+        line(out, "counted hits", text_share(field_number(slowdown, "counted_hit_ratio")));
+    }
 }
 
 static void show_placement(GString *out, JsonObject *vm)
