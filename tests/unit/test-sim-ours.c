@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sim/contender.h"
+#include "sim/lab.h"
 #include "sim/random.h"
 
 #define SECOND 1000000000ull
@@ -236,6 +237,26 @@ static void bad_parameters_are_refused_by_name(void)
     end(&bed);
 }
 
+/* Or the lab would be held against a daemon that is configured otherwise. */
+static void the_labs_rows_are_simulated_with_the_labs_configuration(void)
+{
+    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "..", "..", "lab", "vhost-tier.conf", NULL);
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    const LabContender *ours = lab_contenders;
+    g_autofree char *expected = NULL;
+    RunOptions options;
+
+    g_assert_true(g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, NULL));
+    while (ours->observed && !g_str_equal(ours->observed, "vhost-tier")) {
+        ours++;
+    }
+    expected = g_strdup_printf("overhead-percent=%g",
+                               100 * g_key_file_get_double(file, "sources", "overhead-share", NULL));
+    g_assert_cmpstr(ours->params, ==, expected);
+    lab_run_options(&options);
+    g_assert_cmpuint(options.costs.fault_ns, ==, g_key_file_get_uint64(file, "sources", "fault-ns", NULL));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -251,5 +272,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sim-ours/a_guest_that_comes_gets_its_floor_and_one_that_goes_is_forgotten",
                     a_guest_that_comes_gets_its_floor_and_one_that_goes_is_forgotten);
     g_test_add_func("/sim-ours/bad_parameters_are_refused_by_name", bad_parameters_are_refused_by_name);
+    g_test_add_func("/sim-ours/the_labs_rows_are_simulated_with_the_labs_configuration",
+                    the_labs_rows_are_simulated_with_the_labs_configuration);
     return g_test_run();
 }
