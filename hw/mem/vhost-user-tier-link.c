@@ -193,14 +193,25 @@ static void stop(VHostUserTier *tier)
 
 void vhost_user_tier_serve(VHostUserTier *tier, bool serve)
 {
+    VirtIODevice *vdev = VIRTIO_DEVICE(tier);
     Error *err = NULL;
+    int ret;
 
     if (!tier->connected || tier->started == serve) {
         return;
     }
     if (!serve) {
         stop(tier);
-    } else if (start(tier, &err) < 0) {
+        return;
+    }
+    if (vdev->broken) {         /* until the guest resets it */
+        return;
+    }
+    ret = start(tier, &err);
+    if (ret == -ENOMEM) {       /* vhost found no memory where a queue is */
+        error_free(err);
+        virtio_error(vdev, "virtio-tier: a queue is not in memory");
+    } else if (ret < 0) {
         vhost_user_tier_refuse(tier, err);
     }
 }
@@ -231,7 +242,6 @@ static void on_opened(VHostUserTier *tier)
     VirtIODevice *vdev = VIRTIO_DEVICE(tier);
     Error *err = NULL;
 
-    tier->dev.num_queues = VIRTIO_TIER_Q_COUNT;
     tier->dev.nvqs = VIRTIO_TIER_Q_COUNT;
     tier->dev.vqs = tier->vhost_vqs;
     vhost_dev_set_config_notifier(&tier->dev, &config_ops);
@@ -355,5 +365,8 @@ void vhost_user_tier_link_down(VHostUserTier *tier)
     clean_up(tier);
     qemu_bh_delete(tier->lost);
     vhost_user_cleanup(&tier->vhost_user);
+    /* The next device to use the chardev begins with a connection of its own */
+    qemu_chr_fe_disconnect(&tier->chardev);
+    qemu_chr_fe_deinit(&tier->chardev, false);
     tier_problem_clear(&tier->problem);
 }

@@ -8,9 +8,9 @@
 
 #include "hw/qdev-properties.h"
 #include "hw/qdev-properties-system.h"
-#include "qapi/error.h"
-#include "qemu/host-utils.h"
 #include "vhost-user-tier.h"
+
+#define QUEUE_SIZE VIRTQUEUE_MAX_SIZE
 
 QEMU_BUILD_BUG_ON(sizeof(struct virtio_tier_config) != 40);
 
@@ -82,17 +82,10 @@ static void realize(DeviceState *dev, Error **errp)
     VirtIODevice *vdev = VIRTIO_DEVICE(dev);
     VHostUserTier *tier = VHOST_USER_TIER(dev);
 
-    if (!is_power_of_2(tier->queue_size) || tier->queue_size < 4 ||
-        tier->queue_size > VIRTQUEUE_MAX_SIZE) {
-        error_setg(errp, "Property '%s.queue-size' doesn't take value '%u': it "
-                   "must be a power of 2 from 4 to %u", TYPE_VHOST_USER_TIER,
-                   tier->queue_size, VIRTQUEUE_MAX_SIZE);
-        return;
-    }
     virtio_init(vdev, VIRTIO_ID_TIER, sizeof(struct virtio_tier_config));
     vhost_user_tier_default_config(tier);
     for (int i = 0; i < VIRTIO_TIER_Q_COUNT; i++) {
-        tier->vqs[i] = virtio_add_queue(vdev, tier->queue_size, handle_output);
+        tier->vqs[i] = virtio_add_queue(vdev, QUEUE_SIZE, handle_output);
     }
     if (!vhost_user_tier_link_up(tier, errp)) {
         delete_queues(tier);
@@ -111,7 +104,6 @@ static void unrealize(DeviceState *dev)
 
 static const Property properties[] = {
     DEFINE_PROP_CHR("chardev", VHostUserTier, chardev),
-    DEFINE_PROP_UINT16("queue-size", VHostUserTier, queue_size, 128),
     DEFINE_PROP_BIT64("pin", VHostUserTier, parent_obj.host_features,
                       VIRTIO_TIER_F_PIN, true),
     DEFINE_PROP_BIT64("query", VHostUserTier, parent_obj.host_features,

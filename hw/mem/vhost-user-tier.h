@@ -29,9 +29,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(VHostUserTier, VHOST_USER_TIER)
 struct VHostUserTier {
     VirtIODevice parent_obj;
 
-    /* Properties */
-    CharBackend chardev;
-    uint16_t queue_size;        /* entries of each queue */
+    CharBackend chardev;        /* a property */
 
     VirtQueue *vqs[VIRTIO_TIER_Q_COUNT];
     struct virtio_tier_config config;   /* as the guest sees it */

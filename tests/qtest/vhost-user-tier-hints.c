@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tests of vhost-user-tier with the real daemon: what a guest asks for over a
+ * real virtqueue, and what becomes of it.
+ */
+#include "qemu/osdep.h"
+
+#include "qemu/bswap.h"
+#include "vhost-user-tier-daemon.h"
+
+/* What is right */
+
+static void takes_every_kind_of_hint(void)
+{
+    static const uint16_t kinds[] = {
+        VIRTIO_TIER_T_HOT, VIRTIO_TIER_T_COLD, VIRTIO_TIER_T_WILLNEED,
+        VIRTIO_TIER_T_FREE, VIRTIO_TIER_T_PIN, VIRTIO_TIER_T_UNPIN,
+    };
+    Daemon *daemon = daemon_new();
+    Bed *bed;
+
+    if (!daemon) {
+        return;
+    }
+    bed = daemon_start_driven(daemon, "one");
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+        g_assert_cmpuint(bed_hint(bed, kinds[i], BED_FREE + i * MIB, MIB), ==,
+                         VIRTIO_TIER_S_OK);
+    }
+    daemon_wait_figure(bed, "hot", "taken", 1);
+    daemon_wait_figure(bed, "hot", "bytes", MIB);
+    daemon_wait_figure(bed, "pin", "taken", 1);
+    daemon_wait_figure(bed, NULL, "pinned-bytes", MIB);
+    g_assert_cmpuint(bed_hint(bed, VIRTIO_TIER_T_UNPIN, BED_FREE + 4 * MIB,
+                              MIB), ==, VIRTIO_TIER_S_OK);
+    daemon_wait_figure(bed, NULL, "pinned-bytes", 0);
+    bed_free(bed);
+    daemon_free(daemon);
+}
+
+static void tells_where_memory_is(void)
+{
+    Daemon *daemon = daemon_new();
+    struct virtio_tier_range ranges[2] = {
+        { cpu_to_le64(BED_FREE), cpu_to_le64(4 * MIB) },
+        { cpu_to_le64(BED_RAM_BYTES), cpu_to_le64(4096) },
+    };
+    struct virtio_tier_result results[2];
+    struct virtio_tier_resp resp;
+    uint64_t bytes = 0;
+    Bed *bed;
+
+    if (!daemon) {
+        return;
+    }
+    bed = daemon_start_driven(daemon, "one");
+    bed_send(bed, VIRTIO_TIER_T_QUERY, ranges, 2, &resp, results,
+             sizeof(results));
+    g_assert_cmpuint(le32_to_cpu(resp.status), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(le32_to_cpu(results[0].status), ==, VIRTIO_TIER_S_OK);
+    for (unsigned i = 0; i < VIRTIO_TIER_MAX_TIERS; i++) {
+        bytes += le64_to_cpu(results[0].tier_bytes[i]);
+    }
+    g_assert_cmpuint(bytes + le64_to_cpu(results[0].other_bytes), ==, 4 * MIB);
+    g_assert_cmpuint(le32_to_cpu(results[1].status), ==,
+                     VIRTIO_TIER_S_NOT_RAM);
+    bed_free(bed);
+    daemon_free(daemon);
+}
+
+static void pins_up_to_its_limit(void)
+{
+    Daemon *daemon = daemon_new();
+    struct virtio_tier_config config;
+    uint64_t limit;
+    Bed *bed;
+
+    if (!daemon) {
+        return;
+    }
+    bed = daemon_start_driven(daemon, "one");
+    bed_read_config(bed, &config);
+    limit = le64_to_cpu(config.pin_limit);
+    g_assert_cmpuint(limit, >, 2 * MIB);
+    g_assert_cmpuint(limit, <, 16 * MIB);
+    g_assert_cmpuint(bed_hint(bed, VIRTIO_TIER_T_PIN, BED_FREE, limit + 4096),
+                     ==, VIRTIO_TIER_S_LIMIT);
+    g_assert_cmpuint(bed_hint(bed, VIRTIO_TIER_T_PIN, BED_FREE, limit), ==,
+                     VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(bed_hint(bed, VIRTIO_TIER_T_PIN, BED_FREE + limit, 4096),
+                     ==, VIRTIO_TIER_S_LIMIT);
+    daemon_wait_figure(bed, NULL, "pinned-bytes", limit);
+    daemon_wait_figure(bed, "pin", "over-limit", 2);
+    bed_reset(bed);
+    daemon_wait_figure(bed, NULL, "pinned-bytes", 0);
+    bed_free(bed);
+    daemon_free(daemon);
+}
+
+static void tells_of_a_new_budget(void)
+{
+    Daemon *daemon = daemon_new();
+    struct virtio_tier_config config;
+    struct virtio_tier_event event;
+    BedDesc desc;
+    Bed *bed;
+
+    if (!daemon) {
+        return;
+    }
+    bed = daemon_start_driven(daemon, "one");
+    desc = (BedDesc) { bed->queues[VIRTIO_TIER_Q_EVENT].buffers, sizeof(event),
+                       VRING_DESC_F_WRITE };
+    bed_add(bed, VIRTIO_TIER_Q_EVENT, &desc, 1);
+    qtest_qmp_assert_success(bed->qts, "{'execute': 'memory-tier-set', "
+                             "'arguments': {'id': 'ram', "
+                             "'fast-size': 33554432}}");
+    g_assert_cmpuint(bed_wait_used(bed, VIRTIO_TIER_Q_EVENT, 0), ==,
+                     sizeof(event));
+    qtest_memread(bed->qts, desc.addr, &event, sizeof(event));
+    g_assert_cmpuint(le32_to_cpu(event.type), ==, VIRTIO_TIER_E_BUDGET);
+    do {
+        qvirtio_wait_config_isr(&bed->dev->vdev, BED_TIMEOUT_MS * 1000);
+        bed_read_config(bed, &config);
+    } while (le64_to_cpu(config.fast_budget) != 32 * MIB);
+    bed_free(bed);
+    daemon_free(daemon);
+}
+
+static void tells_what_the_rate_limit_drops(void)
+{
+    struct virtio_tier_range ranges[200];
+    uint32_t statuses[ARRAY_SIZE(ranges)];
+    struct virtio_tier_event event;
+    struct virtio_tier_resp resp;
+    unsigned dropped = 0;
+    Daemon *daemon = daemon_new_limited(100);
+    BedDesc desc;
+    Bed *bed;
+
+    if (!daemon) {
+        return;
+    }
+    bed = daemon_start_driven(daemon, "one");
+    desc = (BedDesc) { bed->queues[VIRTIO_TIER_Q_EVENT].buffers, sizeof(event),
+                       VRING_DESC_F_WRITE };
+    bed_add(bed, VIRTIO_TIER_Q_EVENT, &desc, 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
+        ranges[i].addr = cpu_to_le64(BED_FREE + i * 4096);
+        ranges[i].len = cpu_to_le64(4096);
+    }
+    bed_send(bed, VIRTIO_TIER_T_HOT, ranges, ARRAY_SIZE(ranges), &resp,
+             statuses, sizeof(statuses));
+    g_assert_cmpuint(le32_to_cpu(resp.n_ranges), ==, ARRAY_SIZE(ranges));
+    for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
+        dropped += le32_to_cpu(statuses[i]) == VIRTIO_TIER_S_RATE;
+    }
+    g_assert_cmpuint(dropped, >=, 90);
+    g_assert_cmpuint(dropped, <, ARRAY_SIZE(ranges));
+    daemon_wait_figure(bed, NULL, "dropped-rate", dropped);
+    bed_wait_used(bed, VIRTIO_TIER_Q_EVENT, 0);
+    qtest_memread(bed->qts, desc.addr, &event, sizeof(event));
+    g_assert_cmpuint(le32_to_cpu(event.type), ==, VIRTIO_TIER_E_HINTS_IGNORED);
+    g_assert_cmpuint(le32_to_cpu(event.reason), ==, VIRTIO_TIER_R_RATE);
+    g_assert_cmpuint(le64_to_cpu(event.value), ==, dropped);
+    bed_free(bed);
+    daemon_free(daemon);
+}
+
+/* What it lives through */
+
+static void outlives_a_daemon_that_is_killed(void)
+{
+    Daemon *daemon = daemon_new();
+    struct virtio_tier_event event;
+    BedDesc desc;
+    Bed *bed;
+
+    if (!daemon) {
+        return;
+    }
+    bed = daemon_start_driven(daemon, "one");
+    g_assert_cmpuint(bed_hint(bed, VIRTIO_TIER_T_PIN, BED_FREE, MIB), ==,
+                     VIRTIO_TIER_S_OK);
+    desc = (BedDesc) { bed->queues[VIRTIO_TIER_Q_EVENT].buffers, sizeof(event),
+                       VRING_DESC_F_WRITE };
+    bed_add(bed, VIRTIO_TIER_Q_EVENT, &desc, 1);
+    daemon_end(daemon, SIGKILL);
+    bed_wait_bool(bed, "connected", false);
+    daemon_start(daemon);
+    daemon_wait_on(bed);
+    bed_wait_used(bed, VIRTIO_TIER_Q_EVENT, 0);
+    qtest_memread(bed->qts, desc.addr, &event, sizeof(event));
+    g_assert_cmpuint(le32_to_cpu(event.type), ==, VIRTIO_TIER_E_PINS_DROPPED);
+    g_assert_cmpuint(le32_to_cpu(event.reason), ==, VIRTIO_TIER_R_RESTART);
+    bed_free(bed);
+    daemon_free(daemon);
+}
+
+static void pins_migrate(void)
+{
+    Daemon *daemon = daemon_new();
+    char *file = bed_make_file("vm");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    g_autofree char *incoming = g_strdup_printf("-incoming %s", uri);
+    Bed *from, *to;
+
+    if (!daemon) {
+        bed_remove_file(file);
+        return;
+    }
+    from = daemon_start_driven(daemon, "one");
+    g_assert_cmpuint(bed_hint(from, VIRTIO_TIER_T_PIN, BED_FREE, MIB), ==,
+                     VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(bed_hint(from, VIRTIO_TIER_T_PIN, BED_FREE + 8 * MIB,
+                              MIB), ==, VIRTIO_TIER_S_OK);
+    qtest_qmp_assert_success(from->qts, "{'execute': 'migrate', 'arguments': "
+                             "{'uri': %s}}", uri);
+    qtest_qmp_eventwait(from->qts, "STOP");
+    for (int i = 0; i < 1000; i++) {
+        QDict *info = qtest_qmp_assert_success_ref(
+            from->qts, "{'execute': 'query-migrate'}");
+        bool done = !g_strcmp0(qdict_get_try_str(info, "status"), "completed");
+
+        qobject_unref(info);
+        if (done) {
+            break;
+        }
+        g_usleep(10000);
+    }
+    to = daemon_start_vm(daemon, "two", incoming);
+    daemon_wait_figure(to, NULL, "pinned-bytes", 2 * MIB);
+    bed_free(to);
+    bed_free(from);
+    bed_remove_file(file);
+    daemon_free(daemon);
+}
+
+void add_hint_tests(void)
+{
+#define ADD(test) qtest_add_func("/vhost-user-tier/hints/" #test, test)
+    ADD(takes_every_kind_of_hint);
+    ADD(tells_where_memory_is);
+    ADD(pins_up_to_its_limit);
+    ADD(tells_of_a_new_budget);
+    ADD(tells_what_the_rate_limit_drops);
+    ADD(outlives_a_daemon_that_is_killed);
+    ADD(pins_migrate);
+#undef ADD
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tests of what vhost-user-tier lives through: daemons that come late, go and
+ * come back; resets, stops and unplugging; live migration.
+ */
+#include "qemu/osdep.h"
+
+#include "qemu/bswap.h"
+#include "vhost-user-tier-bed.h"
+
+#define F_DEVICE_STATE (1ull << 19)     /* of vhost-user's protocol */
+
+/* Leave @n requests in the hint queue; their heads follow each other by 2. */
+static void add_requests(Bed *bed, unsigned n)
+{
+    struct virtio_tier_range range = { cpu_to_le64(BED_FREE),
+                                       cpu_to_le64(4096) };
+
+    for (unsigned i = 0; i < n; i++) {
+        bed_add(bed, VIRTIO_TIER_Q_HINT,
+                bed_request(bed, VIRTIO_TIER_T_HOT, &range, 1).descs, 2);
+    }
+}
+
+static void wait_requests(Bed *bed, uint16_t head, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        bed_wait_used(bed, VIRTIO_TIER_Q_HINT, (head + 2 * i) %
+                                               BED_QUEUE_SIZE);
+    }
+}
+
+static void assert_serves(Bed *bed)
+{
+    g_assert_cmpuint(bed_hint(bed, VIRTIO_TIER_T_HOT, BED_FREE, 4096), ==,
+                     VIRTIO_TIER_S_OK);
+}
+
+/* Daemons that come and go */
+
+static void a_late_daemon_finds_what_waits(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+
+    bed_drive_all(bed);
+    add_requests(bed, 3);
+    g_assert_false(bed_has_used(bed, VIRTIO_TIER_Q_HINT));
+    peer_listen(peer);
+    wait_requests(bed, 0, 3);
+    bed_free(bed);
+    peer_free(peer);
+}
+
+static void outlives_the_daemon(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+
+    peer_listen(peer);
+    bed_drive_all(bed);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_serves(bed);
+        peer_die(peer);
+        bed_wait_bool(bed, "connected", false);
+        bed_wait_problem(bed, "closed the connection");
+        peer_listen(peer);
+        bed_wait_bool(bed, "serving", true);
+    }
+    assert_serves(bed);
+    bed_free(bed);
+    peer_free(peer);
+}
+
+static void a_new_daemon_finds_what_the_last_left(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+
+    peer_listen(peer);
+    bed_drive_all(bed);
+    add_requests(bed, 2);
+    wait_requests(bed, 0, 2);
+    peer_hold(peer, true);
+    add_requests(bed, 3);
+    peer_die(peer);
+    bed_wait_bool(bed, "connected", false);
+    add_requests(bed, 1);
+    peer_listen(peer);
+    bed_wait_bool(bed, "serving", true);
+    g_assert_false(bed_has_used(bed, VIRTIO_TIER_Q_HINT));
+    peer_hold(peer, false);
+    wait_requests(bed, 4, 4);
+    bed_free(bed);
+    peer_free(peer);
+}
+
+static void a_daemon_may_go_while_there_is_no_driver(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+
+    for (unsigned i = 0; i < 3; i++) {
+        peer_listen(peer);
+        bed_wait_bool(bed, "connected", true);
+        peer_die(peer);
+        bed_wait_bool(bed, "connected", false);
+    }
+    bed_drive_all(bed);
+    peer_listen(peer);
+    assert_serves(bed);
+    bed_free(bed);
+    peer_free(peer);
+}
+
+/* Resets and stops */
+
+static void tells_of_a_reset(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+    unsigned resets;
+
+    peer_listen(peer);
+    bed_drive_all(bed);
+    assert_serves(bed);
+    resets = peer_seen(peer, VU_RESET_DEVICE);
+    bed_reset(bed);
+    peer_wait(peer, VU_RESET_DEVICE, resets + 1);
+    bed_drive_all(bed);
+    assert_serves(bed);
+
+    /* One that happens while there is no daemon is told to the next. */
+    peer_die(peer);
+    bed_wait_bool(bed, "connected", false);
+    bed_reset(bed);
+    resets = peer_seen(peer, VU_RESET_DEVICE);
+    peer_listen(peer);
+    peer_wait(peer, VU_RESET_DEVICE, resets + 1);
+
+    /* But only once. */
+    bed_drive_all(bed);
+    assert_serves(bed);
+    resets = peer_seen(peer, VU_RESET_DEVICE);
+    peer_die(peer);
+    bed_wait_bool(bed, "connected", false);
+    peer_listen(peer);
+    assert_serves(bed);
+    g_assert_cmpuint(peer_seen(peer, VU_RESET_DEVICE), ==, resets);
+    bed_free(bed);
+    peer_free(peer);
+}
+
+static void may_be_reset_in_the_middle_of_a_request(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+
+    peer_listen(peer);
+    bed_drive_all(bed);
+    bed_wait_bool(bed, "serving", true);
+    for (unsigned i = 0; i < 5; i++) {
+        peer_hold(peer, true);
+        add_requests(bed, i + 1);
+        bed_reset(bed);
+        g_assert_false(bed_query_bool(bed, "serving"));
+        peer_hold(peer, false);
+        bed_drive_all(bed);
+        assert_serves(bed);
+    }
+    bed_free(bed);
+    peer_free(peer);
+}
+
+static void a_stop_of_the_machine_is_no_reset(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+    unsigned resets;
+
+    peer_listen(peer);
+    bed_drive_all(bed);
+    assert_serves(bed);
+    resets = peer_seen(peer, VU_RESET_DEVICE);
+    qtest_qmp_assert_success(bed->qts, "{'execute': 'stop'}");
+    g_assert_false(bed_query_bool(bed, "serving"));
+    add_requests(bed, 1);
+    g_usleep(50000);
+    g_assert_false(bed_has_used(bed, VIRTIO_TIER_Q_HINT));
+    qtest_qmp_assert_success(bed->qts, "{'execute': 'cont'}");
+    wait_requests(bed, 2, 1);
+    g_assert_cmpuint(peer_seen(peer, VU_RESET_DEVICE), ==, resets);
+    bed_free(bed);
+    peer_free(peer);
+}
+
+/* A daemon that comes back while the machine is stopped must not serve. */
+static void nothing_is_served_while_the_machine_is_stopped(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+
+    bed_drive_all(bed);
+    add_requests(bed, 1);
+    qtest_qmp_assert_success(bed->qts, "{'execute': 'stop'}");
+    peer_listen(peer);
+    bed_wait_bool(bed, "connected", true);
+    g_assert_false(bed_query_bool(bed, "serving"));
+    g_assert_cmpuint(peer_seen(peer, VU_SET_VRING_ENABLE), ==, 0);
+    qtest_qmp_assert_success(bed->qts, "{'execute': 'cont'}");
+    wait_requests(bed, 0, 1);
+    bed_free(bed);
+    peer_free(peer);
+}
+
+/* Unplugging */
+
+static void unplug_and_plug(Bed *bed)
+{
+    bed_undrive(bed);
+    qtest_qmp_device_del_send(bed->qts, "tier0");
+    /* The guest's part, by ACPI */
+    qtest_outl(bed->qts, 0xae08, 1 << 4);
+    qtest_qmp_eventwait(bed->qts, "DEVICE_DELETED");
+    qtest_qmp_device_add(bed->qts, "vhost-user-tier-pci", "tier0",
+                         "{'chardev': 'hint0', 'addr': '04'}");
+}
+
+static void can_be_unplugged_with_requests_in_flight(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+    unsigned resets;
+
+    peer_listen(peer);
+    bed_drive_all(bed);
+    assert_serves(bed);
+    peer_hold(peer, true);
+    add_requests(bed, 3);
+    resets = peer_seen(peer, VU_RESET_DEVICE);
+    unplug_and_plug(bed);
+    peer_wait(peer, VU_RESET_DEVICE, resets + 1);   /* so that pins end */
+    peer_hold(peer, false);
+    bed_drive_all(bed);
+    assert_serves(bed);
+    bed_free(bed);
+    peer_free(peer);
+}
+
+static void can_be_unplugged_without_a_daemon(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+
+    bed_drive_all(bed);
+    add_requests(bed, 2);
+    unplug_and_plug(bed);
+    bed_drive_all(bed);
+    add_requests(bed, 2);
+    peer_listen(peer);
+    wait_requests(bed, 0, 2);
+    peer_die(peer);             /* and while a daemon is just lost */
+    unplug_and_plug(bed);
+    peer_listen(peer);
+    bed_drive_all(bed);
+    assert_serves(bed);
+    bed_free(bed);
+    peer_free(peer);
+}
+
+/* Live migration */
+
+static char *status_of(QTestState *qts)
+{
+    QDict *info = qtest_qmp_assert_success_ref(qts,
+                                               "{'execute': 'query-migrate'}");
+    char *status = g_strdup(qdict_get_try_str(info, "status"));
+
+    qobject_unref(info);
+    return status;
+}
+
+static void wait_migrated(QTestState *qts)
+{
+    gint64 end = g_get_monotonic_time() + BED_TIMEOUT_MS * 1000;
+
+    for (;;) {
+        g_autofree char *status = status_of(qts);
+
+        if (!g_strcmp0(status, "completed")) {
+            return;
+        }
+        g_assert_cmpstr(status, !=, "failed");
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(10000);
+    }
+}
+
+/* Save @bed to @file, and end it. */
+static void save(Bed *bed, const char *file)
+{
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+
+    qtest_qmp_assert_success(bed->qts, "{'execute': 'migrate', 'arguments': "
+                             "{'uri': %s}}", uri);
+    wait_migrated(bed->qts);
+}
+
+/* A new bed of what was saved, with the driver that @old had */
+static Bed *load(Peer *peer, const char *file, Bed *old)
+{
+    g_autofree char *more = g_strdup_printf("-incoming file:%s", file);
+    QPCIAddress addr = { .devfn = QPCI_DEVFN(4, 0) };
+    Bed *bed = bed_new(peer_path(peer), more);
+
+    wait_migrated(bed->qts);
+    bed->dev = virtio_pci_new(bed->bus, &addr);
+    g_assert_nonnull(bed->dev);
+    qvirtio_pci_device_enable(bed->dev);
+    bed->dev->vdev.features_negotiated = true;
+    for (unsigned i = 0; i < VIRTIO_TIER_Q_COUNT; i++) {
+        bed->queues[i] = old->queues[i];
+        bed->queues[i].vq.vdev = &bed->dev->vdev;
+    }
+    return bed;
+}
+
+static void assert_state(Peer *peer, uint8_t fill, size_t size)
+{
+    GByteArray *loaded;
+
+    peer_wait(peer, VU_CHECK_DEVICE_STATE, 1);
+    loaded = peer_loaded(peer);
+    g_assert_nonnull(loaded);
+    g_assert_cmpuint(loaded->len, ==, size);
+    for (size_t i = 0; i < size; i++) {
+        g_assert_cmphex(loaded->data[i], ==, fill);
+    }
+    g_byte_array_unref(loaded);
+}
+
+static void what_the_daemon_knows_goes_along(void)
+{
+    static const size_t sizes[] = { 1, 300, 64 << 10, 1 << 20 };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        Peer *from = peer_new(), *to = peer_new();
+        Bed *bed = bed_new(peer_path(from), ""), *next;
+        char *file = bed_make_file("vm");
+
+        peer_set_state(from, 0x40 + i, sizes[i]);
+        peer_listen(from);
+        peer_listen(to);
+        bed_drive_all(bed);
+        assert_serves(bed);
+        save(bed, file);
+        next = load(to, file, bed);
+        assert_state(to, 0x40 + i, sizes[i]);
+        bed_wait_bool(next, "serving", true);
+        g_assert_cmphex(peer_features(to) & 7, ==, 7);
+        assert_serves(next);
+        bed_free(next);
+        bed_free(bed);
+        bed_remove_file(file);
+        peer_free(from);
+        peer_free(to);
+    }
+}
+
+static void what_comes_along_waits_for_a_daemon(void)
+{
+    Peer *from = peer_new(), *to = peer_new();
+    Bed *bed = bed_new(peer_path(from), ""), *next;
+    char *file = bed_make_file("vm");
+
+    peer_set_state(from, 0x77, 1000);
+    peer_listen(from);
+    bed_drive_all(bed);
+    assert_serves(bed);
+    save(bed, file);
+    next = load(to, file, bed);
+    add_requests(next, 1);
+    peer_listen(to);
+    assert_state(to, 0x77, 1000);
+    wait_requests(next, 2, 1);
+    peer_die(to);               /* the daemon after that has no part in it */
+    peer_listen(to);
+    assert_serves(next);
+    g_assert_cmpuint(peer_seen(to, VU_SET_DEVICE_STATE_FD), ==, 1);
+    bed_free(next);
+    bed_free(bed);
+    bed_remove_file(file);
+    peer_free(from);
+    peer_free(to);
+}
+
+/* Requests that wait go along in the guest's memory. */
+static void migrates_without_a_daemon(void)
+{
+    Peer *from = peer_new(), *to = peer_new();
+    Bed *bed = bed_new(peer_path(from), ""), *next;
+    char *file = bed_make_file("vm");
+
+    bed_drive_all(bed);
+    add_requests(bed, 2);
+    save(bed, file);
+    peer_listen(to);
+    next = load(to, file, bed);
+    wait_requests(next, 0, 2);
+    bed_free(next);
+    bed_free(bed);
+    bed_remove_file(file);
+    peer_free(from);
+    peer_free(to);
+}
+
+/* Hints are advice: a daemon that fails is no reason to fail a migration. */
+static void migrates_with_daemons_that_fail(void)
+{
+    static const struct {
+        unsigned request;
+        PeerFault fault;
+        size_t size;
+        uint64_t lacks;         /* protocol features */
+    } cases[] = {
+        { 0, FAULT_NONE, 100, F_DEVICE_STATE },
+        { VU_SET_DEVICE_STATE_FD, FAULT_CLOSE, 100 },
+        { VU_SET_DEVICE_STATE_FD, FAULT_REFUSE, 100 },
+        { VU_CHECK_DEVICE_STATE, FAULT_REFUSE, 100 },
+        { VU_CHECK_DEVICE_STATE, FAULT_CLOSE, 100 },
+        { 0, FAULT_NONE, (1 << 20) + 1 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        Peer *from = peer_new(), *to = peer_new();
+        Bed *bed = bed_new(peer_path(from), ""), *next;
+        char *file = bed_make_file("vm");
+
+        peer_lacks(from, 0, cases[i].lacks);
+        peer_set_state(from, 1, cases[i].size);
+        peer_misbehaves(from, cases[i].request, cases[i].fault);
+        peer_misbehaves(to, cases[i].request, cases[i].fault);
+        peer_listen(from);
+        peer_listen(to);
+        bed_drive_all(bed);
+        assert_serves(bed);
+        save(bed, file);
+        next = load(to, file, bed);
+        peer_misbehaves(to, cases[i].request, FAULT_NONE);
+        assert_serves(next);
+        bed_free(next);
+        bed_free(bed);
+        bed_remove_file(file);
+        peer_free(from);
+        peer_free(to);
+    }
+}
+
+void add_lifetime_tests(void)
+{
+#define ADD(test) qtest_add_func("/vhost-user-tier/lifetime/" #test, test)
+    ADD(a_late_daemon_finds_what_waits);
+    ADD(outlives_the_daemon);
+    ADD(a_new_daemon_finds_what_the_last_left);
+    ADD(a_daemon_may_go_while_there_is_no_driver);
+    ADD(tells_of_a_reset);
+    ADD(may_be_reset_in_the_middle_of_a_request);
+    ADD(a_stop_of_the_machine_is_no_reset);
+    ADD(nothing_is_served_while_the_machine_is_stopped);
+    ADD(can_be_unplugged_with_requests_in_flight);
+    ADD(can_be_unplugged_without_a_daemon);
+    ADD(what_the_daemon_knows_goes_along);
+    ADD(what_comes_along_waits_for_a_daemon);
+    ADD(migrates_without_a_daemon);
+    ADD(migrates_with_daemons_that_fail);
+#undef ADD
+}
