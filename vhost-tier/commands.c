@@ -182,8 +182,8 @@ static void vm_set_command(Call *call, void *opaque)
         return;
     }
     if (vm_settings_empty(&settings)) {
-        call_error(call, "InvalidArgument", "nothing to set: give fast-size, fast-min, weight, slowdown, mode, hints or "
-                   "pin-limit");
+        call_error(call, "InvalidArgument", "nothing to set: give fast-size, fast-min, weight, slowdown, mode, hints, "
+                   "pin-limit or sources");
         return;
     }
     if (settings.has_fast_min && !host_floor_check(opaque, vm, settings.fast_min, &err)) {
@@ -366,7 +366,8 @@ static void query_prediction(Call *call, void *opaque)
 #define SETTINGS \
     { "fast-size", CONTROL_NUMBER, false }, { "fast-min", CONTROL_NUMBER, false }, \
     { "weight", CONTROL_NUMBER, false }, { "slowdown", CONTROL_SHARE, false }, { "mode", CONTROL_STRING, false }, \
-    { "hints", CONTROL_STRING, false }, { "pin-limit", CONTROL_NUMBER, false }
+    { "hints", CONTROL_STRING, false }, { "pin-limit", CONTROL_NUMBER, false }, \
+    { "sources", CONTROL_STRING, false }
 
 const ControlCommand commands[] = {
     { "query-host", { { NULL } }, query_host },

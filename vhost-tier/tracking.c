@@ -146,6 +146,11 @@ void tracking_catch_up(Vm *vm)
     }
 }
 
+bool tracking_allowed(const Vm *vm, size_t index)
+{
+    return !vm->imposed.has_sources || vm->imposed.sources & 1u << vm->trackers[index].class->id;
+}
+
 void tracking_update(Vm *vm)
 {
     const bool run = vm->policy && vm->mode != TIER_MODE_OFF && vm->regions->len > 0;
@@ -154,7 +159,7 @@ void tracking_update(Vm *vm)
     for (size_t i = 0; i < vm->facts->n_sources; i++) {
         Tracker *tracker = &vm->trackers[i];
 
-        if (!run) {
+        if (!run || !tracking_allowed(vm, i)) {
             tracker_stop(vm, i);
             continue;
         }

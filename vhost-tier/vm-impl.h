@@ -201,6 +201,8 @@ void tracking_update(Vm *vm);
 void tracking_catch_up(Vm *vm);
 void tracking_region_del(Vm *vm, VmRegion *region);
 void tracking_stop(Vm *vm);
+/* Whether the operator lets a source, by its place among vm->trackers, watch this VM. */
+bool tracking_allowed(const Vm *vm, size_t index);
 /* Run the sources that are due; returns when the next one is (UINT64_MAX: none). */
 uint64_t tracking_tick(Vm *vm, uint64_t now_ns);
 /* Granules of a region lie elsewhere now, as they were moved. */

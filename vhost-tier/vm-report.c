@@ -68,7 +68,8 @@ static void add_sources(const Vm *vm, Snapshot *snapshot)
         const Tracker *tracker = &vm->trackers[i];
         const FactSource *fact = &vm->facts->sources[i];
         SnapshotSource source = { .name = fact->class->name };
-        const char *problem = fact->usable ? tracker->problem : fact->problem;
+        const char *problem = !tracking_allowed(vm, i) ? "not among those that this VM may have (vm-set's 'sources')"
+            : fact->usable ? tracker->problem : fact->problem;
 
         if (tracker->source) {
             SourceHealth health = { 0 };

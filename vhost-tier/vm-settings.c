@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "client/fields.h"
+#include "sources/source.h"
 
 static const char *const modes[] = {
     [TIER_MODE_OFF] = "off", [TIER_MODE_OBSERVE] = "observe", [TIER_MODE_ON] = "on",
@@ -96,6 +97,36 @@ static bool read_hints(JsonObject *object, VmSettings *settings, GError **errp)
     return true;
 }
 
+/* NULL: there is none of that name. */
+static const SourceClass *source_by_name(const char *name)
+{
+    const SourceClass *const *class = source_classes;
+
+    while (*class && strcmp((*class)->name, name) != 0) {
+        class++;
+    }
+    return *class;
+}
+
+static bool read_sources(JsonObject *object, VmSettings *settings, GError **errp)
+{
+    const char *text = field_string(object, "sources");
+    g_auto(GStrv) names = g_strsplit(text ? text : "", ",", -1);
+    g_autofree char *problem = NULL;
+
+    settings->has_sources = json_object_has_member(object, "sources");
+    for (char **name = names; *name; name++) {
+        const SourceClass *class = source_by_name(*name);
+
+        if (!class) {
+            problem = g_strdup_printf("sources '%s': there is no source '%s'; 'tierctl host' shows those there are", text, *name);
+            return value_error(errp, problem);
+        }
+        settings->sources |= 1u << class->id;
+    }
+    return true;
+}
+
 bool vm_settings_from_json(JsonObject *object, VmSettings *settings, GError **errp)
 {
     VmSettings read = { 0 };
@@ -104,11 +135,24 @@ bool vm_settings_from_json(JsonObject *object, VmSettings *settings, GError **er
                    !read_bytes(object, "fast-min", &read.has_fast_min, &read.fast_min, errp) ||
                    !read_weight(object, &read, errp) || !read_slowdown(object, &read, errp) ||
                    !read_mode(object, &read, errp) || !read_hints(object, &read, errp) ||
-                   !read_bytes(object, "pin-limit", &read.has_pin_limit, &read.pin_limit, errp))) {
+                   !read_bytes(object, "pin-limit", &read.has_pin_limit, &read.pin_limit, errp) ||
+                   !read_sources(object, &read, errp))) {
         return false;
     }
     *settings = read;
     return true;
+}
+
+static char *source_names(uint32_t sources)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    for (const SourceClass *const *class = source_classes; *class; class++) {
+        if (sources & 1u << (*class)->id) {
+            g_string_append_printf(names, "%s%s", names->len ? "," : "", (*class)->name);
+        }
+    }
+    return g_string_free(g_steal_pointer(&names), FALSE);
 }
 
 void vm_settings_to_json(const VmSettings *settings, JsonObject *object)
@@ -134,12 +178,17 @@ void vm_settings_to_json(const VmSettings *settings, JsonObject *object)
     if (settings->has_pin_limit) {
         json_object_set_int_member(object, "pin-limit", (gint64)settings->pin_limit);
     }
+    if (settings->has_sources) {
+        g_autofree char *names = source_names(settings->sources);
+
+        json_object_set_string_member(object, "sources", names);
+    }
 }
 
 bool vm_settings_empty(const VmSettings *settings)
 {
     return !settings->has_fast_size && !settings->has_fast_min && !settings->has_weight && !settings->has_slowdown &&
-        !settings->has_mode && !settings->has_hints && !settings->has_pin_limit;
+        !settings->has_mode && !settings->has_hints && !settings->has_pin_limit && !settings->has_sources;
 }
 
 void vm_settings_overrule(VmSettings *settings)
@@ -147,6 +196,7 @@ void vm_settings_overrule(VmSettings *settings)
     *settings = (VmSettings) {
         .has_hints = settings->has_hints, .hints = settings->hints,
         .has_pin_limit = settings->has_pin_limit, .pin_limit = settings->pin_limit,
+        .has_sources = settings->has_sources, .sources = settings->sources,
     };
 }
 
@@ -167,6 +217,7 @@ void vm_settings_merge(VmSettings *into, const VmSettings *from)
     TAKE(into, from, mode, true);
     TAKE(into, from, hints, true);
     TAKE(into, from, pin_limit, true);
+    TAKE(into, from, sources, true);
 }
 
 void vm_settings_update(VmSettings *into, const VmSettings *from)
@@ -178,6 +229,7 @@ void vm_settings_update(VmSettings *into, const VmSettings *from)
     TAKE(into, from, mode, into->has_mode);
     TAKE(into, from, hints, into->has_hints);
     TAKE(into, from, pin_limit, into->has_pin_limit);
+    TAKE(into, from, sources, into->has_sources);
 }
 
 /* A target of 0 is none, which asks for nothing. */
@@ -198,4 +250,5 @@ void vm_settings_limit(VmSettings *settings, const VmSettings *said, const VmSet
     TAKE(settings, limits, mode, now.mode > limits->mode);
     TAKE(settings, limits, hints, true);
     TAKE(settings, limits, pin_limit, true);
+    TAKE(settings, limits, sources, true);
 }

@@ -14,13 +14,14 @@
 
 /* Any of them; 'has' tells which. */
 typedef struct VmSettings {
-    bool has_fast_size, has_fast_min, has_weight, has_slowdown, has_mode, has_hints, has_pin_limit;
+    bool has_fast_size, has_fast_min, has_weight, has_slowdown, has_mode, has_hints, has_pin_limit, has_sources;
     uint64_t fast_size, fast_min;   /* bytes */
     uint32_t weight;                /* 1..1000 */
     double slowdown;                /* share of time, 0 to 1, that may be lost to slow memory; 0: no target */
     TierMode mode;
     bool hints;                     /* the guest's are taken */
     uint64_t pin_limit;             /* bytes that the guest may pin */
+    uint32_t sources;               /* of evidence that may watch it: a bit for each PolicySource */
 } VmSettings;
 
 #define VM_SETTINGS_ERROR vm_settings_error_quark()
@@ -38,7 +39,7 @@ bool vm_settings_from_json(JsonObject *object, VmSettings *settings, GError **er
 void vm_settings_to_json(const VmSettings *settings, JsonObject *object);
 
 bool vm_settings_empty(const VmSettings *settings);
-/* Forget all but what is the operator's alone to say: hints and pin-limit. */
+/* Forget all but what is the operator's alone to say: hints, pin-limit and sources. */
 void vm_settings_overrule(VmSettings *settings);
 /* Those that @from has take the place of @into's. */
 void vm_settings_merge(VmSettings *into, const VmSettings *from);

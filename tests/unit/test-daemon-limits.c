@@ -199,6 +199,51 @@ static void a_broken_line_of_the_register_costs_no_other_vm(Daemon *f, gconstpoi
     daemon_assert_log(f, "makes no sense");
 }
 
+/* Whether query-vm says of a source that it may not watch the VM. */
+static bool is_shut_out(Daemon *f, const char *name)
+{
+    g_autoptr(JsonObject) vm = daemon_query_vm(f, "vm");
+    JsonArray *sources = field_array(vm, "sources");
+
+    for (guint i = 0; i < elements(sources); i++) {
+        JsonObject *source = element_object(sources, i);
+        const char *problem = field_string(source, "problem");
+
+        if (g_strcmp0(field_string(source, "name"), name) == 0) {
+            return problem && strstr(problem, "not among those that this VM may have");
+        }
+    }
+    g_error("query-vm tells of no source '%s'", name);
+}
+
+static void await_shut_out(Daemon *f, const char *name, bool shut_out)
+{
+    for (int i = 0; i < 100 && is_shut_out(f, name) != shut_out; i++) {
+        g_usleep(50000);
+    }
+    g_assert_cmpint(is_shut_out(f, name), ==, shut_out);
+}
+
+static void only_sources_that_are_allowed_watch(Daemon *f, gconstpointer data)
+{
+    g_autofree char *path = add_limited(f);
+    FakeRam ram = fake_ram_new(RAM_BYTES);
+    const int sock = connect_greedy(path, &ram);
+    g_autoptr(JsonObject) refused = NULL;
+
+    await_shut_out(f, "damon", false);
+    refused = daemon_ask(f->control, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"vm\",\"sources\":\"wp,pebs\"}}");
+    g_assert_cmpstr(field_string(field_object(refused, "error"), "class"), ==, "InvalidArgument");
+    set(f, "\"sources\":\"wp\"");
+    await_shut_out(f, "damon", true);
+    await_shut_out(f, "rwp", true);
+    g_assert_false(is_shut_out(f, "wp"));
+    set(f, "\"sources\":\"damon,rwp,wp,chmu\"");
+    await_shut_out(f, "damon", false);
+    close(sock);
+    fake_ram_free(&ram);
+}
+
 #define TEST(function) g_test_add("/daemon-limits/" #function, Daemon, NULL, daemon_set_up, function, daemon_tear_down)
 
 int main(int argc, char **argv)
@@ -209,6 +254,7 @@ int main(int argc, char **argv)
     TEST(sockets_lie_in_the_folder_that_was_made_for_them);
     TEST(folders_that_others_can_write_to_are_refused);
     TEST(limits_that_are_none_are_refused);
+    TEST(only_sources_that_are_allowed_watch);
     TEST(a_broken_line_of_the_register_costs_no_other_vm);
     return g_test_run();
 }
