@@ -89,7 +89,8 @@ static int run_enable(const VirtTier *tool, const char *name)
 
 /* What can change while the domain runs; all else takes a restart. */
 static const SettingId live_settings[] = {
-    SETTING_REQUIRED, SETTING_MODE, SETTING_FAST_MIN, SETTING_FAST_MAX, SETTING_WEIGHT, SETTING_SLOWDOWN,
+    SETTING_REQUIRED, SETTING_MODE, SETTING_FAST_MIN, SETTING_FAST_MAX, SETTING_WEIGHT, SETTING_SLOWDOWN, SETTING_PIN_LIMIT,
+    SETTING_SOURCES,
 };
 
 /* Tell the daemon. */
@@ -216,7 +217,7 @@ static int run_set(const VirtTier *tool, const char *name)
         return tool_fail(error);
     }
     if (tool->live && needs_restart(tool)) {
-        return tool_usage("set", "while a domain runs, only required, mode, fast-min, fast-max, weight and slowdown can change: leave out --live");
+        return tool_usage("set", "while a domain runs, all but placement, granule, hugepages, tiers, hints and emulator can change: leave out --live");
     }
     result = set_config(&job, settings);
     if (result != EXIT_OK || tool->dry_run || tool->config || !connection_is_running(job.handle)) {
