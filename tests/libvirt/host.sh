@@ -52,7 +52,7 @@ done
 show "$here/log" /var/log/libvirt
 
 # The project as 'meson install' installs it, and what guests are started from: where libvirt's user can read it.
-for dir in bin sbin libexec share; do
+for dir in bin sbin share; do
     show "$INSTALLED/usr/local/$dir" "/usr/local/$dir"
 done
 show "$QEMU" /run/qemu

@@ -151,11 +151,11 @@ an_untiered_domain_costs_nothing() {
 an_untiered_domain_starts_whatever_is_broken() {
     daemon_stop alpha
     define alpha plain
-    on alpha mount -t tmpfs broken /usr/local/libexec
+    on alpha mount -t tmpfs broken /etc/libvirt/hooks/vhost-tier
     on alpha virsh -q start plain
     tiered alpha web
     refuses "can't be run" on alpha virsh start web
-    on alpha umount /usr/local/libexec
+    on alpha umount /etc/libvirt/hooks/vhost-tier
     undefine alpha plain
     undefine alpha web
     daemon_start alpha
