@@ -8,6 +8,24 @@
 #include "qemu/bswap.h"
 #include "vhost-user-tier-daemon.h"
 
+/* Take events until one of that type and reason comes; returns its value. */
+static uint64_t wait_event(Bed *bed, uint32_t type, uint32_t reason)
+{
+    struct virtio_tier_event event;
+    BedDesc desc = { bed->queues[VIRTIO_TIER_Q_EVENT].buffers, sizeof(event),
+                     VRING_DESC_F_WRITE };
+
+    do {
+        uint16_t head = bed_add(bed, VIRTIO_TIER_Q_EVENT, &desc, 1);
+
+        g_assert_cmpuint(bed_wait_used(bed, VIRTIO_TIER_Q_EVENT, head), ==,
+                         sizeof(event));
+        qtest_memread(bed->qts, desc.addr, &event, sizeof(event));
+    } while (le32_to_cpu(event.type) != type ||
+             le32_to_cpu(event.reason) != reason);
+    return le64_to_cpu(event.value);
+}
+
 /* What is right */
 
 static void takes_every_kind_of_hint(void)
@@ -101,24 +119,19 @@ static void tells_of_a_new_budget(void)
 {
     Daemon *daemon = daemon_new();
     struct virtio_tier_config config;
-    struct virtio_tier_event event;
-    BedDesc desc;
     Bed *bed;
 
     if (!daemon) {
         return;
     }
     bed = daemon_start_driven(daemon, "one");
-    desc = (BedDesc) { bed->queues[VIRTIO_TIER_Q_EVENT].buffers, sizeof(event),
-                       VRING_DESC_F_WRITE };
-    bed_add(bed, VIRTIO_TIER_Q_EVENT, &desc, 1);
     qtest_qmp_assert_success(bed->qts, "{'execute': 'memory-tier-set', "
                              "'arguments': {'id': 'ram', "
                              "'fast-size': 33554432}}");
-    g_assert_cmpuint(bed_wait_used(bed, VIRTIO_TIER_Q_EVENT, 0), ==,
-                     sizeof(event));
-    qtest_memread(bed->qts, desc.addr, &event, sizeof(event));
-    g_assert_cmpuint(le32_to_cpu(event.type), ==, VIRTIO_TIER_E_BUDGET);
+    while (wait_event(bed, VIRTIO_TIER_E_BUDGET, VIRTIO_TIER_R_NONE) !=
+           32 * MIB) {
+        g_usleep(1000);         /* an earlier budget */
+    }
     do {
         qvirtio_wait_config_isr(&bed->dev->vdev, BED_TIMEOUT_MS * 1000);
         bed_read_config(bed, &config);
@@ -131,20 +144,15 @@ static void tells_what_the_rate_limit_drops(void)
 {
     struct virtio_tier_range ranges[200];
     uint32_t statuses[ARRAY_SIZE(ranges)];
-    struct virtio_tier_event event;
     struct virtio_tier_resp resp;
     unsigned dropped = 0;
     Daemon *daemon = daemon_new_limited(100);
-    BedDesc desc;
     Bed *bed;
 
     if (!daemon) {
         return;
     }
     bed = daemon_start_driven(daemon, "one");
-    desc = (BedDesc) { bed->queues[VIRTIO_TIER_Q_EVENT].buffers, sizeof(event),
-                       VRING_DESC_F_WRITE };
-    bed_add(bed, VIRTIO_TIER_Q_EVENT, &desc, 1);
     for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
         ranges[i].addr = cpu_to_le64(BED_FREE + i * 4096);
         ranges[i].len = cpu_to_le64(4096);
@@ -158,11 +166,8 @@ static void tells_what_the_rate_limit_drops(void)
     g_assert_cmpuint(dropped, >=, 90);
     g_assert_cmpuint(dropped, <, ARRAY_SIZE(ranges));
     daemon_wait_figure(bed, NULL, "dropped-rate", dropped);
-    bed_wait_used(bed, VIRTIO_TIER_Q_EVENT, 0);
-    qtest_memread(bed->qts, desc.addr, &event, sizeof(event));
-    g_assert_cmpuint(le32_to_cpu(event.type), ==, VIRTIO_TIER_E_HINTS_IGNORED);
-    g_assert_cmpuint(le32_to_cpu(event.reason), ==, VIRTIO_TIER_R_RATE);
-    g_assert_cmpuint(le64_to_cpu(event.value), ==, dropped);
+    g_assert_cmpuint(wait_event(bed, VIRTIO_TIER_E_HINTS_IGNORED,
+                                VIRTIO_TIER_R_RATE), ==, dropped);
     bed_free(bed);
     daemon_free(daemon);
 }
@@ -172,8 +177,6 @@ static void tells_what_the_rate_limit_drops(void)
 static void outlives_a_daemon_that_is_killed(void)
 {
     Daemon *daemon = daemon_new();
-    struct virtio_tier_event event;
-    BedDesc desc;
     Bed *bed;
 
     if (!daemon) {
@@ -182,17 +185,11 @@ static void outlives_a_daemon_that_is_killed(void)
     bed = daemon_start_driven(daemon, "one");
     g_assert_cmpuint(bed_hint(bed, VIRTIO_TIER_T_PIN, BED_FREE, MIB), ==,
                      VIRTIO_TIER_S_OK);
-    desc = (BedDesc) { bed->queues[VIRTIO_TIER_Q_EVENT].buffers, sizeof(event),
-                       VRING_DESC_F_WRITE };
-    bed_add(bed, VIRTIO_TIER_Q_EVENT, &desc, 1);
     daemon_end(daemon, SIGKILL);
     bed_wait_bool(bed, "connected", false);
     daemon_start(daemon);
     daemon_wait_on(bed);
-    bed_wait_used(bed, VIRTIO_TIER_Q_EVENT, 0);
-    qtest_memread(bed->qts, desc.addr, &event, sizeof(event));
-    g_assert_cmpuint(le32_to_cpu(event.type), ==, VIRTIO_TIER_E_PINS_DROPPED);
-    g_assert_cmpuint(le32_to_cpu(event.reason), ==, VIRTIO_TIER_R_RESTART);
+    wait_event(bed, VIRTIO_TIER_E_PINS_DROPPED, VIRTIO_TIER_R_RESTART);
     bed_free(bed);
     daemon_free(daemon);
 }
