@@ -51,6 +51,8 @@ static GByteArray *make_seed(Rng *rng)
         .heat_half_life_ns = 30 * SECOND,
         .heat_life_ns = 60 * SECOND,
         .n_tiers = 3,
+        .hints = true,
+        .pin_limit_bytes = 15 * PAGE,
         .costs = {.latency_ns = {100, 250, 400}, .move_4k_ns = 5000, .move_2m_ns = 250000},
     };
     GByteArray *bytes = g_byte_array_new();
@@ -60,6 +62,8 @@ static GByteArray *make_seed(Rng *rng)
 
     g_assert_true(policy_region_add(policy, REGION, GRANULES * PAGE, PAGE, NULL));
     policy_evidence_rate(policy, POLICY_SOURCE_DAMON, REGION, 0, 64, 50, SECOND / 100, SECOND);
+    policy_hint(policy, POLICY_HINT_PIN, REGION, 90, 3, SECOND);
+    policy_hint(policy, POLICY_HINT_HOT, REGION, 20, 30, SECOND);
     policy_record(policy, writer);
     policy_configure(policy, &config);
     g_assert_true(policy_region_add(policy, 1, 2 << 20, 2 << 20, NULL));
@@ -74,6 +78,7 @@ static GByteArray *make_seed(Rng *rng)
         policy_evidence_bits(policy, POLICY_SOURCE_RWP, REGION, 0, GRANULES, bits, SECOND / 50,
                              second * SECOND);
         policy_evidence_rate(policy, POLICY_SOURCE_CHMU, 1, 0, 1, 9000, SECOND, second * SECOND);
+        policy_hint(policy, rng_next(rng) % POLICY_HINT__MAX, REGION, rng_next(rng) % GRANULES, 8, second * SECOND);
         plan = policy_plan(policy, second * SECOND);
         for (size_t i = 0; i < plan->n_moves; i++) {
             policy_moved(policy, &plan->moves[i], rng_next(rng) % 4, second * SECOND);

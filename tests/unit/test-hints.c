@@ -388,7 +388,7 @@ static void a_vm_without_hints_has_no_marks(void)
     g_assert_null(policy_find_map(sim->policy, SIM_REGION)->hints);
 }
 
-static void a_huge_page_is_marked_as_most_of_its_granules_or_pinned_as_one(void)
+static void a_huge_page_is_marked_as_most_of_its_granules(void)
 {
     g_autoptr(Sim) sim = settled(&config);
     HeatMap *map = policy_find_map(sim->policy, SIM_REGION);
@@ -404,13 +404,15 @@ static void a_huge_page_is_marked_as_most_of_its_granules_or_pinned_as_one(void)
     say(sim, POLICY_HINT_COLD, 512, 256);
     g_assert_cmpuint(hint_kind(hint_mark(map->coarse, 1)), ==, HINT_KIND(POLICY_HINT_COLD));
     say(sim, POLICY_HINT_PIN, 1030, 1);
+    g_assert_cmpuint(hint_kind(hint_mark(map->coarse, 2)), ==, HINT_NONE);
+    say(sim, POLICY_HINT_PIN, 1100, 300);
     g_assert_cmpuint(hint_kind(hint_mark(map->coarse, 2)), ==, HINT_KIND(POLICY_HINT_PIN));
     policy_block_set(sim->policy, SIM_REGION, 1024, false);
     g_assert_cmpuint(hint_mark(map->coarse, 2), ==, 0);
     say(sim, POLICY_HINT_HOT, 2048, 512);
     policy_block_set(sim->policy, SIM_REGION, 2048, true);
     g_assert_cmpuint(hint_kind(hint_mark(map->coarse, 4)), ==, HINT_KIND(POLICY_HINT_HOT));
-    say(sim, POLICY_HINT_UNPIN, 1030, 1);
+    say(sim, POLICY_HINT_UNPIN, 1030, 370);
     g_assert_cmpuint(stats_of(sim).pinned_bytes, ==, 0);
 }
 
@@ -449,7 +451,7 @@ int main(int argc, char **argv)
     ADD(fates_are_told_and_counted);
     ADD(hints_do_not_touch_heat_nor_the_curve_nor_what_a_plan_gains);
     ADD(a_vm_without_hints_has_no_marks);
-    ADD(a_huge_page_is_marked_as_most_of_its_granules_or_pinned_as_one);
+    ADD(a_huge_page_is_marked_as_most_of_its_granules);
     ADD(a_region_that_goes_takes_its_marks_along);
     return g_test_run();
 }

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/hint-audit.h"
 #include "core/policy.h"
 #include "rng.h"
 
@@ -35,6 +36,7 @@ typedef struct World {
     Land lands[MAX_REGIONS];
     size_t n_lands;
     uint64_t now_ns;
+    double trust;                       /* as of the last plan */
     unsigned n_plans;
     uint64_t planned_bytes;             /* in all plans since first_plan_ns */
     uint64_t first_plan_ns;
@@ -61,6 +63,7 @@ static void draw_config(World *world)
         .heat_life_ns = (uint64_t)spread(rng, 28, 37),
         .n_tiers = 1 + below(rng, POLICY_MAX_TIERS),
         .touch_accesses = below(rng, 3) ? 0 : below(rng, 64),
+        .hints = below(rng, 4) > 0,
         .costs = {.move_4k_ns = 1 + below(rng, 20000), .move_2m_ns = 1 + below(rng, 2000000)},
     };
     for (unsigned tier = 0; tier < POLICY_MAX_TIERS; tier++) {
@@ -85,6 +88,7 @@ static void draw_limits(World *world)
 
     world->config.budget_bytes = below(rng, 8) ? below(rng, bytes + 1) : below(rng, 2) * UINT64_MAX;
     world->config.max_bytes_per_s = below(rng, 2) ? below(rng, 2 * bytes) + 1 : 0;
+    world->config.pin_limit_bytes = below(rng, bytes);
 }
 
 static void draw_places(World *world)
@@ -224,10 +228,30 @@ static void draw_report(World *world)
     }
 }
 
+/* Something that the guest says, likewise. */
+static void draw_hint(World *world)
+{
+    Rng *rng = &world->rng;
+    uint32_t region = below(rng, 20) ? below(rng, world->n_lands) : below(rng, 1000);
+    const Land *land = &world->lands[region % world->n_lands];
+    PolicyHint hint = below(rng, 30) ? below(rng, POLICY_HINT__MAX) : below(rng, 100);
+    size_t first = below(rng, land->n + 2), n = below(rng, land->n - MIN(first, land->n) + 2);
+    PolicyHintFate fate = policy_hint(world->policy, hint, region, first, n, world->now_ns);
+
+    g_assert_true(fate != POLICY_HINT_TAKEN || (world->config.hints && region < world->n_lands && n > 0 &&
+                                                first + n <= land->n && hint < POLICY_HINT__MAX));
+    if (below(rng, 20) == 0) {
+        policy_hint_trust_set(world->policy, rng_uniform(rng));
+    }
+}
+
 static void draw_evidence(World *world)
 {
     for (unsigned left = below(&world->rng, 40); left > 0; left--) {
         draw_report(world);
+        if (below(&world->rng, 4) == 0) {
+            draw_hint(world);
+        }
         world->now_ns += below(&world->rng, SECOND / 20);
     }
 }
@@ -258,6 +282,9 @@ static void check_move(World *world, const PolicyMove *move)
     }
     g_assert_true(policy_granule(world->policy, move->region, move->granule, world->now_ns, &granule));
     g_assert_false(granule.unmovable);
+    if (move->n == 1 && world->trust >= HINT_TRUST_LEAST) {
+        g_assert_cmpuint(granule.hint, !=, move->from == 0 ? POLICY_HINT_PIN : POLICY_HINT_FREE);
+    }
     if (land->refused_ns[move->granule]) {
         g_assert_cmpuint(world->now_ns - land->refused_ns[move->granule], >=, 3 * SECOND);
     }
@@ -334,6 +361,7 @@ static void carry_out(World *world, const PolicyPlan *plan)
 
 static void check_stats(const World *world)
 {
+    PolicyHintStats hints;
     PolicyStats stats;
     uint64_t fast = fast_bytes(world);
 
@@ -343,6 +371,10 @@ static void check_stats(const World *world)
     g_assert_true(isnan(stats.ideal_hit_ratio) || (stats.ideal_hit_ratio >= 0 && stats.ideal_hit_ratio <= 1));
     g_assert_true(stats.threshold_per_s >= 0);
     g_assert_true(stats.margin >= 1);
+    policy_hint_stats(world->policy, &hints);
+    g_assert_cmpuint(hints.pinned_bytes, <=,
+                     world->config.hints ? MIN(world->config.pin_limit_bytes, world->config.budget_bytes / 2) : 0);
+    g_assert_true(hints.trust >= 0 && hints.trust <= 1 && hints.right <= hints.checked);
 }
 
 /* Now and then the operator, or the guest, changes what there is. */
@@ -375,9 +407,13 @@ static void draw_change(World *world)
 /* What happens in one epoch, up to its plan. */
 static const PolicyPlan *world_epoch(World *world)
 {
+    PolicyHintStats hints;
+
     draw_change(world);
     draw_evidence(world);
     world->now_ns += below(&world->rng, 3) ? SECOND : below(&world->rng, 100 * SECOND);
+    policy_hint_stats(world->policy, &hints);
+    world->trust = hints.trust;
     return policy_plan(world->policy, world->now_ns);
 }
 

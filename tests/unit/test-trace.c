@@ -20,6 +20,8 @@ static const PolicyConfig config = {
     .heat_life_ns = 60 * SECOND,
     .n_tiers = 2,
     .max_bytes_per_s = 64 * PAGE,
+    .hints = true,
+    .pin_limit_bytes = 32 * PAGE,
     .costs = {.latency_ns = {100, 250}, .move_4k_ns = 5000, .move_2m_ns = 250000},
 };
 
@@ -31,6 +33,18 @@ static bool append(void *opaque, const void *data, size_t len)
     return true;
 }
 
+/* What a guest says, true or not; some of it is refused. */
+static void speak(Sim *sim, uint64_t seed)
+{
+    Rng rng = {.state = seed};
+
+    for (unsigned i = 0; i < 60; i++) {
+        const size_t first = rng_next(&rng) % sim->n, n = rng_next(&rng) % 24;
+
+        policy_hint(sim->policy, i % POLICY_HINT__MAX, SIM_REGION, first, n, sim->now_ns);
+    }
+}
+
 /* All kinds of calls: regions come and go, the configuration changes, moves fail. */
 static void exercise(Sim *sim)
 {
@@ -39,6 +53,8 @@ static void exercise(Sim *sim)
     uint8_t tier = 1;
 
     sim_run(sim, 4, 2, 0.5, intervals);
+    speak(sim, 7);
+    policy_hint_trust_set(sim->policy, 0.8);
     g_assert_true(policy_region_add(sim->policy, 1, 8 << 20, 2 << 20, NULL));
     policy_place(sim->policy, 1, 1, 1, &tier);
     policy_evidence_rate(sim->policy, POLICY_SOURCE_CHMU, 1, 1, 1, 100000, SECOND, sim->now_ns);
@@ -51,6 +67,7 @@ static void exercise(Sim *sim)
     other.budget_bytes = sim->budget_bytes / 2;
     policy_configure(sim->policy, &other);
     sim->budget_bytes = other.budget_bytes;
+    speak(sim, 9);
     sim_run(sim, 4, 2, 0.5, intervals);
 }
 
@@ -63,6 +80,11 @@ static GByteArray *recorded(double before, uint64_t limit, TraceEnd *end)
 
     sim_gups(sim, 40, 0.9, 8000);
     sim_run(sim, before, 2, 0.5, intervals);
+    if (before > 0) {
+        policy_hint_trust_set(sim->policy, 1);
+        speak(sim, 5);
+        sim_run(sim, 3, 2, 0.5, intervals);
+    }
     writer = trace_writer_new(append, bytes, limit);
     policy_record(sim->policy, writer);
     exercise(sim);
@@ -318,6 +340,12 @@ static const Broken brokens[] = {
     {"no_such_outcome", TRACE_MOVED, 8 + offsetof(TraceMoved, outcome), 9, "outcome"},
     {"bad_configuration", TRACE_STATE, 8 + offsetof(PolicyConfig, n_tiers), 9, "n_tiers"},
     {"map_too_large", TRACE_REGION_ADD, 8 + offsetof(TraceRegion, size) + 4, 1, "limit"},
+    {"no_such_mark", TRACE_MARKS, 8 + sizeof(TraceRange), 0x07070707, "no such kind"},
+    {"marks_beyond_the_record", TRACE_MARKS, 8 + offsetof(TraceRange, n), 1 << 20, "marks"},
+    {"marks_beyond_the_region", TRACE_MARKS, 8 + offsetof(TraceRange, first), 1 << 20, "no such granules"},
+    {"no_such_claim", TRACE_SAMPLES, 8 + sizeof(TraceRange) + 8, 9, "samples"},
+    {"samples_beyond_the_table", TRACE_SAMPLES, 8 + offsetof(TraceRange, first), 1 << 20, "samples"},
+    {"pins_beyond_the_record", TRACE_PINS, 8 + offsetof(TraceRange, n), 1 << 20, "pins"},
     {"granules_of_no_size", TRACE_REGION_ADD, 8 + offsetof(TraceRegion, granule_bytes), 0, "granule"},
 };
 

@@ -179,7 +179,7 @@ void hints_placed(HeatModel *model, HeatMap *map, size_t first, size_t n)
     }
 }
 
-/* Mark a huge block as most of its granules are, or as pinned where any is. */
+/* Mark a huge block as most of its granules are. */
 static void mark_block(HeatMap *map, size_t granule)
 {
     const size_t block = granule >> BLOCK_SHIFT;
@@ -194,11 +194,8 @@ static void mark_block(HeatMap *map, size_t granule)
         const unsigned kind = hint_left(marks[i]) > 0 ? hint_kind(marks[i]) : HINT_NONE;
 
         granules[kind]++;
-        if (kind == HINT_KIND(POLICY_HINT_PIN) || (kind != HINT_NONE && granules[kind] == BLOCK_GRANULES / 2)) {
+        if (kind != HINT_NONE && granules[kind] == BLOCK_GRANULES / 2) {
             mark = marks[i];
-        }
-        if (granules[HINT_KIND(POLICY_HINT_PIN)] > 0) {
-            break;
         }
     }
     set_mark(map->coarse, block, mark);

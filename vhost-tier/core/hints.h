@@ -21,7 +21,7 @@
  * budget shrink so that too much is pinned; or when the guest is no longer trusted. While the VM idles nothing can be
  * seen, and marks stay.
  *
- * Of a huge page, most of whose granules must be marked alike (or one pinned), the block is marked as well.
+ * A huge page counts as marked where most of its granules are marked alike.
  *
  * Where a guest isn't trusted at all its marks have no effect, but the audit still looks at what they claim.
  */
