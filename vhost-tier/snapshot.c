@@ -188,12 +188,18 @@ static JsonArray *sources_json(const Snapshot *snapshot)
     return list;
 }
 
-static JsonObject *hint_kinds_json(const TierMsgHints *hints)
+const char *snapshot_hint_name(TierHint hint)
 {
-    static const char *const kinds[TIER_HINT__MAX] = {
+    static const char *const names[TIER_HINT__MAX] = {
         [TIER_HINT_HOT] = "hot", [TIER_HINT_COLD] = "cold", [TIER_HINT_WILLNEED] = "willneed", [TIER_HINT_FREE] = "free",
         [TIER_HINT_PIN] = "pin", [TIER_HINT_UNPIN] = "unpin",
     };
+
+    return names[hint];
+}
+
+static JsonObject *hint_kinds_json(const TierMsgHints *hints)
+{
     static const char *const fates[TIER_HINT_FATE__MAX] = {
         [TIER_HINT_TAKEN] = "taken", [TIER_HINT_OFF] = "off", [TIER_HINT_UNTRUSTED] = "untrusted",
         [TIER_HINT_OVER_LIMIT] = "over_limit", [TIER_HINT_NOT_THERE] = "not_there",
@@ -207,7 +213,7 @@ static JsonObject *hint_kinds_json(const TierMsgHints *hints)
             set_size(kind, fates[f], hints->ranges[h][f]);
         }
         set_size(kind, "bytes", hints->bytes[h]);
-        json_object_set_object_member(list, kinds[h], kind);
+        json_object_set_object_member(list, snapshot_hint_name((TierHint)h), kind);
     }
     return list;
 }

@@ -80,6 +80,9 @@ Snapshot *snapshot_ref(Snapshot *snapshot);
 void snapshot_unref(Snapshot *snapshot);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Snapshot, snapshot_unref)
 
+/* "hot" and so on, as the control socket has it. Static. */
+const char *snapshot_hint_name(TierHint hint);
+
 /* [{what, remedy}] as the control socket has it; @prefix, or NULL, begins each 'what'. The caller owns it. */
 JsonArray *interference_json(const GPtrArray *interference, const char *prefix);
 

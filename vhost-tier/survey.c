@@ -243,6 +243,11 @@ static JsonObject *granule_json(const PolicyGranule *granule, uint64_t offset, u
     }
     set_age(object, "seen_s_ago", granule->seen_ns, now_ns);
     set_age(object, "moved_s_ago", granule->moved_ns, now_ns);
+    if (granule->hint < POLICY_HINT__MAX) {
+        json_object_set_string_member(object, "hint", snapshot_hint_name((TierHint)granule->hint));
+    } else {
+        json_object_set_null_member(object, "hint");
+    }
     json_object_set_string_member(object, "reason", survey_reason_name(granule->reason));
     for (int i = 0; i < POLICY_SOURCE__MAX; i++) {
         if (granule->source_seen_ns[i]) {

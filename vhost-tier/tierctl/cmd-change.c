@@ -14,6 +14,7 @@
 #include "tierctl/vm-view.h"
 
 static char *option_fast_size, *option_fast_min, *option_weight, *option_slowdown, *option_mode, *option_owner;
+static char *option_hints, *option_pin_limit;
 
 static const GOptionEntry set_options[] = {
     {"fast-size", 0, 0, G_OPTION_ARG_STRING, &option_fast_size, "At most this much of tier 0", "SIZE"},
@@ -22,6 +23,8 @@ static const GOptionEntry set_options[] = {
     {"slowdown", 0, 0, G_OPTION_ARG_STRING, &option_slowdown,
      "Time that it may lose to slow memory: 5%, 0.05, or none", "SHARE"},
     {"mode", 0, 0, G_OPTION_ARG_STRING, &option_mode, "on; observe: all but the moves; off", "MODE"},
+    {"hints", 0, 0, G_OPTION_ARG_STRING, &option_hints, "Whether its guest's hints are taken: on or off", "on|off"},
+    {"pin-limit", 0, 0, G_OPTION_ARG_STRING, &option_pin_limit, "At most this much may its guest pin", "SIZE"},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -78,7 +81,8 @@ static bool add_settings(JsonObject *arguments, GError **errp)
     guint64 weight;
 
     if (!add_size(arguments, "fast-size", option_fast_size, errp) ||
-        !add_size(arguments, "fast-min", option_fast_min, errp)) {
+        !add_size(arguments, "fast-min", option_fast_min, errp) ||
+        !add_size(arguments, "pin-limit", option_pin_limit, errp)) {
         return false;
     }
     if (option_weight) {
@@ -102,9 +106,16 @@ static bool add_settings(JsonObject *arguments, GError **errp)
         }
         json_object_set_string_member(arguments, "mode", option_mode);
     }
+    if (option_hints) {
+        if (strcmp(option_hints, "on") != 0 && strcmp(option_hints, "off") != 0) {
+            g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--hints: '%s' is none of on, off", option_hints);
+            return false;
+        }
+        json_object_set_string_member(arguments, "hints", option_hints);
+    }
     if (json_object_get_size(arguments) == 1) {     /* the name alone */
         g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "nothing to set: give --fast-size, --fast-min, --weight, --slowdown or --mode");
+                    "nothing to set: give --fast-size, --fast-min, --weight, --slowdown, --mode, --hints or --pin-limit");
         return false;
     }
     return true;
@@ -246,7 +257,9 @@ const Command change_commands[] = {
     {"add", "VM", "Register a VM and print the socket that its QEMU connects to.",
      "Then start QEMU with\n"
      "  -chardev socket,id=tier,path=SOCKET,reconnect-ms=1000\n"
-     "  -object memory-backend-tier,id=ram,size=4G,fast-size=1G,chardev=tier -machine memory-backend=ram",
+     "  -object memory-backend-tier,id=ram,size=4G,fast-size=1G,chardev=tier -machine memory-backend=ram\n"
+     "and, where its guest is to give hints, with the other socket that 'tierctl show VM' names:\n"
+     "  -chardev socket,id=hint,path=HINT_SOCKET,reconnect-ms=1000 -device vhost-user-tier-pci,chardev=hint",
      add_options, run_add},
     {"remove", "VM", "Forget a VM; it runs on, untiered.", NULL, NULL, run_remove},
     {0},

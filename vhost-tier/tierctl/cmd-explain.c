@@ -167,10 +167,15 @@ static void append_place(GString *out, const Explained *about, uint64_t offset, 
 static void append_one(GString *out, const Explained *about, JsonObject *granule)
 {
     JsonArray *state = field_array(about->vm, "state");
+    g_autofree char *hint = NULL;
 
     append_line(out, "lies in", tier_text(about, field_uint(granule, "tier", UINT64_MAX)));
     append_line(out, "heat", heat_text(granule));
     append_line(out, "evidence", sources_text(granule));
+    if (field_string(granule, "hint")) {
+        hint = view_string(granule, "hint");
+        append_line(out, "the guest", g_strdup_printf("says: %s", hint));
+    }
     append_line(out, "last move", text_age(field_number(granule, "moved_s_ago")));
     append_line(out, "why", reason_text(about, granule));
     for (guint i = 0; i < elements(state); i++) {

@@ -87,6 +87,9 @@ static void show_identity(GString *out, JsonObject *vm)
         line(out, "because", view_string(vm, "state_reason"));
     }
     line(out, "socket", view_string(vm, "socket"));
+    if (field_string(vm, "hint_socket")) {
+        line(out, "hint socket", view_string(vm, "hint_socket"));
+    }
     if (pid) {
         line(out, "QEMU's pid", g_strdup_printf("%" G_GUINT64_FORMAT, pid));
     }
@@ -197,6 +200,58 @@ static void show_sources(GString *out, JsonObject *vm)
     append_table(out, table);
 }
 
+/* What the guest has said, by kind, and what became of it. */
+static void show_hint_kinds(GString *out, JsonObject *hints)
+{
+    static const char *const headings[] = {"KIND", ">TAKEN", ">BYTES", ">OFF", ">UNTRUSTED", ">OVER LIMIT", ">NO RAM", NULL};
+    static const char *const kinds[] = {"hot", "cold", "willneed", "free", "pin", "unpin"};
+    static const char *const fates[] = {"off", "untrusted", "over_limit", "not_there"};
+    g_autoptr(Table) table = table_new(headings);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        JsonObject *kind = field_object(field_object(hints, "ranges"), kinds[i]);
+
+        table_take(table, g_strdup(kinds[i]));
+        table_take(table, g_strdup_printf("%" G_GUINT64_FORMAT, field_uint(kind, "taken", 0)));
+        table_take(table, text_size(field_uint(kind, "bytes", UINT64_MAX)));
+        for (size_t f = 0; f < G_N_ELEMENTS(fates); f++) {
+            table_take(table, g_strdup_printf("%" G_GUINT64_FORMAT, field_uint(kind, fates[f], 0)));
+        }
+    }
+    append_table(out, table);
+}
+
+static void show_hints(GString *out, JsonObject *vm)
+{
+    JsonObject *hints = field_object(vm, "hints");
+    g_autofree char *trust = text_share(field_number(hints, "trust"));
+    g_autofree char *followed = text_size(field_uint(hints, "followed_bytes", UINT64_MAX));
+    g_autofree char *pinned = text_size(field_uint(hints, "pinned_bytes", UINT64_MAX));
+    g_autofree char *limit = text_size(field_uint(hints, "pin_limit", UINT64_MAX));
+    g_autofree char *dropped = text_size(field_uint(hints, "pinned_dropped_bytes", UINT64_MAX));
+
+    if (!hints) {
+        return;
+    }
+    if (field_string(hints, "problem")) {
+        g_autofree char *problem = view_string(hints, "problem");
+
+        line(out, "hints", g_strdup_printf("none: %s", problem));
+    }
+    if (field_uint(hints, "devices", 0) == 0) {
+        return;
+    }
+    line(out, "trust in hints",
+         g_strdup_printf("%s; %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " checked proved right, %s followed", trust,
+                         field_uint(hints, "right", 0), field_uint(hints, "checked", 0), followed));
+    line(out, "pinned", g_strdup_printf("%s of at most %s; %s were unpinned by the host", pinned, limit, dropped));
+    line(out, "hints dropped",
+         g_strdup_printf("%" G_GUINT64_FORMAT " as too many a second, %" G_GUINT64_FORMAT " malformed",
+                         field_uint(hints, "dropped_rate", 0), field_uint(hints, "refused", 0)));
+    g_string_append(out, "hints\n");
+    show_hint_kinds(out, hints);
+}
+
 static void show_regions(GString *out, JsonObject *vm)
 {
     static const char *const headings[] = {">ID", "NAME", ">SIZE", ">GRANULE", "ADDRESS", NULL};
@@ -243,6 +298,7 @@ static char *format_vm(JsonNode *answer)
     show_placement(out, vm);
     show_results(out, vm);
     show_sources(out, vm);
+    show_hints(out, vm);
     show_regions(out, vm);
     show_interference(out, vm);
     return g_string_free(out, FALSE);

@@ -22,7 +22,7 @@ _tierctl() {
         word=${COMP_WORDS[i]}
         case $word in
             --socket) socket=(--socket "${COMP_WORDS[i + 1]}"); i=$((i + 1)) ;;
-            --interval|--fast-size|--fast-min|--weight|--slowdown|--mode|--owner|--seconds|--granules|--output|-o) i=$((i + 1)) ;;
+            --interval|--fast-size|--fast-min|--weight|--slowdown|--mode|--hints|--pin-limit|--owner|--seconds|--granules|--output|-o) i=$((i + 1)) ;;
             -*) ;;
             *) if [ -z "$command" ]; then command=$word; else position=$((position + 1)); fi ;;
         esac
@@ -31,14 +31,15 @@ _tierctl() {
     case $prev in
         --socket|--output|-o) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         --mode)   mapfile -t COMPREPLY < <(compgen -W 'on observe off' -- "$cur"); return ;;
+        --hints)  mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$cur"); return ;;
         --owner)  mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
-        --interval|--fast-size|--fast-min|--weight|--slowdown|--seconds|--granules) return ;;
+        --interval|--fast-size|--fast-min|--weight|--slowdown|--pin-limit|--seconds|--granules) return ;;
     esac
 
     case $command in
         '')     options="$options --version" ;;
         top)    options="$options --once --interval" ;;
-        set)    options="$options --fast-size --fast-min --weight --slowdown --mode" ;;
+        set)    options="$options --fast-size --fast-min --weight --slowdown --mode --hints --pin-limit" ;;
         add)    options="$options --owner" ;;
         explain) options="$options --verbose --granules" ;;
         heatmap) options="$options --output --seconds" ;;
