@@ -32,9 +32,13 @@ a_command_line_that_contradicts_the_settings() {
 }
 
 settings_without_a_command_line() {
+    local set='virsh -q metadata bare urn:vhost-tier:domain:1 --key tier --config --set'
     define alpha bare
-    on alpha virsh -q metadata bare urn:vhost-tier:domain:1 --key tier --set '<memory><weight>3</weight></memory>' --config
+    on alpha $set '<memory required="yes"><weight>3</weight></memory>'
     refuses 'nothing stands where the settings' on alpha virsh start bare
+    on alpha $set '<memory><weight>3</weight></memory>'
+    on alpha virsh -q start bare
+    knows_no alpha bare
     undefine alpha bare
 }
 
@@ -192,7 +196,7 @@ wrong_arguments_are_told_the_right_ones() {
 }
 
 it 'a command line that contradicts the settings is refused' a_command_line_that_contradicts_the_settings
-it 'settings without a command line are refused' settings_without_a_command_line
+it 'settings without a command line are refused where they are required' settings_without_a_command_line
 it 'settings that are none are refused' settings_that_are_none
 it 'settings of another version are refused' settings_of_another_version
 it 'nodes that do not exist are refused' nodes_that_do_not_exist
