@@ -453,6 +453,52 @@ static void shows_what_the_daemon_tells(void)
     stop_qemu(qts, peer);
 }
 
+static void shows_what_became_of_hints(void)
+{
+    Peer *peer = peer_new();
+    TierMsgHints hints = {
+        .pinned_bytes = 3 * 4096,
+        .trust_ppm = TIER_PPM_ONE,
+        .dropped_rate = 17,
+    };
+    QTestState *qts;
+    QDict *daemon, *told;
+    PeerMsg config, region;
+
+    hints.ranges[TIER_HINT_COLD][TIER_HINT_TAKEN] = 5;
+    hints.ranges[TIER_HINT_PIN][TIER_HINT_OVER_LIMIT] = 6;
+    hints.bytes[TIER_HINT_COLD] = 5 * 4096;
+    peer_listen(peer);
+    qts = start_qemu(peer, "");
+    g_assert_true(peer_greet(peer, TIER_F_HINTS) & TIER_F_HINTS);
+    peer_take_region(peer, &config, &region);
+    peer_msg_clear(&region);
+    peer_send_msg(peer, TIER_MSG_HINTS, 0, &hints, sizeof(hints));
+    do {
+        daemon = query_daemon(qts);
+        told = qdict_get_qdict(daemon, "hints");
+        if (!told) {
+            qobject_unref(daemon);
+            g_usleep(10000);
+        }
+    } while (!told);
+    g_assert_cmpint(qdict_get_int(told, "pinned-bytes"), ==, 3 * 4096);
+    g_assert_cmpint(qdict_get_int(told, "trust-ppm"), ==, TIER_PPM_ONE);
+    g_assert_cmpint(qdict_get_int(told, "dropped-rate"), ==, 17);
+    g_assert_cmpint(qdict_get_int(qdict_get_qdict(told, "pin"), "over-limit"),
+                    ==, 6);
+    told = qdict_get_qdict(told, "cold");
+    g_assert_cmpint(qdict_get_int(told, "taken"), ==, 5);
+    g_assert_cmpint(qdict_get_int(told, "bytes"), ==, 5 * 4096);
+    qobject_unref(daemon);
+
+    hints.trust_ppm = TIER_PPM_ONE + 1;
+    peer_send_msg(peer, TIER_MSG_HINTS, 0, &hints, sizeof(hints));
+    peer_wait_closed(peer);
+    assert_problem(qts, "a trust of more than 1");
+    stop_qemu(qts, peer);
+}
+
 static void leaves_out_a_hit_ratio_that_is_not_known(void)
 {
     Peer *peer;
@@ -524,6 +570,7 @@ void add_channel_tests(void)
     ADD(takes_over_what_the_operator_set);
     ADD(fits_what_the_operator_set);
     ADD(shows_what_the_daemon_tells);
+    ADD(shows_what_became_of_hints);
     ADD(leaves_out_a_hit_ratio_that_is_not_known);
     ADD(a_flood_of_states_is_a_trickle_of_events);
 #undef ADD

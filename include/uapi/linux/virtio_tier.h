@@ -28,7 +28,7 @@
 
 /* Configuration space; the driver only reads it. pin_limit and fast_budget change while the device runs. */
 struct virtio_tier_config {
-	__le64 granule;			/* bytes; a power of two, at least 4096: what ranges are widened, and those of FREE narrowed, to */
+	__le64 granule;			/* bytes; a power of two, at least 4096: ranges are widened to it, FREE narrowed */
 	__le64 fast_budget;		/* bytes that this guest may have in the fastest tier now */
 	__le64 pin_limit;		/* bytes that may be pinned at a time; only with VIRTIO_TIER_F_PIN */
 	__le32 max_ranges;		/* of one request: 1..VIRTIO_TIER_MAX_RANGES */
