@@ -45,7 +45,7 @@ static bool job_open(Job *job, const VirtTier *tool, const char *name, GError **
                     "the XML that it is created from ('virt-tier check FILE' shows them)", name);
         return false;
     }
-    job->domain = connection_read(job->handle, false, errp);
+    job->domain = connection_read(job->handle, CONNECTION_DEFINED, errp);
     return job->domain && rewrite_settings(job->domain, &job->settings, errp);
 }
 
@@ -124,7 +124,7 @@ static bool set_in_libvirt(const Job *job, const Settings *settings, GError **er
 /* Change what can be changed of the running domain. False on error; *@changed tells whether there was anything. */
 static bool set_live(const Job *job, const Settings *wanted, bool *changed, GError **errp)
 {
-    g_autoptr(Domain) running = connection_read(job->handle, true, errp);
+    g_autoptr(Domain) running = connection_read(job->handle, CONNECTION_RUNNING, errp);
     g_autoptr(Settings) settings = NULL;
     uint64_t memory;
 

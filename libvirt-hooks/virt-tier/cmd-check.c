@@ -149,7 +149,7 @@ static int run_check(const VirtTier *tool, const char *what)
 
         connection = connection_open(tool->uri, &error);
         handle = connection ? connection_find(connection, what, &error) : NULL;
-        domain = handle ? connection_read(handle, false, &error) : NULL;
+        domain = handle ? connection_read(handle, CONNECTION_DEFINED, &error) : NULL;
         local = connection && connection_is_local(connection);
     }
     settings = domain ? wanted_settings(tool, domain, &error) : NULL;

@@ -58,7 +58,7 @@ static int run_show(const VirtTier *tool, const char *name)
     GError *error = NULL;
     g_autoptr(virConnect) connection = connection_open(tool->uri, &error);
     g_autoptr(virDomain) handle = connection ? connection_find(connection, name, &error) : NULL;
-    g_autoptr(Domain) domain = handle ? connection_read(handle, false, &error) : NULL;
+    g_autoptr(Domain) domain = handle ? connection_read(handle, CONNECTION_DEFINED, &error) : NULL;
     g_autoptr(Settings) settings = NULL;
     g_autoptr(GString) text = g_string_new(NULL);
     g_autofree char *size = NULL, *dir = NULL;
@@ -123,7 +123,7 @@ static int run_list(const VirtTier *tool, const char *unused)
         return tool_fail(error);
     }
     for (virDomain **at = domains; *at; at++) {
-        g_autoptr(Domain) domain = connection_read(*at, virDomainIsPersistent(*at) != 1, NULL);
+        g_autoptr(Domain) domain = connection_read(*at, virDomainIsPersistent(*at) == 1 ? CONNECTION_DEFINED : CONNECTION_RUNNING, NULL);
         g_autoptr(Settings) settings = NULL;
 
         if (!domain) {          /* it has gone meanwhile */
@@ -174,7 +174,7 @@ static void status_row(Table *table, const char *name, JsonObject *vm)
 /* One row; where there is nothing to tell, the reason. False with an error where the daemon did not answer. */
 static bool status_of(const VirtTier *tool, virDomain *handle, Table *table, GError **errp)
 {
-    g_autoptr(Domain) domain = connection_read(handle, true, errp);
+    g_autoptr(Domain) domain = connection_read(handle, CONNECTION_RUNNING, errp);
     g_autoptr(Settings) settings = NULL;
     g_autoptr(JsonNode) vm = NULL;
 
@@ -236,6 +236,29 @@ static int run_status(const VirtTier *tool, const char *name)
     return print_text(text) == EXIT_OK ? result : EXIT_FAILED;
 }
 
+static int run_plain(const VirtTier *tool, const char *name)
+{
+    GError *error = NULL;
+    g_autoptr(virConnect) connection = connection_open(tool->uri, &error);
+    g_autoptr(virDomain) handle = connection ? connection_find(connection, name, &error) : NULL;
+    g_autoptr(Domain) domain = handle ? connection_read(handle, CONNECTION_MIGRATABLE, &error) : NULL;
+    g_autoptr(Settings) settings = NULL;
+    g_autofree char *xml = NULL;
+
+    if (!domain || !rewrite_settings(domain, &settings, &error)) {
+        return tool_fail(error);
+    }
+    if (settings && settings->hints && rewrite_has_command_line(domain)) {
+        g_set_error(&error, DOMAIN_ERROR, DOMAIN_ERROR_UNFIT,
+                    "domain '%s' has a virtio-tier device, which can't go while it runs: switch hints off ('virt-tier set %s --hints "
+                    "off'), and start it anew", name, name);
+        return tool_fail(error);
+    }
+    rewrite_strip(domain);
+    xml = domain_format(domain);
+    return print_text(xml);
+}
+
 const Command see_commands[] = {
     {"show", "DOMAIN", "Show a domain's tier settings, and whether its command line follows from them.", NULL, 0, run_show},
     {"status", "[DOMAIN]", "Show where the memory of running tiered domains is, and what it costs them.",
@@ -246,5 +269,9 @@ const Command see_commands[] = {
      "TIERED: yes; no; stripped (settings, but ordinary memory, as on a host without vhost-tier); invalid ('virt-tier check DOMAIN' "
      "says why).",
      0, run_list},
+    {"plain", "DOMAIN", "Print the XML with which a running domain can migrate to a host without vhost-tier.",
+     "virt-tier plain DOMAIN >FILE; virsh migrate --live --persistent --xml FILE --persistent-xml FILE DOMAIN URI\n"
+     "The settings go with it: a host with vhost-tier makes it tiered again.",
+     0, run_plain},
     {0},
 };

@@ -11,7 +11,7 @@ _virt_tier_domains() {
 
 _virt_tier() {
     local cur prev word command='' position=0 i connect=() options='--connect --socket --help' words=''
-    local commands='enable set disable show status list check'
+    local commands='enable set disable show status list check plain'
     local settings='--required --mode --fast-min --fast-max --weight --slowdown --placement --granule --hugepages --tiers --hints
                     --pin-limit --sources --emulator'
 
@@ -63,7 +63,7 @@ _virt_tier() {
         check/0)
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -W "$(_virt_tier_domains "${connect[@]}")" -- "$cur"; compgen -f -- "$cur") ;;
-        enable/0|set/0|disable/0|show/0|status/0)
+        enable/0|set/0|disable/0|show/0|status/0|plain/0)
             mapfile -t COMPREPLY < <(compgen -W "$(_virt_tier_domains "${connect[@]}")" -- "$cur") ;;
     esac
 }

@@ -74,9 +74,14 @@ bool connection_is_running(virDomain *domain)
     return virDomainIsActive(domain) == 1;
 }
 
-Domain *connection_read(virDomain *domain, bool running, GError **errp)
+Domain *connection_read(virDomain *domain, ConnectionXml which, GError **errp)
 {
-    char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_SECURE | (running ? 0 : VIR_DOMAIN_XML_INACTIVE));
+    static const unsigned flags[] = {
+        [CONNECTION_DEFINED] = VIR_DOMAIN_XML_INACTIVE,
+        [CONNECTION_RUNNING] = 0,
+        [CONNECTION_MIGRATABLE] = VIR_DOMAIN_XML_MIGRATABLE,
+    };
+    char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_SECURE | flags[which]);
     Domain *parsed;
 
     if (!xml) {

@@ -36,8 +36,15 @@ virDomain *connection_find(virConnect *connection, const char *name, GError **er
 
 bool connection_is_running(virDomain *domain);
 
-/* The domain's XML: as it runs, or as it is defined and will start. With passwords, since it may be defined again. */
-Domain *connection_read(virDomain *domain, bool running, GError **errp);
+/* Which of a domain's XMLs: as it will start, as it runs, or as another host takes it over. */
+typedef enum ConnectionXml {
+    CONNECTION_DEFINED,
+    CONNECTION_RUNNING,
+    CONNECTION_MIGRATABLE,
+} ConnectionXml;
+
+/* The domain's XML, with passwords, since it may be defined again. */
+Domain *connection_read(virDomain *domain, ConnectionXml which, GError **errp);
 
 /* Define @domain, checked against libvirt's own schema. */
 bool connection_define(virConnect *connection, const Domain *domain, GError **errp);
