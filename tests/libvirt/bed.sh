@@ -93,7 +93,7 @@ domain() {
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
     <kernel>/run/workload.elf</kernel>
-    <cmdline>pattern=gups-hot mb=28</cmdline>
+    <cmdline>${WORK-pattern=gups-hot mb=28}</cmdline>
   </os>
   <features><acpi/></features>
   ${2-}
@@ -126,6 +126,29 @@ tiered() {
 undefine() {
     on "$1" virsh -q destroy "$2" >/dev/null 2>&1 || true
     on "$1" virsh -q undefine --managed-save "$2" >/dev/null 2>&1 || true
+}
+
+# migrate FROM TO NAME: live, as 'virsh migrate --p2p' does it. Both libvirtds and both QEMUs are reached by way of files.
+migrate() {
+    mkdir -p -m 1777 "$BED/way"
+    on "$1" virsh -q migrate "$3" "qemu+unix:///system?socket=/proc/${HOST_PID[$2]}/root/run/libvirt/libvirt-sock" \
+        --migrateuri "unix:$BED/way/$3" --live --p2p --persistent --undefinesource
+}
+
+# plain_emulator HOST PATH: from now on the emulator at PATH is one that knows no tiered memory: ours, where it isn't asked
+# for that.
+plain_emulator() {
+    mkdir -p "$BED/plain"
+    cp "$QEMU/bin/qemu-system-x86_64" "$BED/plain/real"
+    cat >"$BED/plain/emulator" <<SCRIPT
+#!/bin/sh
+case "\$*" in
+    *memory-backend-tier*) echo 'no such type: memory-backend-tier' >&2; exit 1 ;;
+    *) exec $BED/plain/real -L /run/qemu/share/qemu-firmware "\$@" ;;
+esac
+SCRIPT
+    chmod 755 "$BED/plain/emulator"
+    on "$1" mount --bind "$BED/plain/emulator" "$2"
 }
 
 # qmp HOST NAME COMMAND [ARGUMENTS]: what QEMU answers.

@@ -5,31 +5,10 @@
 
 . "$(dirname "$0")/bed.sh"
 
-# A QEMU that knows no tiered memory: ours, with that taken out of what it is told, so that it says no.
-cat >"$BED/plain-qemu" <<'QEMU'
-#!/bin/sh
-case "$*" in
-    *memory-backend-tier*) echo "no such type: memory-backend-tier" >&2; exit 1 ;;
-    *) exec /run/qemu/bin/qemu-system-x86_64 "$@" ;;
-esac
-QEMU
-chmod 755 "$BED/plain-qemu"
-
 host_start alpha
 host_start beta
 daemon_start alpha
 daemon_start beta
-
-# What guests migrate through.
-mkdir -m 1777 "$BED/way"
-
-# migrate FROM TO NAME [OPTION...]
-migrate() {
-    local from=$1 to=$2 name=$3
-    shift 3
-    on "$from" virsh -q migrate "$name" "qemu+unix:///system?socket=/proc/${HOST_PID[$to]}/root/run/libvirt/libvirt-sock" \
-        --migrateuri "unix:$BED/way/$name" --live --p2p --persistent --undefinesource "$@"
-}
 
 saved_and_restored() {
     tiered alpha web --fast-max 25%
@@ -93,7 +72,7 @@ to_a_host_without_our_qemu_and_back() {
     tiered alpha guest --fast-max 25%
     on alpha virsh -q start guest
     await 'the connection' connected alpha guest
-    on beta mount --bind "$BED/plain-qemu" "$EMULATOR"
+    plain_emulator beta "$EMULATOR"
     migrate alpha beta guest
     running beta guest
     case $(on beta virsh -q dumpxml guest) in *vhost-tier-ram*) return 1 ;; esac
