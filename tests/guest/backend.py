@@ -3,12 +3,12 @@
 
 It serves one connection at a time, in a thread, and knows as much of vhost-user as QEMU needs. MODES says what there is.
 """
-import array
 import mmap
 import os
 import select
 import socket
 import struct
+import sys
 import threading
 
 MODES = {
@@ -33,7 +33,7 @@ SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
 SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR = 12, 13, 14
 GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM, SET_VRING_ENABLE = 15, 16, 17, 18
 GET_CONFIG, SET_STATUS, GET_STATUS = 24, 39, 40
-FEATURES = 1 << 32 | 1 << 30 | 0b111        # version 1, protocol features, PIN, QUERY and EVENTS
+FEATURES = 1 << 32 | 1 << 30 | 0b11 << 28 | 0b111   # version 1, protocol features, event index, indirect; PIN, QUERY, EVENTS
 PROTOCOL_FEATURES = 1 << 0 | 1 << 3 | 1 << 9  # MQ, REPLY_ACK, CONFIG
 NEED_REPLY, REPLY, VERSION = 1 << 3, 1 << 2, 1
 NO_FD = 1 << 8
@@ -41,7 +41,7 @@ NO_FD = 1 << 8
 HINT, EVENT = 0, 1
 QUERY = 7
 S_OK, S_RATE = 0, 4
-DESC_NEXT, DESC_WRITE = 1, 2
+DESC_NEXT, DESC_WRITE, DESC_INDIRECT = 1, 2, 4
 
 
 class Queue:
@@ -79,8 +79,10 @@ class Backend:
                 self._forget()
                 try:
                     self._talk(connection)
-                except (OSError, ConnectionError, struct.error):
+                except ConnectionError:
                     pass
+                except (OSError, IndexError, ValueError, struct.error) as e:
+                    print(f'backend: connection ended: {type(e).__name__}: {e}', file=sys.stderr)
 
     def _talk(self, connection):
         while True:
@@ -199,9 +201,13 @@ class Backend:
             return None
         head = at = self._u16(q.avail + 4 + 2 * (q.seen % q.size))
         q.seen = (q.seen + 1) & 0xffff
-        said, room = b'', []
+        self._write(q.used + 4 + 8 * q.size, struct.pack('<H', q.seen))     # tell us of the next one, too
+        table, said, room = q.desc, b'', []
         for _ in range(q.size):
-            address, size, flags, following = struct.unpack('<QIHH', self._read(q.desc + 16 * at, 16))
+            address, size, flags, following = struct.unpack('<QIHH', self._read(table + 16 * at, 16))
+            if flags & DESC_INDIRECT:
+                table, at = address, 0
+                continue
             if flags & DESC_WRITE:
                 room.append((address, size))
             else:

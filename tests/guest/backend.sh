@@ -32,7 +32,7 @@ kernel_hint() {
 
 # Loading and looking
 
-check the_module_finds_its_device until_so 5 loaded
+check the_module_finds_its_device load
 check config_is_as_the_device_says is '4096 67108864 16777216 1024 0 2' \
     eval 'cd $DRIVER/virtio*/config; echo $(cat granule_bytes fast_budget_bytes pin_limit_bytes max_ranges max_ranges_per_s tiers)'
 check trust_is_unknown_before_the_first_hint is unknown show trust

@@ -18,7 +18,7 @@ arrived() { host daemon query-vm '{"name":"guest"}' >/tmp/said; grep -q '"hints"
 kdamonds() { cat /sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds; }
 damon_stat() { cat /sys/module/damon_stat/parameters/enabled 2>/dev/null || echo none; }
 
-check the_module_finds_its_device until_so 5 loaded
+check the_module_finds_its_device load
 check the_daemon_answers_a_hint until_so 15 answered hot
 for type in cold willneed free pin unpin query; do
     check "the_daemon_answers_$type" answered $type

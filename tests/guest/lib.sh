@@ -9,7 +9,7 @@ tests=0
 
 # ok|not_ok NAME
 ok()     { tests=$((tests + 1)); echo "ok $tests - $1"; }
-not_ok() { tests=$((tests + 1)); echo "not ok $tests - $1"; sed 's/^/# /' /tmp/said; }
+not_ok() { tests=$((tests + 1)); echo "not ok $tests - $1"; tail -n 12 /tmp/said | sed 's/^/# /'; }
 
 # check NAME COMMAND...: it succeeds; what it says is shown where it does not.
 check() {
@@ -30,9 +30,9 @@ host() {
 until_so() {
     local tries=$(($1 * 10))
     shift
-    until "$@"; do
+    until "$@" >/tmp/tried 2>&1; do
         tries=$((tries - 1))
-        [ $tries -gt 0 ] || { echo "still not so: $*"; return 1; }
+        [ $tries -gt 0 ] || { cat /tmp/tried; echo "still not so: $*"; return 1; }
         usleep 100000
     done
 }
@@ -58,6 +58,12 @@ show()     { cat "$DRIVER"/virtio*/"$1"; }
 more_than() { [ "$(show "$2")" -gt "$1" ]; }
 at_least() { [ "$2" -ge "$1" ] || { echo "$2 is less than $1"; return 1; }; }
 at_most()  { [ "$2" -le "$1" ] || { echo "$2 is more than $1"; return 1; }; }
+# The module comes in and finds its device, or there is nothing to test.
+load() {
+    insmod /test/virtio_tier.ko && until_so 5 loaded && return
+    echo "Bail out! the driver did not find its device"
+    exit 1
+}
 loaded()   { [ -c /dev/virtio-tier ]; }
 gone()     { [ ! -e /dev/virtio-tier ]; }
 
