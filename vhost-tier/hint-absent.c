@@ -7,8 +7,8 @@
 
 const char *hint_device_unusable(void)
 {
-    return "the daemon was built without libvhost-user; build it with -Dlibvhost-user=QEMU/subprojects/libvhost-user, QEMU "
-           "being the folder of QEMU's source";
+    return "the daemon was built without libvhost-user; build it with -Dlibvhost-user=QEMU/subprojects/libvhost-user, "
+           "QEMU being the folder of QEMU's source";
 }
 
 HintDevice *hint_device_new(int sock, GMainContext *context, uint64_t max_bytes, const HintOps *ops, void *opaque)

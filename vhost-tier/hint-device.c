@@ -5,15 +5,15 @@
  * Theory of operation
  *
  * A message is received as far as it has come, and carried out once it is whole (hint-message.c). One that is refused
- * is answered so, where an answer is asked for; where none is, QEMU believes that it was carried out, and the connection
- * ends. An answer that the socket has no room for ends it, too: QEMU reads its answers before it asks again.
+ * is answered so, where an answer is asked for; where none is, QEMU believes that it was carried out, and the
+ * connection ends. An answer that the socket has no room for ends it, too: QEMU reads its answers before it asks again.
  *
- * Queues are served from one GSource, for SLICE_NS at a time, and after a slice that did not come to the end it rests for
- * as long as that took: a guest that floods its device gets half of its VM's thread at most, and never another's. What
- * is not served waits in the queue.
+ * Queues are served from one GSource, for SLICE_NS at a time, and after a slice that did not come to the end it rests
+ * for as long as that took: a guest that floods its device gets half of its VM's thread at most, and never another's.
+ * What is not served waits in the queue.
  *
- * A queue whose contents break the rules is served no more until it is started anew, which its error eventfd tells QEMU.
- * Guest memory that goes away (hint-guard.h) ends the connection, as then nothing of it can be relied upon.
+ * A queue whose contents break the rules is served no more until it is started anew, which its error eventfd tells
+ * QEMU. Guest memory that goes away (hint-guard.h) ends the connection, as then nothing of it can be relied upon.
  */
 #include "hint-device.h"
 
@@ -102,6 +102,7 @@ static bool serve_requests(HintDevice *device)
     VuVirtqElement *element;
     bool served = false;
 
+    g_clear_pointer(&device->panic, g_free);
     do {
         element = hint_queue_pop(queue);
         if (element) {
@@ -175,7 +176,8 @@ static void serve_events(HintDevice *device)
 static void end_if_closing(HintDevice *device)
 {
     if (device->guard.tripped) {
-        device_close(device, G_LOG_LEVEL_WARNING, "some of the guest's memory is gone: its file was made shorter, or the "
+        device_close(device, G_LOG_LEVEL_WARNING,
+                     "some of the guest's memory is gone: its file was made shorter, or the "
                      "host's memory has an error");
     }
     if (device->closing) {
@@ -285,11 +287,11 @@ static void take_fds(HintDevice *device, struct msghdr *from)
 {
     VhostUserMsg *msg = &device->msg;
 
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(from); c; c = CMSG_NXTHDR(from, c)) {
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-            const int *fds = (const int *)CMSG_DATA(c);
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(from); head; head = CMSG_NXTHDR(from, head)) {
+        if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
+            const int *fds = (const int *)CMSG_DATA(head);
 
-            for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            for (size_t i = 0; i < (head->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
                 if (msg->fd_num < VHOST_MEMORY_BASELINE_NREGIONS) {
                     msg->fds[msg->fd_num++] = fds[i];
                 } else {

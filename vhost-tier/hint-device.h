@@ -42,7 +42,7 @@ typedef struct HintOps {
     void (*gone)(void *opaque);
 } HintOps;
 
-#define HINT_STATE_MAX (1024u * 1024)
+#define HINT_STATE_MAX ((size_t)1024 * 1024)
 
 /* NULL, or why this daemon can serve no such device, and the remedy. */
 const char *hint_device_unusable(void);
@@ -61,8 +61,8 @@ const GArray *hint_device_memory(const HintDevice *device);
 uint64_t hint_device_features(const HintDevice *device);
 
 /*
- * Tell the guest of an event (VIRTIO_TIER_E_*, _R_*), as soon as there is a buffer for it. One that waits is replaced by
- * a later one of its type and reason; values of HINTS_IGNORED add up.
+ * Tell the guest of an event (VIRTIO_TIER_E_*, _R_*), as soon as there is a buffer for it. One that waits is replaced
+ * by a later one of its type and reason; values of HINTS_IGNORED add up.
  */
 void hint_device_event(HintDevice *device, uint32_t type, uint32_t reason, uint64_t value);
 

@@ -4,10 +4,10 @@
  *
  * Theory of operation
  *
- * Guest memory is mapped where it is a file of shmem or hugetlbfs that is large enough: no other can be relied upon not to
- * block whoever touches it. An entry of the memory table that is anything else is remembered, so that addresses can be
- * told, and not mapped: a ring or a buffer there is an error of that queue. What is mapped is only touched where rings
- * and buffers are.
+ * Guest memory is mapped where it is a file of shmem or hugetlbfs that is large enough: no other can be relied upon not
+ * to block whoever touches it. An entry of the memory table that is anything else is remembered, so that addresses can
+ * be told, and not mapped: a ring or a buffer there is an error of that queue. What is mapped is only touched where
+ * rings and buffers are.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,17 +32,18 @@ static bool entry_check(const HintDevice *device, const VhostUserMemoryRegion *e
     const uint64_t size = entry->memory_size;
 
     if (size == 0 || (size | entry->guest_phys_addr | entry->userspace_addr | entry->mmap_offset) % PAGE_BYTES ||
-        size > ADDRESS_MAX || entry->guest_phys_addr > ADDRESS_MAX - size || entry->userspace_addr > ADDRESS_MAX - size ||
-        entry->mmap_offset > ADDRESS_MAX - size) {
-        return message_refuse(errp, "memory of 0x%" G_GINT64_MODIFIER "x bytes at guest address 0x%" G_GINT64_MODIFIER
-                      "x is empty, unaligned or beyond the end of addresses", size, entry->guest_phys_addr);
+        size > ADDRESS_MAX || entry->guest_phys_addr > ADDRESS_MAX - size ||
+        entry->userspace_addr > ADDRESS_MAX - size || entry->mmap_offset > ADDRESS_MAX - size) {
+        return message_refuse(errp, "memory of 0x%" G_GINT64_MODIFIER "x bytes at guest address "
+                              "0x%" G_GINT64_MODIFIER "x is empty, unaligned or beyond the end of addresses", size,
+                              entry->guest_phys_addr);
     }
     for (guint i = 0; i < device->memory->len; i++) {
         const HintMemory *other = &g_array_index(device->memory, HintMemory, i);
 
         if (entry->guest_phys_addr < other->gpa + other->size && other->gpa < entry->guest_phys_addr + size) {
             return message_refuse(errp, "memory at guest address 0x%" G_GINT64_MODIFIER "x overlaps other memory",
-                          entry->guest_phys_addr);
+                                  entry->guest_phys_addr);
         }
     }
     if (device->memory->len >= VHOST_USER_MAX_RAM_SLOTS) {
@@ -94,9 +95,9 @@ static bool entry_note(HintDevice *device, const VhostUserMemoryRegion *entry, i
     g_array_append_val(device->memory, memory);
     g_array_append_val(device->mapped, map);
     if (!map) {
-        hint_device_log(device, G_LOG_LEVEL_WARNING, "memory at guest address 0x%" G_GINT64_MODIFIER "x (0x%"
-                        G_GINT64_MODIFIER "x bytes) is not mapped: it is no file of shared memory of that size, or more "
-                        "than may be mapped; requests in it can't be served", memory.gpa, memory.size);
+        hint_device_log(device, G_LOG_LEVEL_WARNING, "memory at guest address 0x%" G_GINT64_MODIFIER "x "
+                        "(0x%" G_GINT64_MODIFIER "x bytes) is not mapped: it is no file of shared memory of that "
+                        "size, or more than may be mapped; requests in it can't be served", memory.gpa, memory.size);
     }
     return map;
 }
@@ -145,8 +146,8 @@ bool memory_set_mem_table(HintDevice *device, VhostUserMsg *msg, GError **errp)
 
     if (given.nregions > VHOST_MEMORY_BASELINE_NREGIONS || (int)given.nregions != msg->fd_num ||
         msg->size != offsetof(VhostUserMemory, regions) + given.nregions * sizeof(given.regions[0])) {
-        return message_refuse(errp, "a memory table of %u entries in %u bytes with %d descriptors", given.nregions, msg->size,
-                      msg->fd_num);
+        return message_refuse(errp, "a memory table of %u entries in %u bytes with %d descriptors", given.nregions,
+                              msg->size, msg->fd_num);
     }
     entries_forget(device);
     rings_forget(device);
@@ -199,7 +200,7 @@ bool memory_rem_mem_reg(HintDevice *device, VhostUserMsg *msg, GError **errp)
         }
     }
     return message_refuse(errp, "there is no memory at guest address 0x%" G_GINT64_MODIFIER "x to be removed",
-                  entry.guest_phys_addr);
+                          entry.guest_phys_addr);
 }
 
 /* --- the log of pages written --- */
@@ -222,8 +223,8 @@ bool memory_set_log_base(HintDevice *device, VhostUserMsg *msg, GError **errp)
     if (log.mmap_size == 0 || log.mmap_size > ADDRESS_MAX || log.mmap_offset > ADDRESS_MAX ||
         log.mmap_offset % PAGE_BYTES || !mappable(msg->fds[0], log.mmap_offset, log.mmap_size) ||
         !mapping_reserve(device, log.mmap_size)) {
-        return message_refuse(errp, "the log of 0x%" G_GINT64_MODIFIER "x bytes can't be mapped: it is no file of shared memory "
-                      "of that size", log.mmap_size);
+        return message_refuse(errp, "the log of 0x%" G_GINT64_MODIFIER "x bytes can't be mapped: it is no file of "
+                              "shared memory of that size", log.mmap_size);
     }
     bits = mmap(NULL, log.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, msg->fds[0],
                 (off_t)log.mmap_offset);

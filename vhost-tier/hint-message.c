@@ -107,8 +107,8 @@ static bool run_set_features(HintDevice *device, VhostUserMsg *msg, GError **err
     const uint64_t features = msg->payload.u64;
 
     if (features & ~FEATURES || !(features & BIT64(VIRTIO_F_VERSION_1))) {
-        return message_refuse(errp, "features 0x%" G_GINT64_MODIFIER "x are not a part, with VERSION_1, of those offered",
-                      features);
+        return message_refuse(errp, "features 0x%" G_GINT64_MODIFIER "x are not a part, with VERSION_1, of those "
+                              "offered", features);
     }
     device->features = features;
     device->log.wanted = features & BIT64(VHOST_F_LOG_ALL);
@@ -202,8 +202,8 @@ static bool run_set_vring_addr(HintDevice *device, VhostUserMsg *msg, GError **e
         return false;
     }
     if (!hint_queue_address_ok(&device->queues[addr.index], vq->vring.num, &addr)) {
-        return message_refuse(errp, "queue %u, of %u entries, does not lie in mapped memory in whole, or is unaligned", addr.index,
-                      vq->vring.num);
+        return message_refuse(errp, "queue %u, of %u entries, does not lie in mapped memory in whole, or is unaligned",
+                              addr.index, vq->vring.num);
     }
     return message_hand_over(device, msg, errp);
 }
@@ -379,7 +379,8 @@ static bool run_set_device_state_fd(HintDevice *device, VhostUserMsg *msg, GErro
 
     memcpy(&state, &msg->payload, sizeof(state));
     if (state.direction > STATE_DIRECTION_LOAD || state.phase != 0) {
-        return message_refuse(errp, "no state can be transferred in direction %u, phase %u", state.direction, state.phase);
+        return message_refuse(errp, "no state can be transferred in direction %u, phase %u", state.direction,
+                              state.phase);
     }
     if (!transfer_begin(device, state.direction == STATE_DIRECTION_LOAD, take_fd(msg), errp)) {
         return false;
@@ -410,8 +411,8 @@ static const Rule rules[] = {
     [VHOST_USER_SET_LOG_BASE] = {"SET_LOG_BASE", 16, 16, 1, 1, true, memory_set_log_base},
     [VHOST_USER_SET_LOG_FD] = {"SET_LOG_FD", 0, 8, 0, 1, false, run_nothing},
     [VHOST_USER_SET_VRING_NUM] = {"SET_VRING_NUM", STATE_BYTES, STATE_BYTES, 0, 0, false, run_set_vring_num},
-    [VHOST_USER_SET_VRING_ADDR] = {"SET_VRING_ADDR", sizeof(struct vhost_vring_addr), sizeof(struct vhost_vring_addr), 0, 0,
-                                   false, run_set_vring_addr},
+    [VHOST_USER_SET_VRING_ADDR] = {"SET_VRING_ADDR", sizeof(struct vhost_vring_addr), sizeof(struct vhost_vring_addr),
+                                   0, 0, false, run_set_vring_addr},
     [VHOST_USER_SET_VRING_BASE] = {"SET_VRING_BASE", STATE_BYTES, STATE_BYTES, 0, 0, false, run_set_vring_base},
     [VHOST_USER_GET_VRING_BASE] = {"GET_VRING_BASE", STATE_BYTES, STATE_BYTES, 0, 0, true, run_get_vring_base},
     [VHOST_USER_SET_VRING_KICK] = {"SET_VRING_KICK", 8, 8, 0, 1, false, run_set_vring_kick},
@@ -466,7 +467,8 @@ bool message_run(HintDevice *device, VhostUserMsg *msg, bool *answer, GError **e
     }
     if (msg->size < rule->min_payload || msg->size > rule->max_payload || msg->fd_num < rule->min_fds ||
         msg->fd_num > rule->max_fds) {
-        return message_refuse(errp, "%s with %u bytes of payload and %d descriptors", rule->name, msg->size, msg->fd_num);
+        return message_refuse(errp, "%s with %u bytes of payload and %d descriptors", rule->name, msg->size,
+                              msg->fd_num);
     }
     if (!rule->run(device, msg, &err)) {
         g_propagate_prefixed_error(errp, g_steal_pointer(&err), "%s: ", rule->name);

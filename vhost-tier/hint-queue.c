@@ -36,7 +36,7 @@ static size_t used_bytes(unsigned num)
     return sizeof(struct vring_used) + num * sizeof(struct vring_used_elem) + sizeof(uint16_t);
 }
 
-/* Where @bytes bytes at QEMU's address @hva are mapped here; NULL where they are not, not in one piece, or unaligned. */
+/* Where @bytes bytes at QEMU's address @hva are mapped here; NULL where they are not in one piece, or unaligned. */
 static void *ring_at(const VuDev *dev, uint64_t hva, size_t bytes, unsigned align)
 {
     if (hva % align) {
@@ -48,8 +48,9 @@ static void *ring_at(const VuDev *dev, uint64_t hva, size_t bytes, unsigned alig
         if (hva >= region->qva && hva - region->qva < region->size) {
             const uint64_t offset = hva - region->qva;
 
-            return bytes <= region->size - offset ? (void *)(uintptr_t)(region->mmap_addr + region->mmap_offset + offset)
-                                                  : NULL;
+            return bytes <= region->size - offset
+                       ? (void *)(uintptr_t)(region->mmap_addr + region->mmap_offset + offset)
+                       : NULL;
         }
     }
     return NULL;
@@ -86,8 +87,10 @@ static VuVirtq *usable(const HintQueue *queue)
 {
     VuVirtq *vq = vu_get_queue(queue->dev, (int)queue->index);
 
-    return !queue->broken && vu_queue_started(queue->dev, vq) && vu_queue_enabled(queue->dev, vq) && vq->vring.avail ? vq
-                                                                                                                : NULL;
+    if (queue->broken || !vu_queue_started(queue->dev, vq) || !vu_queue_enabled(queue->dev, vq)) {
+        return NULL;
+    }
+    return vq->vring.avail ? vq : NULL;
 }
 
 /* How many chains the driver has made available, as it says. */

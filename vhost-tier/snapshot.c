@@ -191,8 +191,8 @@ static JsonArray *sources_json(const Snapshot *snapshot)
 const char *snapshot_hint_name(TierHint hint)
 {
     static const char *const names[TIER_HINT__MAX] = {
-        [TIER_HINT_HOT] = "hot", [TIER_HINT_COLD] = "cold", [TIER_HINT_WILLNEED] = "willneed", [TIER_HINT_FREE] = "free",
-        [TIER_HINT_PIN] = "pin", [TIER_HINT_UNPIN] = "unpin",
+        [TIER_HINT_HOT] = "hot", [TIER_HINT_COLD] = "cold", [TIER_HINT_WILLNEED] = "willneed",
+        [TIER_HINT_FREE] = "free", [TIER_HINT_PIN] = "pin", [TIER_HINT_UNPIN] = "unpin",
     };
 
     return names[hint];

@@ -5,11 +5,11 @@
  * Theory of operation
  *
  * Requests of a connection count only while it belongs to the very process whose memory channels made the VM's regions,
- * since it is those that addresses are looked up in. The policy believes hints as far as they have proved right. What this
- * file adds:
- *   - a limit of ranges a second, all devices together: a bucket of tokens that a second fills. A range takes one, and one
- *     more for each CHARGE_BYTES that it spans, as the policy's work grows with those; a range may overdraw the bucket, or
- *     a very large one would never be taken;
+ * since it is those that addresses are looked up in. The policy believes hints as far as they have proved right. What
+ * this file adds:
+ *   - a limit of ranges a second, all devices together: a bucket of tokens that a second fills. A range takes one, and
+ *     one more for each CHARGE_BYTES that it spans, as the policy's work grows with those; a range may overdraw the
+ *     bucket, or a very large one would never be taken;
  *   - a query looks at so many granules only, spread over what is asked about.
  *
  * Pins that migration brought wait until there is memory to be pinned and a budget to pin it in.
@@ -92,7 +92,7 @@ static bool tokens_take(VmHints *hints, uint64_t bytes)
     if (hints->tokens <= 0) {
         return false;
     }
-    hints->tokens -= 1 + (double)(bytes / CHARGE_BYTES);
+    hints->tokens -= 1 + floor((double)bytes / CHARGE_BYTES);
     return true;
 }
 

@@ -266,7 +266,8 @@ static bool settings_said(const Vm *vm, VmSettings *said)
     bool configured = false;
 
     *said = (VmSettings) { .has_fast_size = true, .has_fast_min = true, .has_weight = true, .has_slowdown = true,
-                           .has_mode = true, .mode = TIER_MODE_ON, .has_hints = true, .hints = vm->facts->config->hints };
+                           .has_mode = true, .mode = TIER_MODE_ON, .has_hints = true,
+                           .hints = vm->facts->config->hints };
     for (guint i = 0; i < vm->backends->len; i++) {
         const Backend *backend = g_ptr_array_index(vm->backends, i);
         const TierMsgConfig *config = &backend->config;

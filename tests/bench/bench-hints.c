@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a guest's hints cost the daemon: its CPU time at 100,000 ranges a second through one queue, in requests of several
- * sizes, and how long a request takes there and back, against one that asks for nothing. The real daemon; this process
- * plays QEMU and the guest. Fails where the daemon takes more than half a core.
+ * What a guest's hints cost the daemon: its CPU time at 100,000 ranges a second through one queue, in requests of
+ * several sizes, and how long a request takes there and back, against one that asks for nothing. The real daemon; this
+ * process plays QEMU and the guest. Fails where the daemon takes more than half a core.
  *
  * The unit of all figures of time is the microsecond; a share of 1 is one core.
  */
@@ -129,12 +129,13 @@ int main(int argc, char **argv)
     g_usleep(1000000);
     idle = (double)(cpu_ns(&d) - idle_ns) / 1e9;
     empty_us = round_trip_us(1, 99);
-    printf("a request of no known type: %.1f us there and back; the daemon without requests: %.3f of a core\n", empty_us, idle);
+    printf("a request of no known type: %.1f us there and back; the daemon without requests: %.3f of a core\n",
+           empty_us, idle);
     for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
         const double us = round_trip_us(sizes[i], VIRTIO_TIER_T_HOT), share = share_at_rate(&d, sizes[i], &given);
 
-        printf("%4u ranges a request: %.1f us (%.2f of the empty one's); at %.0f ranges a second: %.3f of a core\n", sizes[i],
-               us, us / empty_us, (double)given / ((double)RUN_NS / 1e9), share);
+        printf("%4u ranges a request: %.1f us (%.2f of the empty one's); at %.0f ranges a second: %.3f of a core\n",
+               sizes[i], us, us / empty_us, (double)given / ((double)RUN_NS / 1e9), share);
         ok = ok && share < LIMIT;
     }
     fake_frontend_free(f);

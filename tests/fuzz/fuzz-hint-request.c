@@ -104,7 +104,8 @@ int main(int argc, char **argv)
     Rng rng = { argc > 2 ? g_ascii_strtoull(argv[2], NULL, 10) | 1 : 1 };
 
     for (guint64 i = 0; i < rounds; i++) {
-        g_autoptr(GByteArray) bytes = make_seed(1 + (uint32_t)(rng_next(&rng) % 40), (uint16_t)(1 + rng_next(&rng) % 7));
+        g_autoptr(GByteArray) bytes = make_seed(1 + (uint32_t)(rng_next(&rng) % 40),
+                                                (uint16_t)(1 + rng_next(&rng) % 7));
 
         for (uint64_t n = rng_next(&rng) % 6; n > 0; n--) {
             /* Most of what matters lies in the header. */

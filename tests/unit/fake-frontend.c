@@ -67,15 +67,15 @@ void fake_frontend_send(const FakeFrontend *f, int request, uint32_t flags, cons
     struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
     if (n_fds > 0) {
-        struct cmsghdr *c;
+        struct cmsghdr *head;
 
         msg.msg_control = control;
         msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
+        head = CMSG_FIRSTHDR(&msg);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+        memcpy(CMSG_DATA(head), fds, n_fds * sizeof(int));
     }
     /* Where the device has ended the connection, that is found when an answer is waited for. */
     sendmsg(f->sock, &msg, MSG_NOSIGNAL);
@@ -120,7 +120,8 @@ VhostUserMemory fake_frontend_memory(const FakeFrontend *f)
 {
     return (VhostUserMemory) {
         .nregions = 1,
-        .regions = { { .guest_phys_addr = FAKE_GPA, .memory_size = f->ram->size, .userspace_addr = (uintptr_t)f->ram->hva } },
+        .regions = { { .guest_phys_addr = FAKE_GPA, .memory_size = f->ram->size,
+                       .userspace_addr = (uintptr_t)f->ram->hva } },
     };
 }
 
@@ -174,8 +175,8 @@ void fake_frontend_start(FakeFrontend *f, uint64_t features)
     f->backend = pair[0];
     close(pair[1]);
     g_assert_cmpuint(fake_frontend_ask_u64(f, VHOST_USER_SET_FEATURES, features), ==, 0);
-    g_assert_cmpuint(fake_frontend_ask(f, VHOST_USER_SET_MEM_TABLE, &memory, 8 + sizeof(memory.regions[0]), &f->ram->memfd,
-                                       1), ==, 0);
+    g_assert_cmpuint(fake_frontend_ask(f, VHOST_USER_SET_MEM_TABLE, &memory, 8 + sizeof(memory.regions[0]),
+                                       &f->ram->memfd, 1), ==, 0);
     for (unsigned i = 0; i < VIRTIO_TIER_Q_COUNT; i++) {
         fake_frontend_start_queue(f, i, 0);
     }

@@ -84,8 +84,8 @@ void fake_frontend_chain(FakeFrontend *f, unsigned index, uint16_t head, const F
 int fake_frontend_await(FakeFrontend *f, unsigned index);
 
 /*
- * One request with its answer: the status of the whole, and @n entries of @entry bytes each into @answer where it is OK.
- * UINT32_MAX when no answer comes.
+ * One request with its answer: the status of the whole, and @n entries of @entry bytes each into @answer where it is
+ * OK. UINT32_MAX when no answer comes.
  */
 uint32_t fake_frontend_request(FakeFrontend *f, uint16_t type, const struct virtio_tier_range *ranges, uint32_t n,
                                void *answer, size_t entry);

@@ -27,7 +27,8 @@ static void bed_request(void *opaque, HintRequest *request)
 static void bed_config(void *opaque, struct virtio_tier_config *config)
 {
     *config = (struct virtio_tier_config) {
-        .granule = HINT_BED_GRANULE, .fast_budget = HINT_BED_FAST_BUDGET, .max_ranges = VIRTIO_TIER_MAX_RANGES, .n_tiers = 2,
+        .granule = HINT_BED_GRANULE, .fast_budget = HINT_BED_FAST_BUDGET, .max_ranges = VIRTIO_TIER_MAX_RANGES,
+        .n_tiers = 2,
     };
 }
 

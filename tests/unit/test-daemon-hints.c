@@ -153,7 +153,8 @@ static void hints_come_to_the_policy_and_are_shown(Daemon *d, gconstpointer data
 
 static void a_range_outside_of_memory_is_told_so(Daemon *d, gconstpointer data)
 {
-    static const uint64_t addresses[] = { 0, FAKE_GPA - 4096, FAKE_GPA + RAM_BYTES, FAKE_GPA + RAM_BYTES - 4096, ~0xfffull - 0x3000 };
+    static const uint64_t addresses[] = { 0, FAKE_GPA - 4096, FAKE_GPA + RAM_BYTES, FAKE_GPA + RAM_BYTES - 4096,
+                                          ~0xfffull - 0x3000 };
     Guest *guest = guest_new(d, "a", d->socket_a);
 
     for (size_t i = 0; i < G_N_ELEMENTS(addresses); i++) {
@@ -161,7 +162,8 @@ static void a_range_outside_of_memory_is_told_so(Daemon *d, gconstpointer data)
         uint32_t status;
         struct virtio_tier_result result;
 
-        g_assert_cmpuint(fake_frontend_request(guest->f, VIRTIO_TIER_T_HOT, &range, 1, &status, 4), ==, VIRTIO_TIER_S_OK);
+        g_assert_cmpuint(fake_frontend_request(guest->f, VIRTIO_TIER_T_HOT, &range, 1, &status, 4), ==,
+                         VIRTIO_TIER_S_OK);
         g_assert_cmpuint(status, ==, VIRTIO_TIER_S_NOT_RAM);
         g_assert_cmpuint(fake_frontend_request(guest->f, VIRTIO_TIER_T_QUERY, &range, 1, &result, sizeof(result)), ==,
                          VIRTIO_TIER_S_OK);
@@ -194,8 +196,8 @@ static void a_query_tells_where_memory_lies(Daemon *d, gconstpointer data)
     Guest *guest = guest_new(d, "a", d->socket_a);
 
     for (int i = 0; i < 100; i++) {
-        g_assert_cmpuint(fake_frontend_request(guest->f, VIRTIO_TIER_T_QUERY, asked, 2, results, sizeof(results[0])), ==,
-                         VIRTIO_TIER_S_OK);
+        g_assert_cmpuint(fake_frontend_request(guest->f, VIRTIO_TIER_T_QUERY, asked, 2, results, sizeof(results[0])),
+                         ==, VIRTIO_TIER_S_OK);
         if (results[1].tier_bytes[0] == RAM_BYTES) {
             break;
         }
@@ -251,7 +253,8 @@ static void hints_are_off_without_a_memory_channel(Daemon *d, gconstpointer data
 
 static void the_operator_switches_hints_on_and_off(Daemon *d, gconstpointer data)
 {
-    static const char on[] = "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"hints\":\"on\",\"pin-limit\":4096}}";
+    static const char on[] =
+        "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"hints\":\"on\",\"pin-limit\":4096}}";
     static const char off[] = "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"hints\":\"off\"}}";
     Guest *guest = guest_new(d, "a", d->socket_a);
     g_autoptr(JsonObject) first = NULL, second = NULL;
@@ -270,8 +273,8 @@ static void the_operator_switches_hints_on_and_off(Daemon *d, gconstpointer data
     g_assert_true(json_object_has_member(second, "return"));
     g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OFF);
     await_figure(d, "a", "pinned_bytes", 0);
-    daemon_assert_error(d, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"hints\":\"maybe\"}}", "InvalidArgument",
-                        "none of on, off");
+    daemon_assert_error(d, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"hints\":\"maybe\"}}",
+                        "InvalidArgument", "none of on, off");
     guest_free(guest);
 }
 

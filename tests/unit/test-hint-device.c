@@ -20,18 +20,20 @@
 static void each_range_of_a_request_is_answered(HintBed *bed, gconstpointer data)
 {
     const struct virtio_tier_range ranges[] = {
-        { FAKE_GPA, 4096 }, { FAKE_GPA + 4096, 8192 }, { FAKE_GPA + 1, 4096 }, { FAKE_GPA, 0 }, { UINT64_MAX - 4095, 8192 },
+        { FAKE_GPA, 4096 }, { FAKE_GPA + 4096, 8192 }, { FAKE_GPA + 1, 4096 }, { FAKE_GPA, 0 },
+        { UINT64_MAX - 4095, 8192 },
     };
     uint32_t statuses[5];
     struct virtio_tier_result results[5];
 
-    g_assert_cmpuint(fake_frontend_request(bed->frontend, VIRTIO_TIER_T_COLD, ranges, 5, statuses, 4), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(fake_frontend_request(bed->frontend, VIRTIO_TIER_T_COLD, ranges, 5, statuses, 4), ==,
+                     VIRTIO_TIER_S_OK);
     g_assert_cmpuint(bed->type, ==, VIRTIO_TIER_T_COLD);
     for (int i = 0; i < 5; i++) {
         g_assert_cmpuint(statuses[i], ==, i < 2 ? VIRTIO_TIER_S_OK : VIRTIO_TIER_S_INVAL);
     }
-    g_assert_cmpuint(fake_frontend_request(bed->frontend, VIRTIO_TIER_T_QUERY, ranges, 5, results, sizeof(results[0])), ==,
-                     VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(fake_frontend_request(bed->frontend, VIRTIO_TIER_T_QUERY, ranges, 5, results, sizeof(results[0])),
+                     ==, VIRTIO_TIER_S_OK);
     g_assert_cmpuint(results[1].tier_bytes[1], ==, 8192);
     g_assert_cmpuint(results[1].accesses_per_s, ==, 1);
     g_assert_cmpuint(results[2].status, ==, VIRTIO_TIER_S_INVAL);
@@ -45,11 +47,11 @@ static void the_most_ranges_fit_and_one_more_does_not(HintBed *bed, gconstpointe
     for (int i = 0; i <= VIRTIO_TIER_MAX_RANGES; i++) {
         ranges[i] = (struct virtio_tier_range) { FAKE_GPA, 4096 };
     }
-    g_assert_cmpuint(fake_frontend_request(bed->frontend, VIRTIO_TIER_T_HOT, ranges, VIRTIO_TIER_MAX_RANGES, statuses, 4), ==,
-                     VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(fake_frontend_request(bed->frontend, VIRTIO_TIER_T_HOT, ranges, VIRTIO_TIER_MAX_RANGES, statuses,
+                                           4), ==, VIRTIO_TIER_S_OK);
     g_assert_cmpuint(bed->n_ranges, ==, VIRTIO_TIER_MAX_RANGES);
-    g_assert_cmpuint(fake_frontend_request(bed->frontend, VIRTIO_TIER_T_HOT, ranges, VIRTIO_TIER_MAX_RANGES + 1, statuses, 4),
-                     ==, VIRTIO_TIER_S_INVAL);
+    g_assert_cmpuint(fake_frontend_request(bed->frontend, VIRTIO_TIER_T_HOT, ranges, VIRTIO_TIER_MAX_RANGES + 1,
+                                           statuses, 4), ==, VIRTIO_TIER_S_INVAL);
     g_assert_cmpuint(bed->malformed, ==, 1);
 }
 
@@ -118,7 +120,8 @@ static void the_configuration_can_be_read_in_part(HintBed *bed, gconstpointer da
     for (size_t i = 0; i < G_N_ELEMENTS(pieces); i++) {
         VhostUserConfig asked = { .offset = pieces[i][0], .size = pieces[i][1] }, answer;
 
-        fake_frontend_send(bed->frontend, VHOST_USER_GET_CONFIG, 0, &asked, VHOST_USER_CONFIG_HDR_SIZE + asked.size, NULL, 0);
+        fake_frontend_send(bed->frontend, VHOST_USER_GET_CONFIG, 0, &asked, VHOST_USER_CONFIG_HDR_SIZE + asked.size,
+                           NULL, 0);
         g_assert_cmpint(fake_frontend_receive(bed->frontend, VHOST_USER_GET_CONFIG, &answer, sizeof(answer)), ==,
                         (int)(VHOST_USER_CONFIG_HDR_SIZE + asked.size));
         if (asked.offset < sizeof(config)) {
@@ -132,7 +135,9 @@ static void the_configuration_can_be_read_in_part(HintBed *bed, gconstpointer da
 
 static void a_configuration_of_no_such_size_is_refused(HintBed *bed, gconstpointer data)
 {
-    static const uint32_t sizes[][3] = { { 0, 257, 256 }, { 250, 7, 7 }, { UINT32_MAX, 1, 1 }, { 0, 48, 47 }, { 0, 4, 8 } };
+    static const uint32_t sizes[][3] = {
+        { 0, 257, 256 }, { 250, 7, 7 }, { UINT32_MAX, 1, 1 }, { 0, 48, 47 }, { 0, 4, 8 },
+    };
 
     for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
         const VhostUserConfig asked = { .offset = sizes[i][0], .size = sizes[i][1] };
@@ -169,7 +174,7 @@ typedef struct BadMessage {
     bool with_fd;                   /* of a file that is no eventfd and no memory */
 } BadMessage;
 
-#define STATE(index, num) (uint64_t)(num) << 32 | (index)
+#define STATE(index, num) ((uint64_t)(num) << 32 | (index))
 
 static const BadMessage bad_messages[] = {
     {"unknown", 77, 8, { 0 }},
@@ -242,7 +247,8 @@ static void a_header_that_makes_no_sense_ends_the_connection(HintBed *bed, gcons
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(headers); i++) {
-        g_assert_cmpint(send(bed->frontend->sock, headers[i], sizeof(headers[i]), MSG_NOSIGNAL), ==, sizeof(headers[i]));
+        g_assert_cmpint(send(bed->frontend->sock, headers[i], sizeof(headers[i]), MSG_NOSIGNAL), ==,
+                        sizeof(headers[i]));
         hint_bed_assert_gone(bed);
         hint_bed_connect(bed);
     }
@@ -328,7 +334,8 @@ static void memory_that_comes_back_is_found_again(HintBed *bed, gconstpointer da
     fake_frontend_chain(bed->frontend, VIRTIO_TIER_Q_HINT, 0, &desc, 1);
     g_assert_cmpuint(fake_frontend_ask_u64(bed->frontend, FAKE_SET_STATUS, 0), ==, 0);
     g_assert_cmpuint(bed->requests, ==, 0);
-    g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_ADD_MEM_REG, &msg, sizeof(msg), &bed->ram.memfd, 1), ==, 0);
+    g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_ADD_MEM_REG, &msg, sizeof(msg), &bed->ram.memfd, 1),
+                     ==, 0);
     /* What was made available in the meantime is served now: a chain without room for an answer. */
     eventfd_write(bed->frontend->queues[VIRTIO_TIER_Q_HINT].kick, 1);
     g_assert_cmpint(fake_frontend_await(bed->frontend, VIRTIO_TIER_Q_HINT), ==, 0);
@@ -343,7 +350,8 @@ static void memory_that_can_not_be_mapped_is_remembered_all_the_same(HintBed *be
     const int fd = g_file_open_tmp(NULL, &path, NULL);
 
     g_assert_cmpint(ftruncate(fd, 4096), ==, 0);
-    g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_ADD_MEM_REG, &small, sizeof(small), &bed->ram.memfd, 1), ==, 0);
+    g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_ADD_MEM_REG, &small, sizeof(small), &bed->ram.memfd,
+                                       1), ==, 0);
     g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_ADD_MEM_REG, &file, sizeof(file), &fd, 1), ==, 0);
     g_assert_cmpuint(hint_device_memory(bed->device)->len, ==, 3);
     hint_bed_assert_works(bed);
@@ -389,8 +397,8 @@ static void pages_that_are_written_are_logged_where_that_is_asked_for(HintBed *b
     g_assert_cmpuint(answer, ==, 0);
     hint_bed_assert_works(bed);
     g_assert_false(logged(bits, addr.log_guest_addr));
-    g_assert_cmpuint(fake_frontend_ask_u64(bed->frontend, VHOST_USER_SET_FEATURES, FAKE_ALL_FEATURES | 1ull << VHOST_F_LOG_ALL),
-                     ==, 0);
+    g_assert_cmpuint(fake_frontend_ask_u64(bed->frontend, VHOST_USER_SET_FEATURES,
+                                           FAKE_ALL_FEATURES | 1ull << VHOST_F_LOG_ALL), ==, 0);
     addr.flags = 1u << VHOST_VRING_F_LOG;
     g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), ==, 0);
     hint_bed_assert_works(bed);
@@ -411,8 +419,8 @@ static void a_log_that_is_too_small_is_written_as_far_as_it_goes(HintBed *bed, g
     g_assert_cmpint(ftruncate(fd, 4096), ==, 0);
     fake_frontend_send(bed->frontend, VHOST_USER_SET_LOG_BASE, 0, &log, sizeof(log), &fd, 1);
     fake_frontend_receive(bed->frontend, VHOST_USER_SET_LOG_BASE, &answer, sizeof(answer));
-    g_assert_cmpuint(fake_frontend_ask_u64(bed->frontend, VHOST_USER_SET_FEATURES, FAKE_ALL_FEATURES | 1ull << VHOST_F_LOG_ALL),
-                     ==, 0);
+    g_assert_cmpuint(fake_frontend_ask_u64(bed->frontend, VHOST_USER_SET_FEATURES,
+                                           FAKE_ALL_FEATURES | 1ull << VHOST_F_LOG_ALL), ==, 0);
     hint_bed_assert_works(bed);
     close(fd);
 }
@@ -563,7 +571,8 @@ int main(int argc, char **argv)
         g_autofree char *path =
             g_strdup_printf("/hint-device/a_bad_message_is_refused_and_changes_nothing/%s", bad_messages[i].name);
 
-        g_test_add(path, HintBed, &bad_messages[i], hint_bed_set_up_started, a_bad_message_is_refused_and_changes_nothing,
+        g_test_add(path, HintBed, &bad_messages[i], hint_bed_set_up_started,
+                   a_bad_message_is_refused_and_changes_nothing,
                    hint_bed_tear_down);
     }
     ADD(a_bad_message_without_an_answer_ends_the_connection, hint_bed_set_up_started);

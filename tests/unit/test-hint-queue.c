@@ -91,14 +91,15 @@ static void address_that_wraps(HintBed *bed)
     make_available(hints(bed), 0);
 }
 
-/* A table of @n descriptors, of @bytes bytes as its descriptor says, that each lead to the next, the last to the first. */
+/* A table of @n descriptors, of @bytes bytes as its descriptor says; each leads to the next, the last to the first. */
 static void indirect(HintBed *bed, uint32_t n, uint32_t bytes)
 {
     struct vring_desc *table = (struct vring_desc *)((uint8_t *)bed->ram.hva + FAKE_BUFFERS);
     const FakeDesc desc = { FAKE_BUFFERS, bytes, VRING_DESC_F_INDIRECT };
 
     for (uint32_t i = 0; i < n; i++) {
-        table[i] = (struct vring_desc) { FAKE_GPA + FAKE_BUFFERS + 0x10000, 16, VRING_DESC_F_NEXT, (uint16_t)((i + 1) % n) };
+        table[i] = (struct vring_desc) { FAKE_GPA + FAKE_BUFFERS + 0x10000, 16, VRING_DESC_F_NEXT,
+                                         (uint16_t)((i + 1) % n) };
     }
     fake_frontend_chain(bed->frontend, VIRTIO_TIER_Q_HINT, 0, &desc, 1);
 }
@@ -232,12 +233,14 @@ static void a_queue_that_is_disabled_waits(HintBed *bed, gconstpointer data)
     struct vhost_vring_state enable = { VIRTIO_TIER_Q_HINT, 0 };
     const FakeDesc desc = { FAKE_BUFFERS, 16, 0 };
 
-    g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_SET_VRING_ENABLE, &enable, sizeof(enable), NULL, 0), ==, 0);
+    g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_SET_VRING_ENABLE, &enable, sizeof(enable), NULL, 0),
+                     ==, 0);
     fake_frontend_chain(bed->frontend, VIRTIO_TIER_Q_HINT, 0, &desc, 1);
     g_assert_cmpuint(fake_frontend_ask_u64(bed->frontend, FAKE_SET_STATUS, 0), ==, 0);
     g_assert_cmpuint(bed->requests, ==, 0);
     enable.num = 1;
-    g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_SET_VRING_ENABLE, &enable, sizeof(enable), NULL, 0), ==, 0);
+    g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_SET_VRING_ENABLE, &enable, sizeof(enable), NULL, 0),
+                     ==, 0);
     g_assert_cmpint(fake_frontend_await(bed->frontend, VIRTIO_TIER_Q_HINT), ==, 0);
 }
 
@@ -258,7 +261,8 @@ static void rings_must_lie_in_memory_in_whole(HintBed *bed, gconstpointer data)
         case 4: addr.avail_user_addr = ram + 1; break;
         default: addr.used_user_addr = ram + 2; break;
         }
-        g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), !=, 0);
+        g_assert_cmpuint(fake_frontend_ask(bed->frontend, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), !=,
+                         0);
     }
     hint_bed_assert_works(bed);
 }
@@ -271,9 +275,11 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < G_N_ELEMENTS(bad_rings); i++) {
-        g_autofree char *path = g_strdup_printf("/hint-queue/a_broken_queue_is_told_and_can_be_started_anew/%s", bad_rings[i].name);
+        g_autofree char *path = g_strdup_printf("/hint-queue/a_broken_queue_is_told_and_can_be_started_anew/%s",
+                                                bad_rings[i].name);
 
-        g_test_add(path, HintBed, &bad_rings[i], hint_bed_set_up_started, a_broken_queue_is_told_and_can_be_started_anew,
+        g_test_add(path, HintBed, &bad_rings[i], hint_bed_set_up_started,
+                   a_broken_queue_is_told_and_can_be_started_anew,
                    hint_bed_tear_down);
     }
     ADD(a_chain_may_be_of_many_parts);

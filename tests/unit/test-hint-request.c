@@ -155,7 +155,8 @@ int main(int argc, char **argv)
         g_test_add_data_func(path, &cases[i], tells_what_is_wrong_with_a_request);
     }
     g_test_add_func("/hint-request/a_range_is_judged_by_itself", a_range_is_judged_by_itself);
-    g_test_add_func("/hint-request/no_answer_is_written_where_there_is_no_room", no_answer_is_written_where_there_is_no_room);
+    g_test_add_func("/hint-request/no_answer_is_written_where_there_is_no_room",
+                    no_answer_is_written_where_there_is_no_room);
     g_test_add_func("/hint-request/memory_may_lie_in_pieces", memory_may_lie_in_pieces);
     return g_test_run();
 }

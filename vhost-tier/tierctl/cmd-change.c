@@ -108,7 +108,8 @@ static bool add_settings(JsonObject *arguments, GError **errp)
     }
     if (option_hints) {
         if (strcmp(option_hints, "on") != 0 && strcmp(option_hints, "off") != 0) {
-            g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--hints: '%s' is none of on, off", option_hints);
+            g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--hints: '%s' is none of on, off",
+                        option_hints);
             return false;
         }
         json_object_set_string_member(arguments, "hints", option_hints);

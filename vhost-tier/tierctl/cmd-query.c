@@ -203,7 +203,8 @@ static void show_sources(GString *out, JsonObject *vm)
 /* What the guest has said, by kind, and what became of it. */
 static void show_hint_kinds(GString *out, JsonObject *hints)
 {
-    static const char *const headings[] = {"KIND", ">TAKEN", ">BYTES", ">OFF", ">UNTRUSTED", ">OVER LIMIT", ">NO RAM", NULL};
+    static const char *const headings[] = {"KIND", ">TAKEN", ">BYTES", ">OFF", ">UNTRUSTED", ">OVER LIMIT", ">NO RAM",
+                                           NULL};
     static const char *const kinds[] = {"hot", "cold", "willneed", "free", "pin", "unpin"};
     static const char *const fates[] = {"off", "untrusted", "over_limit", "not_there"};
     g_autoptr(Table) table = table_new(headings);
