@@ -205,6 +205,9 @@ static int run_set(const VirtTier *tool, const char *name)
     bool changed;
     int result;
 
+    if (tool->live && needs_restart(tool)) {
+        return tool_usage("set", "while a domain runs, all but placement, granule, hugepages, tiers, hints and emulator can change: leave out --live");
+    }
     if (!job_open(&job, tool, name, &error)) {
         return tool_fail(error);
     }
@@ -215,9 +218,6 @@ static int run_set(const VirtTier *tool, const char *name)
     if (tool->live && !connection_is_running(job.handle)) {
         g_set_error(&error, CONNECTION_ERROR, CONNECTION_ERROR_FAILED, "domain '%s' does not run: leave out --live", name);
         return tool_fail(error);
-    }
-    if (tool->live && needs_restart(tool)) {
-        return tool_usage("set", "while a domain runs, all but placement, granule, hugepages, tiers, hints and emulator can change: leave out --live");
     }
     result = set_config(&job, settings);
     if (result != EXIT_OK || tool->dry_run || tool->config || !connection_is_running(job.handle)) {
