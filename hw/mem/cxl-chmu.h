@@ -29,7 +29,7 @@
  * and interrupt, at any request: while there is one, none waits.
  *
  * What a guest can cost us is bounded by properties: each instance counts at
- * most 'chmu-counters' units at a time, in 16 to 32 bytes each.
+ * most 'chmu-counters' units at a time, in 24 to 48 bytes each.
  */
 #ifndef HW_MEM_CXL_CHMU_H
 #define HW_MEM_CXL_CHMU_H
