@@ -23,7 +23,7 @@
  * after the other they would cost several times as much. An epoch ends by the
  * virtual clock, not when its timer happens to be run, for which the main loop
  * must get the big lock from busy CPUs. So whatever looks at an instance (a
- * register, QMP, migration, its timer, and each CXL_CHMU_BATCH-th request) first
+ * register, QMP, migration, its timer, each CXL_CHMU_BATCH-th request) first
  * lets it catch up, by chmu_instance_run(): what was noted is counted, then
  * what was due by now is done. An instance that is always on may list a unit,
  * and interrupt, at any request: while there is one, none waits.
