@@ -324,6 +324,30 @@ static void text_for_libvirt_reads_back(void)
     g_assert_true(again->required);
 }
 
+static void examples_are_as_they_should_be(void)
+{
+    static const char *const files[] = {"settings-quarter.xml", "settings-slowdown.xml", "settings-all.xml"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *path = g_test_build_filename(G_TEST_DIST, "..", "..", "libvirt-hooks", "examples", files[i], NULL);
+        g_autofree char *text = NULL, *in_namespace = NULL;
+        g_autoptr(Settings) settings = NULL;
+        g_autoptr(GError) error = NULL;
+        g_auto(GStrv) parts = NULL;
+
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        parts = g_strsplit(text, "<memory", 2);
+        in_namespace = g_strjoinv("<memory xmlns='" TIER_NS "'", parts);
+        settings = from_metadata(in_namespace, &error);
+        g_assert_no_error(error);
+        settings_check(settings, 16 * GIB, &error);
+        g_assert_no_error(error);
+        for (SettingId id = 0; strcmp(files[i], "settings-all.xml") == 0 && id < N_SETTINGS; id++) {
+            g_assert_nonnull(settings->text[id]);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -336,5 +360,6 @@ int main(int argc, char **argv)
     g_test_add_func("/libvirt/settings/reader_and_schema_agree", reader_and_schema_agree);
     g_test_add_func("/libvirt/settings/a_copy_has_all_and_stands_alone", a_copy_has_all_and_stands_alone);
     g_test_add_func("/libvirt/settings/text_for_libvirt_reads_back", text_for_libvirt_reads_back);
+    g_test_add_func("/libvirt/settings/examples_are_as_they_should_be", examples_are_as_they_should_be);
     return g_test_run();
 }
