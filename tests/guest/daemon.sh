@@ -12,9 +12,6 @@ answered() {
     said=$(tier-hint "$1" phys $PAGE 2M 2>&1) || echo "$said" | grep -q 'taken; ignored\|taken; more would' || { echo "$said"; return 1; }
 }
 
-# The sum of what query-vm says became of ranges.
-arrived() { host daemon query-vm '{"name":"guest"}' >/tmp/said; grep -q '"hints"' /tmp/said; }
-
 kdamonds() { cat /sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds; }
 damon_stat() { cat /sys/module/damon_stat/parameters/enabled 2>/dev/null || echo none; }
 
@@ -24,8 +21,8 @@ for type in cold willneed free pin unpin query; do
     check "the_daemon_answers_$type" answered $type
 done
 check answers_are_counted more_than 5 stats/requests
-check the_daemon_tells_of_hints arrived
-check qemu_shows_the_device eval 'host qmp query-virtio-tier >/tmp/said; grep -q "\"connected\": true" /tmp/said'
+check the_daemon_tells_of_hints says '"hints": {' host daemon query-vm '{"name":"guest"}'
+check qemu_shows_the_device says '"connected": true' host qmp query-virtio-tier
 
 # A daemon that is killed: calls wait, and the next one answers.
 echo 500 >/sys/module/virtio_tier/parameters/timeout_ms

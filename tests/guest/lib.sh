@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=dash
 #
-# What the scripts in the guest share. Descriptor 3 is the port to the host.
+# What the scripts in the guest share. Descriptor 3 is the serial port to the host.
 
 DRIVER=/sys/bus/virtio/drivers/virtio_tier
 PAGE=0x8000000          # physical: somewhere in the guest's RAM
@@ -43,6 +43,14 @@ is() {
     shift
     got=$("$@")
     [ "$got" = "$wanted" ] || { echo "'$*' says '$got', not '$wanted'"; return 1; }
+}
+
+# says PATTERN COMMAND...: what the command prints has that in it.
+says() {
+    local pattern=$1 said
+    shift
+    said=$("$@" 2>&1)
+    echo "$said" | grep -q "$pattern" || { echo "'$*' says: $said"; return 1; }
 }
 
 # fails_with PATTERN COMMAND...: the command fails, and says so.
