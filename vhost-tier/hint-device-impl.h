@@ -10,6 +10,7 @@
 #ifndef VHOST_TIER_HINT_DEVICE_IMPL_H
 #define VHOST_TIER_HINT_DEVICE_IMPL_H
 
+#include <glib.h>
 #include <libvhost-user.h>
 
 #include "hint-device.h"

@@ -6,6 +6,7 @@
 #ifndef FAKE_FRONTEND_H
 #define FAKE_FRONTEND_H
 
+#include <glib.h>
 #include <libvhost-user.h>
 #include <stdbool.h>
 #include <stddef.h>
