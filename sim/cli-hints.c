@@ -5,11 +5,11 @@
 #include "cli.h"
 #include "hint-table.h"
 
-static int option_scale = 128, option_seed = 1;
+static int option_scale = 256, option_seed = 1;
 
 const GOptionEntry cli_hints_options[] = {
-    {"scale", 0, 0, G_OPTION_ARG_INT, &option_scale, "Scale the machine by 1/N (default: 128)", "N"},
-    {"seed", 0, 0, G_OPTION_ARG_INT, &option_seed, "Seed of the runs (default: 1)", "N"},
+    {"scale", 0, 0, G_OPTION_ARG_INT, &option_scale, "Scale the machine by 1/N (default: 256)", "N"},
+    {"seed", 0, 0, G_OPTION_ARG_INT, &option_seed, "First seed of the runs (default: 1)", "N"},
     G_OPTION_ENTRY_NULL,
 };
 

@@ -7,23 +7,23 @@
 
 #include "run.h"
 
-/* One of our contenders, with the hints of a guest and without. */
-typedef struct HintRow {
-    const char *contender;
-    const char *manner;             /* in which the guest speaks (speaker.c) */
-    double with[2], without[2];     /* the honest: seconds to 90 %, hit ratio; liars: own hit ratio, the neighbour's */
-} HintRow;
-
+#define HINT_SEEDS 3                        /* figures are means over so many seeds, from the options' on */
 #define HINT_HONEST "honest"
-extern const char *const hint_liars[];      /* manners, NULL-terminated */
+extern const char *const hint_liars[];      /* manners of speaking (speaker.c), NULL-terminated */
 
-/* Run guests of @manner under @contender, with hints taken and not. @options: scale, seed and so on. */
-bool hint_row_run(const char *contender, const char *manner, const RunOptions *options, HintRow *row, GError **errp);
+/* Of the honest: seconds to 90 %, and hit ratio; of liars: own hit ratio, and the neighbour's. */
+typedef struct HintFigures {
+    double own, other;
+} HintFigures;
 
-/* Whether it reaches what was aimed at; and that in words. */
-bool hint_row_reached(const HintRow *row);
+/* Run guests of @manner under @contender, with @params of its own (NULL: none). @options: scale, seed and so on. */
+bool hint_measure(const char *contender, const char *params, const char *manner, const RunOptions *options,
+                  HintFigures *figures, GError **errp);
 
-/* All rows as a section of docs/results.md, to be freed with g_free(). */
+/* Whether what was aimed at is reached. */
+bool hint_reached(const char *manner, const HintFigures *with, const HintFigures *without);
+
+/* All of it as a section of docs/results.md, to be freed with g_free(). */
 char *hint_table_text(const RunOptions *options, GError **errp);
 
 #endif /* VHOST_TIER_SIM_HINT_TABLE_H */
