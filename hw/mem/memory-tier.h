@@ -25,6 +25,7 @@
 #include "system/hostmem.h"
 
 #include "tier-channel.h"
+#include "tier-freeze.h"
 #include "tier-problem.h"
 #include "topology.h"
 
@@ -148,19 +149,6 @@ uint64_t tier_uffd_features(void);
 int tier_uffd_open(void);
 /* End tracking of a range through @uffd, whoever registered it there. */
 void tier_uffd_unregister(int uffd, const void *hva, uint64_t size);
-
-/* tier-freeze.c */
-
-typedef struct TierFreeze TierFreeze;
-
-/*
- * Watch for live migration: @changed is called whenever the answer of
- * tier_freeze_active() changes.
- */
-TierFreeze *tier_freeze_new(void (*changed)(void *opaque), void *opaque);
-void tier_freeze_free(TierFreeze *freeze);
-/* Whether moves and tracking must pause now. */
-bool tier_freeze_active(const TierFreeze *freeze);
 
 /* tier-channel.c */
 

@@ -9,10 +9,10 @@
  */
 #include "qemu/osdep.h"
 
-#include "memory-tier.h"
 #include "migration/misc.h"
 #include "qemu/timer.h"
 #include "system/runstate.h"
+#include "tier-freeze.h"
 
 /* How often the end of an incoming postcopy is looked for */
 #define POSTCOPY_POLL_MS 500

@@ -17,6 +17,10 @@
  * a bottom half only, and 'connected' and 'started' say what there is to clean
  * up, not what the socket is like.
  *
+ * While the machine is migrated, no daemon is connected anew. At the
+ * destination it would find pages that have not come yet, and end postcopy;
+ * what the device brought for it is handed over afterwards.
+ *
  * The daemon is believed as little as the guest: a configuration that is none,
  * or features that fall short of what the guest was promised, end the
  * connection, which the chardev makes again after its reconnect time.
@@ -237,7 +241,7 @@ static void vring_error(EventNotifier *notifier)
 
 /* Connecting and disconnecting */
 
-static void on_opened(VHostUserTier *tier)
+static void on_peer(VHostUserTier *tier)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(tier);
     Error *err = NULL;
@@ -285,6 +289,16 @@ static void clean_up(VHostUserTier *tier)
     vhost_dev_cleanup(&tier->dev);
 }
 
+static void look_for_peer(void *opaque)
+{
+    VHostUserTier *tier = opaque;
+
+    if (!tier->connected && !tier_freeze_active(tier->freeze) &&
+        qemu_chr_fe_backend_open(&tier->chardev)) {
+        on_peer(tier);
+    }
+}
+
 static void on_lost(void *opaque)
 {
     clean_up(opaque);
@@ -311,7 +325,7 @@ static void on_event(void *opaque, QEMUChrEvent event)
     switch (event) {
     case CHR_EVENT_OPENED:
         clean_up(tier);         /* the bottom half may not have run yet */
-        on_opened(tier);
+        look_for_peer(tier);
         break;
     case CHR_EVENT_CLOSED:
         on_closed(tier);
@@ -347,6 +361,7 @@ bool vhost_user_tier_link_up(VHostUserTier *tier, Error **errp)
     }
     tier->vhost_user.supports_config = true;
     tier->lost = qemu_bh_new(on_lost, tier);
+    tier->freeze = tier_freeze_new(look_for_peer, tier);
     qemu_chr_fe_set_handlers(&tier->chardev, NULL, NULL, on_event, NULL, tier,
                              NULL, true);
     return true;
@@ -363,6 +378,7 @@ void vhost_user_tier_link_down(VHostUserTier *tier)
         vhost_reset_device(&tier->dev);
     }
     clean_up(tier);
+    tier_freeze_free(tier->freeze);
     qemu_bh_delete(tier->lost);
     vhost_user_cleanup(&tier->vhost_user);
     /* The next device to use the chardev begins with a connection of its own */

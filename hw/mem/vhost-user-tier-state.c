@@ -201,7 +201,7 @@ static int state_post_load(void *opaque, int version_id)
     VHostUserTier *tier = opaque;
 
     tier->notify_config = true;     /* this host has another configuration */
-    if (tier->connected) {
+    if (tier->connected) {          /* a snapshot is loaded */
         vhost_user_tier_deliver_state(tier);
     }
     return 0;

@@ -21,6 +21,7 @@
 #include "hw/virtio/virtio.h"
 #include "qom/object.h"
 #include "standard-headers/linux/virtio_tier.h"
+#include "tier-freeze.h"
 #include "tier-problem.h"
 
 #define TYPE_VHOST_USER_TIER "vhost-user-tier"
@@ -39,6 +40,7 @@ struct VHostUserTier {
     struct vhost_virtqueue vhost_vqs[VIRTIO_TIER_Q_COUNT];
     struct vhost_dev dev;
     VhostUserState vhost_user;
+    TierFreeze *freeze;         /* no daemon is given the memory meanwhile */
     QEMUBH *lost;               /* clean up after a connection */
     bool connected;             /* dev is initialised */
     bool started;               /* the daemon serves the queues */

@@ -107,6 +107,20 @@ void bed_drive(Bed *bed, uint64_t features)
     qvirtio_set_driver_ok(vdev);
 }
 
+void bed_take_over(Bed *bed, const Bed *old)
+{
+    QPCIAddress addr = { .devfn = QPCI_DEVFN(SLOT, 0) };
+
+    bed->dev = virtio_pci_new(bed->bus, &addr);
+    g_assert_nonnull(bed->dev);
+    qvirtio_pci_device_enable(bed->dev);
+    bed->dev->vdev.features_negotiated = true;
+    for (unsigned i = 0; i < VIRTIO_TIER_Q_COUNT; i++) {
+        bed->queues[i] = old->queues[i];
+        bed->queues[i].vq.vdev = &bed->dev->vdev;
+    }
+}
+
 void bed_drive_all(Bed *bed)
 {
     bed_drive(bed, ~(1ull << VIRTIO_RING_F_EVENT_IDX |

@@ -54,6 +54,8 @@ void bed_free(Bed *bed);
 void bed_drive(Bed *bed, uint64_t features);
 /* The same with all but EVENT_IDX. */
 void bed_drive_all(Bed *bed);
+/* Have the driver that @old has, after a migration. */
+void bed_take_over(Bed *bed, const Bed *old);
 /* Forget the driver; the device stays as it is. */
 void bed_undrive(Bed *bed);
 uint8_t bed_status(Bed *bed);

@@ -194,6 +194,77 @@ static void outlives_a_daemon_that_is_killed(void)
     daemon_free(daemon);
 }
 
+static int64_t migration_figure(Bed *bed, const char *key, bool *completed)
+{
+    QDict *info = qtest_qmp_assert_success_ref(
+        bed->qts, "{'execute': 'query-migrate'}");
+    QDict *ram = qdict_get_qdict(info, "ram");
+    int64_t value = ram ? qdict_get_int(ram, key) : 0;
+
+    *completed = !g_strcmp0(qdict_get_try_str(info, "status"), "completed");
+    g_assert_cmpstr(qdict_get_try_str(info, "status"), !=, "failed");
+    qobject_unref(info);
+    return value;
+}
+
+static void wait_migrated(Bed *bed)
+{
+    gint64 end = g_get_monotonic_time() + BED_TIMEOUT_MS * 1000;
+    bool completed;
+
+    do {
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(10000);
+        migration_figure(bed, "transferred", &completed);
+    } while (!completed);
+}
+
+/* What the daemon writes while memory is on its way is not left behind. */
+static void answers_during_migration_arrive(void)
+{
+    Daemon *daemon = daemon_new();
+    char *file = bed_make_file("stream");
+    g_autofree char *uri = g_strdup_printf("unix:%s", file);
+    g_autofree char *incoming = g_strdup_printf("-incoming %s", uri);
+    const uint64_t at = BED_RAM_BYTES / 4, size = 8 * MIB;
+    g_autofree uint8_t *sent = g_malloc(size), *came = g_malloc(size);
+    bool completed;
+    Bed *from, *to;
+
+    if (!daemon) {
+        bed_remove_file(file);
+        return;
+    }
+    from = daemon_start_driven(daemon, "one");
+    to = daemon_start_vm(daemon, "two", incoming);
+    qtest_qmp_assert_success(from->qts, "{'execute': 'migrate-set-parameters',"
+                             "'arguments': {'max-bandwidth': 4194304}}");
+    qtest_qmp_assert_success(from->qts, "{'execute': 'migrate', 'arguments': "
+                             "{'uri': %s}}", uri);
+    /* The queues, which lie lower than all that was filled, have been sent. */
+    while (migration_figure(from, "transferred", &completed) < MIB) {
+        g_usleep(10000);
+    }
+    for (unsigned i = 0; i < 40; i++) {
+        g_assert_false(bed_hint(from, VIRTIO_TIER_T_QUERY,
+                                BED_FREE + i * 4096, 4096));
+    }
+    migration_figure(from, "transferred", &completed);
+    g_assert_false(completed);
+    qtest_qmp_assert_success(from->qts, "{'execute': 'migrate-set-parameters',"
+                             "'arguments': {'max-bandwidth': 0}}");
+    wait_migrated(from);
+    bed_take_over(to, from);
+    qtest_memread(from->qts, at, sent, size);
+    qtest_memread(to->qts, at, came, size);
+    g_assert_true(!memcmp(sent, came, size));
+    daemon_wait_on(to);
+    bed_free(to);
+    bed_free(from);
+    bed_remove_file(file);
+    daemon_free(daemon);
+}
+
 static void pins_migrate(void)
 {
     Daemon *daemon = daemon_new();
@@ -213,18 +284,7 @@ static void pins_migrate(void)
                               MIB), ==, VIRTIO_TIER_S_OK);
     qtest_qmp_assert_success(from->qts, "{'execute': 'migrate', 'arguments': "
                              "{'uri': %s}}", uri);
-    qtest_qmp_eventwait(from->qts, "STOP");
-    for (int i = 0; i < 1000; i++) {
-        QDict *info = qtest_qmp_assert_success_ref(
-            from->qts, "{'execute': 'query-migrate'}");
-        bool done = !g_strcmp0(qdict_get_try_str(info, "status"), "completed");
-
-        qobject_unref(info);
-        if (done) {
-            break;
-        }
-        g_usleep(10000);
-    }
+    wait_migrated(from);
     to = daemon_start_vm(daemon, "two", incoming);
     daemon_wait_figure(to, NULL, "pinned-bytes", 2 * MIB);
     bed_free(to);
@@ -242,6 +302,7 @@ void add_hint_tests(void)
     ADD(tells_of_a_new_budget);
     ADD(tells_what_the_rate_limit_drops);
     ADD(outlives_a_daemon_that_is_killed);
+    ADD(answers_during_migration_arrive);
     ADD(pins_migrate);
 #undef ADD
 }

@@ -296,7 +296,6 @@ static void wait_migrated(QTestState *qts)
     }
 }
 
-/* Save @bed to @file, and end it. */
 static void save(Bed *bed, const char *file)
 {
     g_autofree char *uri = g_strdup_printf("file:%s", file);
@@ -310,18 +309,10 @@ static void save(Bed *bed, const char *file)
 static Bed *load(Peer *peer, const char *file, Bed *old)
 {
     g_autofree char *more = g_strdup_printf("-incoming file:%s", file);
-    QPCIAddress addr = { .devfn = QPCI_DEVFN(4, 0) };
     Bed *bed = bed_new(peer_path(peer), more);
 
     wait_migrated(bed->qts);
-    bed->dev = virtio_pci_new(bed->bus, &addr);
-    g_assert_nonnull(bed->dev);
-    qvirtio_pci_device_enable(bed->dev);
-    bed->dev->vdev.features_negotiated = true;
-    for (unsigned i = 0; i < VIRTIO_TIER_Q_COUNT; i++) {
-        bed->queues[i] = old->queues[i];
-        bed->queues[i].vq.vdev = &bed->dev->vdev;
-    }
+    bed_take_over(bed, old);
     return bed;
 }
 
@@ -456,6 +447,65 @@ static void migrates_with_daemons_that_fail(void)
     }
 }
 
+static bool set_postcopy(Bed *bed)
+{
+    QDict *response = qtest_qmp(bed->qts, "{'execute': "
+                                "'migrate-set-capabilities', 'arguments': "
+                                "{'capabilities': [{'capability': "
+                                "'postcopy-ram', 'state': true}]}}");
+    bool ok = qdict_haskey(response, "return");
+
+    qobject_unref(response);
+    return ok;
+}
+
+/* A daemon that finds pages missing would find zeros there, and leave them. */
+static void waits_until_postcopy_has_brought_all(void)
+{
+    Peer *from = peer_new(), *to = peer_new(), *none = peer_new();
+    char *file = bed_make_file("stream");
+    g_autofree char *uri = g_strdup_printf("unix:%s", file);
+    Bed *bed = bed_new(peer_path(from), "");
+    Bed *able = bed_new(peer_path(none), "-incoming defer");
+    Bed *next = bed_new(peer_path(to), "-incoming defer");
+
+    peer_set_state(from, 0x55, 100);
+    peer_listen(from);
+    peer_listen(to);
+    bed_drive_all(bed);
+    assert_serves(bed);
+    qtest_memset(bed->qts, BED_FREE, 0x5a, BED_RAM_BYTES - BED_FREE);
+    if (!set_postcopy(able)) {
+        g_test_skip("this host has no postcopy");
+    } else {
+        g_assert_true(set_postcopy(bed));
+        g_assert_true(set_postcopy(next));
+        qtest_qmp_assert_success(bed->qts, "{'execute': "
+                                 "'migrate-set-parameters', 'arguments': "
+                                 "{'max-bandwidth': 1048576}}");
+        qtest_qmp_assert_success(next->qts, "{'execute': 'migrate-incoming', "
+                                 "'arguments': {'uri': %s}}", uri);
+        qtest_qmp_assert_success(bed->qts, "{'execute': 'migrate', "
+                                 "'arguments': {'uri': %s}}", uri);
+        assert_serves(bed);
+        qtest_qmp_assert_success(bed->qts,
+                                 "{'execute': 'migrate-start-postcopy'}");
+        g_assert_cmpuint(peer_seen(to, VU_GET_FEATURES), ==, 0);
+        wait_migrated(bed->qts);
+        assert_state(to, 0x55, 100);
+        bed_take_over(next, bed);
+        assert_serves(next);
+        g_assert_cmphex(qtest_readb(next->qts, BED_RAM_BYTES - 1), ==, 0x5a);
+    }
+    bed_free(next);
+    bed_free(able);
+    bed_free(bed);
+    bed_remove_file(file);
+    peer_free(from);
+    peer_free(to);
+    peer_free(none);
+}
+
 void add_lifetime_tests(void)
 {
 #define ADD(test) qtest_add_func("/vhost-user-tier/lifetime/" #test, test)
@@ -473,5 +523,6 @@ void add_lifetime_tests(void)
     ADD(what_comes_along_waits_for_a_daemon);
     ADD(migrates_without_a_daemon);
     ADD(migrates_with_daemons_that_fail);
+    ADD(waits_until_postcopy_has_brought_all);
 #undef ADD
 }
