@@ -5,6 +5,7 @@
 #include "hint-state.h"
 
 #include <gio/gio.h>
+#include <math.h>
 #include <string.h>
 
 #include "hint-device.h"
@@ -12,6 +13,7 @@
 #define MAGIC      0x54485654u      /* "TVHT" */
 #define VERSION    1u
 #define TRUST_ONE  1000000u
+#define TRUST_UNKNOWN UINT32_MAX
 #define PAGE_BYTES 4096u
 
 typedef struct Head {
@@ -28,7 +30,7 @@ GByteArray *hint_state_new(double trust)
     const Head head = {
         .magic = GUINT32_TO_LE(MAGIC),
         .version = GUINT32_TO_LE(VERSION),
-        .trust_ppm = GUINT32_TO_LE((uint32_t)(CLAMP(trust, 0, 1) * TRUST_ONE)),
+        .trust_ppm = GUINT32_TO_LE(isnan(trust) ? TRUST_UNKNOWN : (uint32_t)(CLAMP(trust, 0, 1) * TRUST_ONE)),
     };
     GByteArray *state = g_byte_array_new();
 
@@ -58,6 +60,7 @@ static bool invalid(GError **errp, const char *what)
 
 bool hint_state_parse(const uint8_t *bytes, size_t n, double *trust, GArray *pins, GError **errp)
 {
+    uint32_t trust_ppm;
     Head head;
 
     if (n < sizeof(head) || n > HINT_STATE_MAX) {
@@ -70,11 +73,12 @@ bool hint_state_parse(const uint8_t *bytes, size_t n, double *trust, GArray *pin
     if (GUINT32_FROM_LE(head.version) != VERSION) {
         return invalid(errp, "has a version that is not known here; use the same release on both hosts");
     }
-    if (GUINT32_FROM_LE(head.trust_ppm) > TRUST_ONE ||
+    trust_ppm = GUINT32_FROM_LE(head.trust_ppm);
+    if ((trust_ppm > TRUST_ONE && trust_ppm != TRUST_UNKNOWN) ||
         n != sizeof(head) + (size_t)GUINT32_FROM_LE(head.n_pins) * sizeof(HintPin)) {
         return invalid(errp, "contradicts itself");
     }
-    *trust = GUINT32_FROM_LE(head.trust_ppm) / (double)TRUST_ONE;
+    *trust = trust_ppm == TRUST_UNKNOWN ? NAN : trust_ppm / (double)TRUST_ONE;
     g_array_set_size(pins, 0);
     for (size_t at = sizeof(head); at < n; at += sizeof(HintPin)) {
         HintPin pin;

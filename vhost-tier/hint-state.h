@@ -15,7 +15,7 @@ typedef struct HintPin {
     uint64_t addr, len;             /* bytes */
 } HintPin;
 
-/* A state without pins; @trust in 0..1. The caller owns it. */
+/* A state without pins; @trust in 0..1, or NaN: not known. The caller owns it. */
 GByteArray *hint_state_new(double trust);
 /* Add a pin; false where there is no room for it. */
 bool hint_state_add(GByteArray *state, const HintPin *pin);

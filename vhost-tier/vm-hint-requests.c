@@ -11,17 +11,11 @@
  *     one more for each CHARGE_BYTES that it spans, as the policy's work grows with those; a range may overdraw the
  *     bucket, or a very large one would never be taken;
  *   - a query looks at so many granules only, spread over what is asked about.
- *
- * Pins that migration brought wait until there is memory to be pinned and a budget to pin it in.
  */
-#include <gio/gio.h>
 #include <math.h>
-#include <string.h>
 
-#include "hint-state.h"
 #include "vm-hints-impl.h"
 
-#define PINS_WAIT_NS    G_GUINT64_CONSTANT(30000000000)
 #define CHARGE_BYTES    (UINT64_C(2) << 20)
 #define QUERY_GRANULES  65536u          /* looked at for a request, over all its ranges */
 #define QUERY_RUN       64u             /* granules looked at in one go */
@@ -43,8 +37,7 @@ static const uint32_t status_of_fate[] = {
 
 /* --- whether and where --- */
 
-/* Whether hints of this connection mean anything now. */
-static bool counts(const Link *link)
+bool link_counts(const Link *link)
 {
     const Vm *vm = link->hints->vm;
     const Backend *first;
@@ -56,7 +49,7 @@ static bool counts(const Link *link)
     return first->peer.pid == link->peer.pid && peer_alive(&link->peer);
 }
 
-static const HintMap *map_of(Link *link)
+const HintMap *link_map(Link *link)
 {
     const Vm *vm = link->hints->vm;
 
@@ -115,12 +108,12 @@ static PolicyHintFate hint_pieces(const VmHints *hints, PolicyHint hint, uint64_
     return POLICY_HINT_TAKEN;
 }
 
-static PolicyHintFate hint_range(Link *link, PolicyHint hint, uint64_t addr, uint64_t len, uint64_t now_ns)
+PolicyHintFate link_hint_range(Link *link, PolicyHint hint, uint64_t addr, uint64_t len, uint64_t now_ns)
 {
     VmHints *hints = link->hints;
 
     /* What is said of a part of a granule says little of the rest; but that it is not needed must be true of all. */
-    if (!hint_map_find(map_of(link), addr, len, hint == POLICY_HINT_FREE, hints->pieces)) {
+    if (!hint_map_find(link_map(link), addr, len, hint == POLICY_HINT_FREE, hints->pieces)) {
         hints->ranges[hint][POLICY_HINT_NOT_THERE]++;
         return POLICY_HINT_NOT_THERE;
     }
@@ -167,7 +160,7 @@ static uint32_t query_range(Link *link, HintRange *range, size_t budget)
 {
     const GArray *pieces = link->hints->pieces;
 
-    if (!hint_map_find(map_of(link), range->addr, range->len, false, link->hints->pieces)) {
+    if (!hint_map_find(link_map(link), range->addr, range->len, false, link->hints->pieces)) {
         return VIRTIO_TIER_S_NOT_RAM;
     }
     for (guint i = 0; i < pieces->len; i++) {
@@ -186,7 +179,8 @@ static uint32_t take_range(Link *link, const HintRequest *request, HintRange *ra
         hints->refused++;
         return range->status;
     }
-    if (!tokens_take(hints, range->len)) {
+    /* A query is no more work for more memory. */
+    if (!tokens_take(hints, query ? 0 : range->len)) {
         hints->dropped_rate++;
         return VIRTIO_TIER_S_RATE;
     }
@@ -197,7 +191,7 @@ static uint32_t take_range(Link *link, const HintRequest *request, HintRange *ra
         return VIRTIO_TIER_S_OFF;
     }
     return query ? query_range(link, range, QUERY_GRANULES / request->n_ranges)
-                 : status_of_fate[hint_range(link, hint_of_type[request->type], range->addr, range->len, now_ns)];
+                 : status_of_fate[link_hint_range(link, hint_of_type[request->type], range->addr, range->len, now_ns)];
 }
 
 void link_tell_ignored(Link *link, uint64_t now_ns)
@@ -220,7 +214,7 @@ void link_request(void *opaque, HintRequest *request)
     };
     Link *link = opaque;
     VmHints *hints = link->hints;
-    const bool on = counts(link);
+    const bool on = link_counts(link);
     const uint64_t now_ns = clock_ns();
     bool taken = false;
 
@@ -241,126 +235,5 @@ void link_request(void *opaque, HintRequest *request)
     if (taken && (request->type == VIRTIO_TIER_T_HOT || request->type == VIRTIO_TIER_T_WILLNEED ||
                   request->type == VIRTIO_TIER_T_PIN)) {
         epoch_kick_soon(hints->vm);
-    }
-}
-
-/* --- pins --- */
-
-typedef struct PinCollector {
-    const HintMap *map;
-    uint32_t region;
-    GByteArray *state;
-} PinCollector;
-
-static void save_address(void *opaque, uint64_t gpa, uint64_t len)
-{
-    const PinCollector *collector = opaque;
-
-    hint_state_add(collector->state, &(HintPin) { gpa, len });
-}
-
-static void save_pin(void *opaque, size_t first, size_t n)
-{
-    PinCollector *collector = opaque;
-
-    hint_map_addresses(collector->map, collector->region, first, n, save_address, collector);
-}
-
-GByteArray *link_save(void *opaque)
-{
-    Link *link = opaque;
-    const Vm *vm = link->hints->vm;
-    PolicyHintStats stats = { .trust = link->hints->trust };
-    PinCollector collector = { .map = map_of(link) };
-
-    if (vm->policy) {
-        policy_hint_stats(vm->policy, &stats);
-    }
-    collector.state = hint_state_new(isfinite(stats.trust) ? stats.trust : 0);
-    for (guint i = 0; i < vm->regions->len; i++) {
-        collector.region = ((const VmRegion *)g_ptr_array_index(vm->regions, i))->region.id;
-        policy_pins(vm->policy, collector.region, save_pin, &collector);
-    }
-    return collector.state;
-}
-
-static void pins_give_up(VmHints *hints)
-{
-    g_array_set_size(hints->pins, 0);
-    hints->pins_until_ns = 0;
-}
-
-bool link_load(void *opaque, const uint8_t *bytes, size_t n, GError **errp)
-{
-    Link *link = opaque;
-    VmHints *hints = link->hints;
-    double trust;
-
-    pins_give_up(hints);
-    if (!hint_state_parse(bytes, n, &trust, hints->pins, errp)) {
-        pins_give_up(hints);
-        return false;
-    }
-    hints->trust = trust;
-    hints->served = true;
-    vm_hints_update(hints->vm);
-    return true;
-}
-
-void link_pins_try(Link *link, uint64_t now_ns)
-{
-    VmHints *hints = link->hints;
-
-    if (!counts(link) || !hints->vm->has_budget || hints->pins->len == 0) {
-        return;
-    }
-    if (hints->pins_until_ns == 0) {
-        hints->pins_until_ns = now_ns + PINS_WAIT_NS;
-    }
-    for (guint i = hints->pins->len; i-- > 0;) {
-        const HintPin *pin = &g_array_index(hints->pins, HintPin, i);
-
-        if (hint_range(link, POLICY_HINT_PIN, pin->addr, pin->len, now_ns) == POLICY_HINT_TAKEN) {
-            g_array_remove_index_fast(hints->pins, i);
-        }
-    }
-    if (hints->pins->len > 0 && now_ns >= hints->pins_until_ns) {
-        PolicyHintStats stats;
-
-        policy_hint_stats(hints->vm->policy, &stats);
-        hint_device_event(link->device, VIRTIO_TIER_E_PINS_DROPPED, VIRTIO_TIER_R_BUDGET, stats.pinned_bytes);
-        pins_give_up(hints);
-    }
-}
-
-typedef struct PinRun {
-    size_t first, n;
-} PinRun;
-
-static void collect_run(void *opaque, size_t first, size_t n)
-{
-    const PinRun run = { first, n };
-
-    g_array_append_val((GArray *)opaque, run);
-}
-
-void link_reset(void *opaque)
-{
-    Link *link = opaque;
-    const Vm *vm = link->hints->vm;
-    g_autoptr(GArray) runs = g_array_new(FALSE, FALSE, sizeof(PinRun));
-
-    pins_give_up(link->hints);
-    memset(link->ignored, 0, sizeof(link->ignored));
-    for (guint i = 0; i < vm->regions->len; i++) {
-        const uint32_t region = ((const VmRegion *)g_ptr_array_index(vm->regions, i))->region.id;
-
-        g_array_set_size(runs, 0);
-        policy_pins(vm->policy, region, collect_run, runs);
-        for (guint r = 0; r < runs->len; r++) {
-            const PinRun *run = &g_array_index(runs, PinRun, r);
-
-            policy_hint(vm->policy, POLICY_HINT_UNPIN, region, run->first, run->n, clock_ns());
-        }
     }
 }

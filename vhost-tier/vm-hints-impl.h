@@ -21,10 +21,11 @@ typedef struct Link {
     HintDevice *device;
     Peer peer;
     HintMap *map;                   /* NULL: to be made */
-    struct virtio_tier_config config;   /* as QEMU was last told that it has changed */
-    uint64_t config_ns;
-    uint64_t budget;                /* as the guest was last told */
-    uint64_t dropped_bytes;         /* of pins, as of then */
+    struct virtio_tier_config config;   /* as QEMU has last read it, or was told that it has changed */
+    uint64_t config_ns;             /* when it was told */
+    uint64_t budget;                /* as the guest was last told, or has read */
+    uint64_t pin_limit;             /* and bytes of pins dropped, when last looked at */
+    uint64_t dropped_bytes;
     Ignored ignored[VIRTIO_TIER_R_OFF + 1];
 } Link;
 
@@ -44,15 +45,28 @@ struct VmHints {
     bool served;                    /* a device's queue was started before */
 };
 
-/* --- vm-hint-requests.c: HintOps of a Link --- */
+/* --- vm-hint-requests.c --- */
+/* HintOps.request */
 void link_request(void *opaque, HintRequest *request);
+/* Whether hints of this connection mean anything now. */
+bool link_counts(const Link *link);
+/* From the guest's addresses to granules, and back. */
+const HintMap *link_map(Link *link);
+/* Give one hint, of a range that is sound, to the policy, of which there must be one. */
+PolicyHintFate link_hint_range(Link *link, PolicyHint hint, uint64_t addr, uint64_t len, uint64_t now_ns);
+/* Tell the guest how many of its ranges were ignored, unless that was done a moment ago. */
+void link_tell_ignored(Link *link, uint64_t now_ns);
+
+/* --- vm-hint-pins.c --- */
+/* HintOps.reset, .save and .load */
 void link_reset(void *opaque);
 GByteArray *link_save(void *opaque);
 bool link_load(void *opaque, const uint8_t *bytes, size_t n, GError **errp);
-
-/* Tell the guest how many of its ranges were ignored, unless that was done a moment ago. */
-void link_tell_ignored(Link *link, uint64_t now_ns);
-/* Pin what migration brought, as far as it can be pinned now. */
+/* Forget the pins that wait. */
+void link_pins_give_up(VmHints *hints);
+/* Have what is pinned, and the trust, wait for the policy's return. */
+void link_pins_keep(Link *link);
+/* Pin what waits, as far as it can be pinned now. */
 void link_pins_try(Link *link, uint64_t now_ns);
 
 #endif /* VHOST_TIER_VM_HINTS_IMPL_H */

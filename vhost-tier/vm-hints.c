@@ -28,10 +28,8 @@ uint64_t vm_hints_pin_limit(const Vm *vm)
     return MIN(vm->has_pin_limit ? vm->pin_limit : usual, vm->budget_bytes / PIN_BUDGET_PART) & ~UINT64_C(4095);
 }
 
-static void on_config(void *opaque, struct virtio_tier_config *config)
+static void config_now(const Vm *vm, struct virtio_tier_config *config)
 {
-    const Vm *vm = ((Link *)opaque)->hints->vm;
-
     *config = (struct virtio_tier_config) {
         .granule = 4096,
         .fast_budget = vm->budget_bytes,
@@ -47,6 +45,14 @@ static void on_config(void *opaque, struct virtio_tier_config *config)
     }
 }
 
+static void on_config(void *opaque, struct virtio_tier_config *config)
+{
+    Link *link = opaque;
+
+    config_now(link->hints->vm, config);
+    link->config = *config;
+}
+
 /* Whether a number of bytes has changed by so much that the guest should know. */
 static bool changed_much(uint64_t before, uint64_t now)
 {
@@ -55,10 +61,10 @@ static bool changed_much(uint64_t before, uint64_t now)
 
 static void tell_config(Link *link, uint64_t now_ns)
 {
-    struct virtio_tier_config now = { 0 };
     const struct virtio_tier_config *told = &link->config;
+    struct virtio_tier_config now;
 
-    on_config(link, &now);
+    config_now(link->hints->vm, &now);
     if (now_ns - link->config_ns >= HINTS_EVENT_PAUSE_NS &&
         (changed_much(told->fast_budget, now.fast_budget) || changed_much(told->pin_limit, now.pin_limit) ||
          told->granule != now.granule || told->n_tiers != now.n_tiers) &&
@@ -81,6 +87,7 @@ static void tell_budget(Link *link)
 static void tell_pins(Link *link)
 {
     const Vm *vm = link->hints->vm;
+    const uint64_t limit = vm_hints_pin_limit(vm);
     PolicyHintStats stats;
 
     if (!vm->policy) {
@@ -88,11 +95,14 @@ static void tell_pins(Link *link)
     }
     policy_hint_stats(vm->policy, &stats);
     if (stats.pinned_dropped_bytes > link->dropped_bytes) {
-        const uint32_t reason = stats.pinned_bytes > 0 || vm->hints_on ? VIRTIO_TIER_R_BUDGET : VIRTIO_TIER_R_OFF;
+        /* The policy drops pins where the limit gets smaller, where hints go off, and of guests that it distrusts. */
+        const uint32_t reason = !vm->hints_on ? VIRTIO_TIER_R_OFF
+                                : limit < link->pin_limit ? VIRTIO_TIER_R_BUDGET : VIRTIO_TIER_R_TRUST;
 
         hint_device_event(link->device, VIRTIO_TIER_E_PINS_DROPPED, reason, stats.pinned_bytes);
     }
     link->dropped_bytes = stats.pinned_dropped_bytes;
+    link->pin_limit = limit;
 }
 
 void vm_hints_update(Vm *vm)
@@ -128,19 +138,16 @@ void vm_hints_regions_changed(Vm *vm)
 void vm_hints_forget(Vm *vm)
 {
     VmHints *hints = vm->hints;
-    PolicyHintStats stats;
 
     if (!hints || !vm->policy) {
         return;
     }
-    policy_hint_stats(vm->policy, &stats);
+    /* QEMU may come back with another channel, as it does after a snapshot: its guest need not know. */
+    if (hints->links->len > 0) {
+        link_pins_keep(g_ptr_array_index(hints->links, 0));
+    }
     for (guint i = 0; i < hints->links->len; i++) {
-        Link *link = g_ptr_array_index(hints->links, i);
-
-        if (stats.pinned_bytes > 0) {
-            hint_device_event(link->device, VIRTIO_TIER_E_PINS_DROPPED, VIRTIO_TIER_R_RESTART, 0);
-        }
-        link->dropped_bytes = 0;
+        ((Link *)g_ptr_array_index(hints->links, i))->dropped_bytes = 0;
     }
     memset(hints->ranges, 0, sizeof(hints->ranges));
     hints->dropped_rate = hints->refused = 0;
@@ -233,11 +240,16 @@ static void link_free(Link *link)
 static void on_gone(void *opaque)
 {
     Link *link = opaque;
-    Vm *vm = link->hints->vm;
+    VmHints *hints = link->hints;
 
-    g_ptr_array_remove(link->hints->links, link);
+    g_ptr_array_remove(hints->links, link);
     link_free(link);
-    report_publish(vm);
+    if (hints->links->len == 0) {
+        /* Whoever connects next may be another. */
+        link_pins_give_up(hints);
+        hints->trust = NAN;
+    }
+    report_publish(hints->vm);
 }
 
 static const HintOps link_ops = {
@@ -275,7 +287,13 @@ static gboolean on_hint_connection(int fd, GIOCondition condition, void *opaque)
         return G_SOURCE_CONTINUE;
     }
     link = g_new0(Link, 1);
-    *link = (Link) { .hints = hints, .peer = peer };
+    *link = (Link) { .hints = hints, .peer = peer, .budget = vm->budget_bytes };
+    if (vm->policy) {
+        PolicyHintStats stats;
+
+        policy_hint_stats(vm->policy, &stats);
+        link->dropped_bytes = stats.pinned_dropped_bytes;
+    }
     link->device = hint_device_new(sock, vm->context, vm->facts->max_vm_bytes, &link_ops, link);
     g_ptr_array_add(hints->links, link);
     vm_log(vm, G_LOG_LEVEL_MESSAGE, "process %d connects a hint device", (int)peer.pid);

@@ -25,7 +25,7 @@ uint64_t vm_hints_pin_limit(const Vm *vm);
 void vm_hints_regions_changed(Vm *vm);
 /* Once an epoch, and when budget or settings have changed: tell the guest what it should know. */
 void vm_hints_update(Vm *vm);
-/* The policy is about to go, and all that hints have brought about with it. */
+/* The policy is about to go, with all its regions, and all that hints have brought about with it. */
 void vm_hints_forget(Vm *vm);
 
 /* Why no hint comes or counts now, and the remedy; NULL where they do. Static. */

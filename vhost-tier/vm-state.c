@@ -213,6 +213,9 @@ void vm_region_del(Vm *vm, VmRegion *region)
 
 void vm_backend_gone(Vm *vm, Backend *backend)
 {
+    if (vm->backends->len == 1) {
+        vm_hints_forget(vm);
+    }
     for (guint i = vm->regions->len; i-- > 0;) {
         VmRegion *region = g_ptr_array_index(vm->regions, i);
 
@@ -227,7 +230,6 @@ void vm_backend_gone(Vm *vm, Backend *backend)
         epoch_forget_moves(vm);
         vm_trace_free(vm_trace_end(vm, NULL));
         load_forget(vm);
-        vm_hints_forget(vm);
         g_clear_pointer(&vm->policy, policy_free);
         g_clear_pointer(&vm->topology, topology_free);
         g_clear_pointer(&vm->interference, g_ptr_array_unref);

@@ -388,6 +388,27 @@ static void pins_and_trust_move_to_another_host(Daemon *d, gconstpointer data)
     guest_free(target);
 }
 
+static void pins_outlive_the_memory_channel(Daemon *d, gconstpointer data)
+{
+    Guest *guest = guest_new(d, "a", d->socket_a);
+
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
+    await_figure(d, "a", "pinned_bytes", 65536);
+    close(guest->channel);
+    daemon_await_flag(d, "a", "connected", false);
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 65536), ==, VIRTIO_TIER_S_OFF);
+    guest_connect_memory(guest, d, "a", d->socket_a);
+    await_figure(d, "a", "pinned_bytes", 65536);
+    /* But no other guest gets them. */
+    guest_free(guest);
+    await_figure(d, "a", "devices", 0);
+    guest = guest_new(d, "a", d->socket_a);
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
+    await_ranges(d, "a", "hot", "taken", 1);
+    g_assert_cmpuint(figure(d, "a", "pinned_bytes"), ==, 0);
+    guest_free(guest);
+}
+
 static void a_daemon_that_was_started_anew_tells_the_guest(Daemon *d, gconstpointer data)
 {
     Guest *guest = guest_new(d, "a", d->socket_a);
@@ -470,6 +491,7 @@ int main(int argc, char **argv)
     ADD(hints_of_another_process_do_not_count, NO_LIMITS);
     ADD(a_guest_that_breaks_everything_harms_no_other, NO_LIMITS);
     ADD(pins_and_trust_move_to_another_host, NO_LIMITS);
+    ADD(pins_outlive_the_memory_channel, NO_LIMITS);
     ADD(a_daemon_that_was_started_anew_tells_the_guest, NO_LIMITS);
     ADD(qemu_is_told_the_figures, NO_LIMITS);
     ADD(no_descriptor_is_left_behind, NO_LIMITS);
