@@ -2,9 +2,9 @@
 /*
  * The arguments for QEMU in a domain's <qemu:commandline>; see commandline.h.
  *
- * libvirt puts them behind its own, and of two '-machine memory-backend=' QEMU takes the last. So the memory that libvirt asks for
- * ("pc.ram") is there, too, but nobody touches it: it costs address space, no memory. In a migration stream ours goes by that name
- * ('ramblock'), so that a guest can migrate between tiered and ordinary memory.
+ * libvirt puts them behind its own, and of two '-machine memory-backend=' QEMU takes the last. So the memory that
+ * libvirt asks for ("pc.ram") is there, too, but nobody touches it: it costs address space, no memory. In a migration
+ * stream ours goes by that name ('ramblock'), so that a guest can migrate between tiered and ordinary memory.
  */
 #include "libvirt-hooks/commandline.h"
 
@@ -13,7 +13,10 @@
 #include "libvirt-hooks/rewrite.h"
 
 #define RECONNECT_MS 1000
-/* The root bus's slots in which the hint device is put, the first that is free: far above those that libvirt gives out from 1. */
+/*
+ * The root bus's slots in which the hint device is put, the first that is free: far above those that libvirt gives
+ * out from 1.
+ */
 #define HINT_SLOT_FIRST 0x18
 #define HINT_SLOT_LAST 0x08
 
@@ -81,7 +84,8 @@ static void append_size(GString *text, const char *key, uint64_t bytes)
     while (units[i].shift && (bytes & ((1ull << units[i].shift) - 1))) {
         i++;
     }
-    g_string_append_printf(text, ",%s=%" G_GUINT64_FORMAT "%s", key, bytes >> units[i].shift, bytes ? units[i].suffix : "");
+    g_string_append_printf(text, ",%s=%" G_GUINT64_FORMAT "%s", key, bytes >> units[i].shift,
+                           bytes ? units[i].suffix : "");
 }
 
 /* ",key=text", with commas written twice, as QEMU's options have them. */
@@ -140,7 +144,8 @@ static bool slot_taken(const Domain *domain, unsigned slot)
         const xmlNode *address = xmlXPathNodeSetItem(addresses, i);
         g_autofree char *bus = node_attribute(address, "bus"), *its_slot = node_attribute(address, "slot");
 
-        if (g_ascii_strtoull(bus ? bus : "0", NULL, 0) == 0 && its_slot && g_ascii_strtoull(its_slot, NULL, 0) == slot) {
+        if (g_ascii_strtoull(bus ? bus : "0", NULL, 0) == 0 && its_slot &&
+            g_ascii_strtoull(its_slot, NULL, 0) == slot) {
             return true;
         }
     }
@@ -240,7 +245,10 @@ char **commandline_others(const Domain *domain)
     return arguments_that_are(domain, false);
 }
 
-/* The prefix is declared where libvirt has it, on the domain; where it means something else there, on the element itself. */
+/*
+ * The prefix is declared where libvirt has it, on the domain; where it means something else there, on the element
+ * itself.
+ */
 static xmlNode *add_commandline(Domain *domain)
 {
     xmlNode *root = domain_root(domain), *node = xmlNewNode(NULL, BAD_CAST "commandline");

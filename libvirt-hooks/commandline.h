@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The arguments for QEMU in a domain's <qemu:commandline>: those of ours, known by the ids in them, and those of others.
+ * The arguments for QEMU in a domain's <qemu:commandline>: those of ours, known by the ids in them, and those of
+ * others.
  */
 #ifndef LIBVIRT_HOOKS_COMMANDLINE_H
 #define LIBVIRT_HOOKS_COMMANDLINE_H
@@ -13,11 +14,11 @@
 
 #define COMMANDLINE_RAM_ID "vhost-tier-ram"             /* of the memory backend */
 #define COMMANDLINE_MEMORY_ID "vhost-tier-memory"       /* of the memory channel's chardev */
-#define COMMANDLINE_HINT_ID "vhost-tier-hint"           /* of the hint device, and of its chardev with -chardev behind */
+#define COMMANDLINE_HINT_ID "vhost-tier-hint" /* of the hint device, and of its chardev with -chardev behind */
 
 /*
- * What QEMU is to be given for @settings and @memory bytes, with the sockets in @socket_dir: options and values by turns. The
- * caller frees it with g_strfreev().
+ * What QEMU is to be given for @settings and @memory bytes, with the sockets in @socket_dir: options and values by
+ * turns. The caller frees it with g_strfreev().
  */
 char **commandline_make(const Domain *domain, const Settings *settings, uint64_t memory, const char *socket_dir);
 

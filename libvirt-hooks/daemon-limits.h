@@ -10,8 +10,9 @@
 #include "libvirt-hooks/settings.h"
 
 /*
- * Add what @settings mean for a domain with @memory bytes to the @arguments of vm-add or vm-set. All that the daemon knows is
- * added, with its default where it was not given, so that as limits they leave nothing to a QEMU's own choice.
+ * Add what @settings mean for a domain with @memory bytes to the @arguments of vm-add or vm-set. All that the daemon
+ * knows is added, with its default where it was not given, so that as limits they leave nothing to a QEMU's own
+ * choice.
  */
 void limits_add(const Settings *settings, uint64_t memory, JsonObject *arguments);
 

@@ -2,8 +2,9 @@
 /*
  * A libvirt domain's XML, safely parsed; see domain.h.
  *
- * The text may be anybody's: it comes from a file, from libvirt, or from the host that a guest migrates from. So the parser
- * stops at a document type declaration, before anything in one could be declared; and it never opens a file or a connection.
+ * The text may be anybody's: it comes from a file, from libvirt, or from the host that a guest migrates from. So the
+ * parser stops at a document type declaration, before anything in one could be declared; and it never opens a file or
+ * a connection.
  */
 #include "libvirt-hooks/domain.h"
 

@@ -80,8 +80,8 @@ char *node_text(const xmlNode *node);
 char *node_attribute(const xmlNode *node, const char *name);
 
 /*
- * Put @node at the end of @parent, or after its child @after, on a line of its own, indented as libvirt indents; and take a
- * node away and free it, with the white space before it. The second undoes the first, byte for byte.
+ * Put @node at the end of @parent, or after its child @after, on a line of its own, indented as libvirt indents; and
+ * take a node away and free it, with the white space before it. The second undoes the first, byte for byte.
  */
 void node_insert(xmlNode *parent, xmlNode *after, xmlNode *node);
 void node_remove(xmlNode *node);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What in a domain does not go with tiered memory: two tables, of elements and of hand-written arguments, and the one thing that
- * takes a closer look, <numatune>. See problems.h.
+ * What in a domain does not go with tiered memory: two tables, of elements and of hand-written arguments, and the one
+ * thing that takes a closer look, <numatune>. See problems.h.
  */
 #include "libvirt-hooks/problems.h"
 
@@ -157,7 +157,8 @@ static bool tiers_within(const Settings *settings, const uint64_t *nodes)
 /* Strict, which is the default, and restrictive make a cpuset: QEMU may then use no node outside of it. */
 static void find_numatune(const Domain *domain, const Settings *settings, GPtrArray *problems)
 {
-    const xmlNode *memory = domain_find_first(domain, "/domain/numatune/memory[not(@mode) or @mode='strict' or @mode='restrictive']");
+    const xmlNode *memory =
+        domain_find_first(domain, "/domain/numatune/memory[not(@mode) or @mode='strict' or @mode='restrictive']");
     g_autofree char *nodeset = memory ? node_attribute(memory, "nodeset") : NULL;
     g_autofree char *mode = memory ? node_attribute(memory, "mode") : NULL;
     uint64_t nodes[TIER_NODE_WORDS];
@@ -166,13 +167,17 @@ static void find_numatune(const Domain *domain, const Settings *settings, GPtrAr
         return;
     }
     if (nodeset && settings->tiers) {
-        note(problems, "<numatune><memory mode='%s' nodeset='%s'>: it forbids QEMU all other nodes, and tiers '%s' has some of those; add "
-                       "them to the nodeset, or make the mode 'preferred'",
-             mode ? mode : "strict", nodeset, settings->text[SETTING_TIERS]);
+        note(
+            problems,
+            "<numatune><memory mode='%s' nodeset='%s'>: it forbids QEMU all other nodes, and tiers '%s' has some of those; add "
+            "them to the nodeset, or make the mode 'preferred'",
+            mode ? mode : "strict", nodeset, settings->text[SETTING_TIERS]);
     } else {
-        note(problems, "<numatune><memory mode='%s'>: it forbids QEMU the nodes that are not in its set, and slow memory lies on nodes of its "
-                       "own; make the mode 'preferred', or have all nodes in a nodeset and name those of each tier (--tiers)",
-             mode ? mode : "strict");
+        note(
+            problems,
+            "<numatune><memory mode='%s'>: it forbids QEMU the nodes that are not in its set, and slow memory lies on nodes of its "
+            "own; make the mode 'preferred', or have all nodes in a nodeset and name those of each tier (--tiers)",
+            mode ? mode : "strict");
     }
 }
 

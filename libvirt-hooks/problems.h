@@ -9,8 +9,8 @@
 #include "libvirt-hooks/settings.h"
 
 /*
- * All of it: a list of texts, each naming the element, the reason and the remedy; empty when all is well. The caller frees it with
- * g_ptr_array_unref().
+ * All of it: a list of texts, each naming the element, the reason and the remedy; empty when all is well. The caller
+ * frees it with g_ptr_array_unref().
  */
 GPtrArray *problems_find(const Domain *domain, const Settings *settings);
 

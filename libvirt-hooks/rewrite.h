@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Turning an ordinary domain into a tiered one, and back, in its XML: <tier:memory> under <metadata>, the arguments for QEMU
- * under <qemu:commandline>, and the <emulator> where asked. Pure: a Domain is changed, nothing else.
+ * Turning an ordinary domain into a tiered one, and back, in its XML: <tier:memory> under <metadata>, the arguments
+ * for QEMU under <qemu:commandline>, and the <emulator> where asked. Pure: a Domain is changed, nothing else.
  *
- * A domain is in one of three states: ordinary (no settings); tiered (settings, and the command line that follows from them);
- * stripped (settings alone, QEMU has ordinary memory), as a host without vhost-tier goes on with a tiered one.
+ * A domain is in one of three states: ordinary (no settings); tiered (settings, and the command line that follows
+ * from them); stripped (settings alone, QEMU has ordinary memory), as a host without vhost-tier goes on with a tiered
+ * one.
  */
 #ifndef LIBVIRT_HOOKS_REWRITE_H
 #define LIBVIRT_HOOKS_REWRITE_H
@@ -26,14 +27,17 @@
  */
 bool rewrite_settings(const Domain *domain, Settings **settings, GError **errp);
 
-/* The folder of its sockets, and REWRITE_MEMORY_SOCKET or REWRITE_HINT_SOCKET in it; NULL without UUID. Freed by the caller. */
+/*
+ * The folder of its sockets, and REWRITE_MEMORY_SOCKET or REWRITE_HINT_SOCKET in it; NULL without UUID. Freed by the
+ * caller.
+ */
 char *rewrite_socket_dir(const Domain *domain);
 char *rewrite_socket(const Domain *domain, const char *which);
 
 /*
- * Make the domain tiered with these settings, whatever its state: the same settings twice are the same as once. Nothing is
- * changed on error: DOMAIN_ERROR_UNFIT where something in the domain does not go with tiered memory (rewrite_problems()),
- * DOMAIN_ERROR_SETTINGS where the settings don't fit its memory.
+ * Make the domain tiered with these settings, whatever its state: the same settings twice are the same as once.
+ * Nothing is changed on error: DOMAIN_ERROR_UNFIT where something in the domain does not go with tiered memory
+ * (rewrite_problems()), DOMAIN_ERROR_SETTINGS where the settings don't fit its memory.
  */
 bool rewrite_enable(Domain *domain, const Settings *settings, GError **errp);
 
@@ -47,18 +51,21 @@ void rewrite_strip(Domain *domain);
 bool rewrite_has_command_line(const Domain *domain);
 
 /*
- * Whether the command line of a tiered domain is the one that follows from its settings, and nothing beside it takes its
- * place. DOMAIN_ERROR_MISMATCH names the argument, what it is, what it should be, and the remedy.
+ * Whether the command line of a tiered domain is the one that follows from its settings, and nothing beside it takes
+ * its place. DOMAIN_ERROR_MISMATCH names the argument, what it is, what it should be, and the remedy.
  */
 bool rewrite_agrees(const Domain *domain, const Settings *settings, GError **errp);
 
 /*
- * Everything in the domain that does not go with tiered memory: a list of texts, each naming the element, the reason and the
- * remedy; empty when all is well. The caller frees it with g_ptr_array_unref().
+ * Everything in the domain that does not go with tiered memory: a list of texts, each naming the element, the reason
+ * and the remedy; empty when all is well. The caller frees it with g_ptr_array_unref().
  */
 GPtrArray *rewrite_problems(const Domain *domain, const Settings *settings);
 
-/* What QEMU is given for these settings, as options and values by turns; freed with g_strfreev(). Takes a domain with UUID. */
+/*
+ * What QEMU is given for these settings, as options and values by turns; freed with g_strfreev(). Takes a domain with
+ * UUID.
+ */
 char **rewrite_arguments(const Domain *domain, const Settings *settings, GError **errp);
 
 #endif /* LIBVIRT_HOOKS_REWRITE_H */

@@ -2,8 +2,9 @@
 /*
  * The tier settings as <tier:memory>: reading, with messages that name the element, and writing.
  *
- * Every setting but 'required' is an element of its own name with the setting's text in it; where that text has a unit, the
- * unit stands in an attribute. The reader knows all that the schema does and says it better; the schema has the last word.
+ * Every setting but 'required' is an element of its own name with the setting's text in it; where that text has a
+ * unit, the unit stands in an attribute. The reader knows all that the schema does and says it better; the schema has
+ * the last word.
  */
 #include "libvirt-hooks/settings.h"
 
@@ -31,8 +32,8 @@ static bool refuse(const Place *place, const char *format, ...)
     va_start(ap, format);
     text = g_strdup_vprintf(format, ap);
     va_end(ap);
-    g_set_error(place->errp, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS, "<tier:%.60s>, line %ld: %s", (const char *)place->node->name,
-                xmlGetLineNo(place->node), text);
+    g_set_error(place->errp, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS, "<tier:%.60s>, line %ld: %s",
+                (const char *)place->node->name, xmlGetLineNo(place->node), text);
     return false;
 }
 
@@ -88,12 +89,16 @@ static char *setting_text(const Place *place, SettingId id)
     }
     unit = node_attribute(place->node, "unit");
     if (!unit || !*unit) {
-        refuse(place, "the number '%.60s' has no unit: write one of libvirt's, as in unit='MiB', or unit='%%' for a share", text);
+        refuse(place,
+               "the number '%.60s' has no unit: write one of libvirt's, as in unit='MiB', or unit='%%' for a share",
+               text);
         return NULL;
     }
     if (text[strspn(text, "0123456789.")] || g_ascii_isdigit(*unit) || *unit == '.') {
-        refuse(place, "'%.60s' with unit='%.20s' is not allowed; allowed: a number, with its unit in the attribute; that is, %s", text,
-               unit, setting_allowed(id));
+        refuse(
+            place,
+            "'%.60s' with unit='%.20s' is not allowed; allowed: a number, with its unit in the attribute; that is, %s",
+            text, unit, setting_allowed(id));
         return NULL;
     }
     return g_strconcat(text, unit, NULL);
@@ -165,7 +170,8 @@ static bool read_required(const Place *place, Settings *settings)
         return false;
     }
     required = node_attribute(place->node, "required");
-    return !required || settings_set(settings, SETTING_REQUIRED, required, &error) || refuse(place, "%s", error->message);
+    return !required || settings_set(settings, SETTING_REQUIRED, required, &error) ||
+           refuse(place, "%s", error->message);
 }
 
 static void G_GNUC_PRINTF(2, 3) note_problem(void *opaque, const char *format, ...)
@@ -180,7 +186,8 @@ static void G_GNUC_PRINTF(2, 3) note_problem(void *opaque, const char *format, .
 
 static xmlRelaxNG *load_schema(void)
 {
-    g_autoptr(GBytes) bytes = g_resource_lookup_data(tier_schema_get_resource(), SCHEMA_PATH, G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
+    g_autoptr(GBytes) bytes =
+        g_resource_lookup_data(tier_schema_get_resource(), SCHEMA_PATH, G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
     xmlRelaxNGParserCtxt *parser;
     xmlRelaxNG *schema;
 
@@ -208,7 +215,8 @@ static bool check_schema(const Place *place)
     xmlFreeDoc(doc);
     xmlRelaxNGFreeValidCtxt(validator);
     xmlRelaxNGFree(schema);
-    return result == 0 || refuse(place, "it does not fit the schema (tier.rng): %s", g_strdelimit(g_strstrip(problems->str), "\n", ' '));
+    return result == 0 || refuse(place, "it does not fit the schema (tier.rng): %s",
+                                 g_strdelimit(g_strstrip(problems->str), "\n", ' '));
 }
 
 Settings *settings_from_xml(xmlNode *memory, GError **errp)

@@ -40,32 +40,31 @@ typedef struct Setting {
 
 #define AT(field) offsetof(Settings, field)
 
+#define AMOUNT(like) "a size with its unit, such as " like ", or a share of the memory from 0% to 100%"
+
 static const Setting table[N_SETTINGS] = {
     [SETTING_REQUIRED] = {"required", KIND_FLAG, AT(required), {"yes", "no"}, "yes or no", "no"},
     [SETTING_MODE] = {"mode", KIND_CHOICE, AT(mode), {"off", "observe", "on"}, "on, observe or off", "on"},
-    [SETTING_FAST_MIN] = {"fast-min", KIND_AMOUNT, AT(fast_min), {NULL},
-                          "a size with its unit, such as 512MiB, or a share of the memory from 0% to 100%", "0%"},
-    [SETTING_FAST_MAX] = {"fast-max", KIND_AMOUNT, AT(fast_max), {NULL},
-                          "a size with its unit, such as 4GiB, or a share of the memory from 0% to 100%", "50%"},
+    [SETTING_FAST_MIN] = {"fast-min", KIND_AMOUNT, AT(fast_min), {NULL}, AMOUNT("512MiB"), "0%"},
+    [SETTING_FAST_MAX] = {"fast-max", KIND_AMOUNT, AT(fast_max), {NULL}, AMOUNT("4GiB"), "50%"},
     [SETTING_WEIGHT] = {"weight", KIND_NUMBER, AT(weight), {NULL}, "1 to 1000", "100"},
-    [SETTING_SLOWDOWN] = {"slowdown", KIND_SHARE, AT(slowdown), {NULL}, "a share of the time from 0% (no target) to 100%",
-                          "0%"},
+    [SETTING_SLOWDOWN] = {"slowdown", KIND_SHARE, AT(slowdown), {NULL},
+                          "a share of the time from 0% (no target) to 100%", "0%"},
     [SETTING_PLACEMENT] = {"placement", KIND_WORD, 0, {"interleave", "fast-first", "slow-first"},
                            "interleave, fast-first or slow-first", "interleave"},
     [SETTING_GRANULE] = {"granule", KIND_SIZE, AT(granule), {"4KiB", "2MiB"}, "4KiB or 2MiB", "as hugepages has it"},
-    [SETTING_HUGEPAGES] = {"hugepages", KIND_CHOICE, AT(hugepages), {"off", "collapse", "hugetlb"}, "off, collapse or hugetlb",
-                           "off"},
+    [SETTING_HUGEPAGES] = {"hugepages", KIND_CHOICE, AT(hugepages), {"off", "collapse", "hugetlb"},
+                           "off, collapse or hugetlb", "off"},
     [SETTING_TIERS] = {"tiers", KIND_TIERS, AT(tiers), {NULL},
                        "one to four lists of NUMA nodes, the fastest first, that do not overlap, such as 0-1;2",
                        "the host's"},
     [SETTING_HINTS] = {"hints", KIND_FLAG, AT(hints), {"on", "off"}, "on or off", "off"},
-    [SETTING_PIN_LIMIT] = {"pin-limit", KIND_AMOUNT, AT(pin_limit), {NULL},
-                           "a size with its unit, such as 64MiB, or a share of the memory from 0% to 100%", "0%"},
+    [SETTING_PIN_LIMIT] = {"pin-limit", KIND_AMOUNT, AT(pin_limit), {NULL}, AMOUNT("64MiB"), "0%"},
     [SETTING_SOURCES] = {"sources", KIND_NAMES, AT(sources), {"damon", "rwp", "wp", "chmu"},
                          "names out of damon, rwp, wp and chmu, each once, with commas between",
                          "all that the host has"},
-    [SETTING_EMULATOR] = {"emulator", KIND_PATH, 0, {NULL}, "the absolute path of a QEMU that has memory-backend-tier",
-                          "the domain's"},
+    [SETTING_EMULATOR] = {"emulator", KIND_PATH, 0, {NULL},
+                          "the absolute path of a QEMU that has memory-backend-tier", "the domain's"},
 };
 
 const char *setting_name(SettingId id)
@@ -294,8 +293,8 @@ bool settings_set(Settings *settings, SettingId id, const char *text, GError **e
     if (!parse(settings, &table[id], stripped)) {
         g_autofree char *shown = g_strescape(stripped, NULL);
 
-        g_set_error(errp, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS, "%s '%.80s' is not allowed; allowed: %s", table[id].name, shown,
-                    table[id].allowed);
+        g_set_error(errp, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS, "%s '%.80s' is not allowed; allowed: %s", table[id].name,
+                    shown, table[id].allowed);
         return false;
     }
     g_free(settings->text[id]);
@@ -335,7 +334,8 @@ void settings_clear(Settings *settings, SettingId id)
 uint64_t settings_bytes(const Settings *settings, const SettingsAmount *amount, uint64_t memory)
 {
     uint64_t granule = settings->hugepages == TIER_HUGEPAGES_HUGETLB ? HUGEPAGE_BYTES : PAGE_BYTES;
-    uint64_t bytes = amount->percent < 0 ? amount->bytes : (uint64_t)floorl((long double)memory * amount->percent / 100);
+    uint64_t bytes =
+        amount->percent < 0 ? amount->bytes : (uint64_t)floorl((long double)memory * amount->percent / 100);
 
     return bytes / granule * granule;
 }
@@ -370,9 +370,11 @@ static bool check_pages(const Settings *settings, uint64_t memory, GError **errp
     bool hugetlb = settings->hugepages == TIER_HUGEPAGES_HUGETLB;
 
     if (settings->text[SETTING_GRANULE] && (settings->granule == HUGEPAGE_BYTES) != hugetlb) {
-        return refuse(errp, "granule '%s' and hugepages '%s' contradict each other: reserved huge pages (hugetlb) are tracked and moved as "
-                            "2MiB, all others as 4KiB; leave granule out",
-                      settings->text[SETTING_GRANULE], shown(settings, SETTING_HUGEPAGES));
+        return refuse(
+            errp,
+            "granule '%s' and hugepages '%s' contradict each other: reserved huge pages (hugetlb) are tracked and moved as "
+            "2MiB, all others as 4KiB; leave granule out",
+            settings->text[SETTING_GRANULE], shown(settings, SETTING_HUGEPAGES));
     }
     if (hugetlb && memory % HUGEPAGE_BYTES) {
         return refuse(errp, "hugepages 'hugetlb' needs memory in whole huge pages, and the domain's %" G_GUINT64_FORMAT
@@ -398,7 +400,8 @@ bool settings_check(const Settings *settings, uint64_t memory, GError **errp)
         const SettingsAmount *amount = (const void *)((const char *)settings + amounts[i].offset);
 
         if (settings_bytes(settings, amount, memory) > memory) {
-            return refuse(errp, "%s '%s' is more than the domain's memory, %" G_GUINT64_FORMAT " MiB: make it at most that",
+            return refuse(errp,
+                          "%s '%s' is more than the domain's memory, %" G_GUINT64_FORMAT " MiB: make it at most that",
                           table[amounts[i].id].name, settings->text[amounts[i].id], memory >> 20);
         }
     }
@@ -408,10 +411,12 @@ bool settings_check(const Settings *settings, uint64_t memory, GError **errp)
                       settings->text[SETTING_FAST_MAX] ? "" : " (its default)");
     }
     if (settings_bytes(settings, &settings->pin_limit, memory) > most) {
-        return refuse(errp, "pin-limit '%s' is above fast-max '%s'%s: what the guest pins must fit into its fast memory; lower the "
-                            "one or raise the other",
-                      settings->text[SETTING_PIN_LIMIT], shown(settings, SETTING_FAST_MAX),
-                      settings->text[SETTING_FAST_MAX] ? "" : " (its default)");
+        return refuse(
+            errp,
+            "pin-limit '%s' is above fast-max '%s'%s: what the guest pins must fit into its fast memory; lower the "
+            "one or raise the other",
+            settings->text[SETTING_PIN_LIMIT], shown(settings, SETTING_FAST_MAX),
+            settings->text[SETTING_FAST_MAX] ? "" : " (its default)");
     }
     if (settings->text[SETTING_PIN_LIMIT] && !settings->hints) {
         return refuse(errp, "pin-limit '%s' is of use only with hints: set hints to 'on', or leave pin-limit out",
@@ -433,9 +438,11 @@ bool settings_check_host(const Settings *settings, const char *sysfs, GError **e
         return refuse(errp, "tiers '%s' can't be had on this host: %s", settings->text[SETTING_TIERS], error->message);
     }
     if (topology->n_tiers == 1 && settings->mode == TIER_MODE_ON) {
-        return refuse(errp, "mode 'on' needs at least two tiers, and tiers '%s' names one, so that nothing could move: name more, or set "
-                            "mode to 'observe'",
-                      settings->text[SETTING_TIERS]);
+        return refuse(
+            errp,
+            "mode 'on' needs at least two tiers, and tiers '%s' names one, so that nothing could move: name more, or set "
+            "mode to 'observe'",
+            settings->text[SETTING_TIERS]);
     }
     return true;
 }

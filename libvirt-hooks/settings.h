@@ -69,21 +69,21 @@ const char *setting_default(SettingId id);      /* in words */
 SettingId setting_by_name(const char *name);
 
 /*
- * Set one from its text, or take it back to its default. False, with DOMAIN_ERROR_SETTINGS that names setting, value and what
- * is allowed, for a text that is not; nothing is changed then.
+ * Set one from its text, or take it back to its default. False, with DOMAIN_ERROR_SETTINGS that names setting, value
+ * and what is allowed, for a text that is not; nothing is changed then.
  */
 bool settings_set(Settings *settings, SettingId id, const char *text, GError **errp);
 void settings_clear(Settings *settings, SettingId id);
 
 /*
- * Whether they go together, and with a domain that has @memory bytes: floor at most ceiling, ceiling at most the memory,
- * granule and huge pages, pin limit and hints. DOMAIN_ERROR_SETTINGS names both sides and the remedy.
+ * Whether they go together, and with a domain that has @memory bytes: floor at most ceiling, ceiling at most the
+ * memory, granule and huge pages, pin limit and hints. DOMAIN_ERROR_SETTINGS names both sides and the remedy.
  */
 bool settings_check(const Settings *settings, uint64_t memory, GError **errp);
 
 /*
- * Whether the NUMA nodes of 'tiers' exist on this host and have memory, and, in mode 'on', can be told apart; @sysfs is "/sys".
- * DOMAIN_ERROR_SETTINGS.
+ * Whether the NUMA nodes of 'tiers' exist on this host and have memory, and, in mode 'on', can be told apart; @sysfs
+ * is "/sys". DOMAIN_ERROR_SETTINGS.
  */
 bool settings_check_host(const Settings *settings, const char *sysfs, GError **errp);
 
@@ -94,8 +94,8 @@ uint64_t settings_bytes(const Settings *settings, const SettingsAmount *amount, 
 uint64_t settings_fast_max(const Settings *settings, uint64_t memory);
 
 /*
- * Read <tier:memory>: every element and attribute is known, in its place and allowed, and the whole fits the schema (tier.rng,
- * which is built in). DOMAIN_ERROR_SETTINGS names element, line and remedy. The caller frees the settings.
+ * Read <tier:memory>: every element and attribute is known, in its place and allowed, and the whole fits the schema
+ * (tier.rng, which is built in). DOMAIN_ERROR_SETTINGS names element, line and remedy. The caller frees the settings.
  */
 Settings *settings_from_xml(xmlNode *memory, GError **errp);
 

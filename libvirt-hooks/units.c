@@ -38,6 +38,7 @@ bool units_parse(const char *number, const char *unit, uint64_t *bytes)
 {
     uint64_t count, each = unit_bytes(unit);
 
-    return each > 0 && g_ascii_isdigit(*number) && g_ascii_string_to_unsigned(number, 10, 0, UINT64_MAX, &count, NULL) &&
+    return each > 0 && g_ascii_isdigit(*number) &&
+           g_ascii_string_to_unsigned(number, 10, 0, UINT64_MAX, &count, NULL) &&
            !__builtin_mul_overflow(count, each, bytes);
 }

@@ -18,8 +18,10 @@ bool check_domain(const Domain *domain, const Settings *settings, GError **errp)
         return false;
     }
     if (!rewrite_has_command_line(domain) && !settings->required) {
-        hook_warn("'%s' starts with ordinary memory: its <qemu:commandline> has nothing of <tier:memory>'s; 'virt-tier set DOMAIN' "
-                  "writes it", domain_name(domain));
+        hook_warn(
+            "'%s' starts with ordinary memory: its <qemu:commandline> has nothing of <tier:memory>'s; 'virt-tier set DOMAIN' "
+            "writes it",
+            domain_name(domain));
         return true;
     }
     return settings_check_host(settings, "/sys", errp) && rewrite_agrees(domain, settings, errp);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The private folder of a domain's sockets. It is root's, so that the daemon, which has given up its right to write
- * anywhere, can make sockets in it and the domain's QEMU can't; that may pass through it by its group. Under SELinux the
- * folder has the label of the domain's files, which keeps other domains of the same user out, and the sockets inherit its
- * type.
+ * anywhere, can make sockets in it and the domain's QEMU can't; that may pass through it by its group. Under SELinux
+ * the folder has the label of the domain's files, which keeps other domains of the same user out, and the sockets
+ * inherit its type.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What libvirt calls for each domain: hooks/qemu.d/vhost-tier NAME OPERATION SUB-OPERATION EXTRA, with the domain's XML on
- * standard input. Most domains have no tier settings, and must not notice: what does not have their namespace in its text is
- * left alone by this program, which needs nothing but libc, in a millisecond or two. For the others it starts the hook
- * proper (main.c), with the same arguments and the same input.
+ * What libvirt calls for each domain: hooks/qemu.d/vhost-tier NAME OPERATION SUB-OPERATION EXTRA, with the domain's
+ * XML on standard input. Most domains have no tier settings, and must not notice: what does not have their namespace
+ * in its text is left alone by this program, which needs nothing but libc, in a millisecond or two. For the others it
+ * starts the hook proper (main.c), with the same arguments and the same input.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -30,7 +30,10 @@ static bool write_all(int fd, const char *data, size_t length)
     return true;
 }
 
-/* Copy standard input to @copy, to its end. Returns 1 where the mark is in it, 0 where it is not, -1 with errno on failure. */
+/*
+ * Copy standard input to @copy, to its end. Returns 1 where the mark is in it, 0 where it is not, -1 with errno on
+ * failure.
+ */
 static int copy_input(int copy)
 {
     static char buffer[PIECE + sizeof(MARK)];
@@ -55,8 +58,8 @@ static int copy_input(int copy)
 }
 
 /*
- * After 'reconnect' libvirt kills the guest where the hook exits with another code than 0. What is not to be hindered by a
- * hook that is broken itself gets 0, too.
+ * After 'reconnect' libvirt kills the guest where the hook exits with another code than 0. What is not to be hindered
+ * by a hook that is broken itself gets 0, too.
  */
 static int status_of_failure(const char *operation)
 {
@@ -75,8 +78,11 @@ int main(int argc, char **argv)
     int copy, found;
 
     if (argc < 4) {
-        fprintf(stderr, "vhost-tier: this is a hook for libvirt, which calls it as: %s DOMAIN OPERATION SUB-OPERATION EXTRA, with "
-                        "the domain's XML on standard input; its place is /etc/libvirt/hooks/qemu.d\n", argc ? argv[0] : "vhost-tier");
+        fprintf(
+            stderr,
+            "vhost-tier: this is a hook for libvirt, which calls it as: %s DOMAIN OPERATION SUB-OPERATION EXTRA, with "
+            "the domain's XML on standard input; its place is /etc/libvirt/hooks/qemu.d\n",
+            argc ? argv[0] : "vhost-tier");
         return argc == 3 ? status_of_failure(argv[2]) : EXIT_FAILURE;
     }
     copy = memfd_create("domain", 0);
@@ -87,7 +93,10 @@ int main(int argc, char **argv)
     if (found > 0 && lseek(copy, 0, SEEK_SET) == 0 && dup2(copy, STDIN_FILENO) == STDIN_FILENO) {
         execv(HOOK_PROGRAM, argv);
     }
-    fprintf(stderr, "vhost-tier: the domain has tier settings, but %s, which handles them, can't be run: %s; install vhost-tier "
-                    "anew, or take the settings out ('virt-tier disable DOMAIN')\n", HOOK_PROGRAM, strerror(errno));
+    fprintf(
+        stderr,
+        "vhost-tier: the domain has tier settings, but %s, which handles them, can't be run: %s; install vhost-tier "
+        "anew, or take the settings out ('virt-tier disable DOMAIN')\n",
+        HOOK_PROGRAM, strerror(errno));
     return status_of_failure(argv[2]);
 }

@@ -32,8 +32,9 @@ typedef struct Owner {
 } Owner;
 
 /*
- * From the labels that libvirt has generated for this start; where there are none QEMU runs as libvirt's own user. False,
- * with an error, where a label names a user or group that there is not. The caller frees it with owner_clear().
+ * From the labels that libvirt has generated for this start; where there are none QEMU runs as libvirt's own user.
+ * False, with an error, where a label names a user or group that there is not. The caller frees it with
+ * owner_clear().
  */
 bool owner_find(const Domain *domain, Owner *owner, GError **errp);
 void owner_clear(Owner *owner);
@@ -41,8 +42,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Owner, owner_clear)
 
 /* --- folder.c --- */
 /*
- * Make the folder @path, and those above it that are missing, for sockets that only @owner's QEMU may reach: it can't write
- * there. A folder that is there already is made so.
+ * Make the folder @path, and those above it that are missing, for sockets that only @owner's QEMU may reach: it can't
+ * write there. A folder that is there already is made so.
  */
 bool folder_make(const char *path, const Owner *owner, GError **errp);
 /* Remove the folder with the sockets in it; what else is in it stays, and so does it then. */
@@ -56,8 +57,8 @@ void unregister_domain(const Domain *domain);
 
 /* --- incoming.c --- */
 /*
- * Fit a domain that comes from another host, or from a file, to this one: *@changed tells whether anything was to change.
- * False, with DOMAIN_ERROR, where it can't run here.
+ * Fit a domain that comes from another host, or from a file, to this one: *@changed tells whether anything was to
+ * change. False, with DOMAIN_ERROR, where it can't run here.
  */
 bool incoming_fit(Domain *domain, const Settings *settings, bool *changed, GError **errp);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A domain that goes on here with the state that it had on another host, or in a file. Its command line was made there: NUMA
- * nodes may be others here, and the emulator may be one without vhost-tier. What a guest can see must stay as it is, so
- * memory keeps its name, and no device comes or goes.
+ * A domain that goes on here with the state that it had on another host, or in a file. Its command line was made
+ * there: NUMA nodes may be others here, and the emulator may be one without vhost-tier. What a guest can see must
+ * stay as it is, so memory keeps its name, and no device comes or goes.
  */
 #include <grp.h>
 #include <sys/wait.h>
@@ -29,8 +29,10 @@ static bool emulator_can(const char *path)
     const char *argv[] = {path, "-object", "memory-backend-tier,help", NULL};
     int status = 0;
 
-    return path && g_spawn_sync("/", (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, restrain, NULL,
-                                NULL, NULL, &status, NULL) && status == 0;
+    return path &&
+           g_spawn_sync("/", (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, restrain,
+                        NULL, NULL, NULL, &status, NULL) &&
+           status == 0;
 }
 
 static bool refuse(const Domain *domain, const char *why, const char *remedy, GError **errp)
@@ -47,8 +49,8 @@ static bool refuse(const Domain *domain, const char *why, const char *remedy, GE
 static bool strip(Domain *domain, const Settings *settings, GError **errp)
 {
     if (settings->required) {
-        return refuse(domain, "its <tier:memory> says required='yes'", "'virt-tier set DOMAIN --required no' on the host it is on now",
-                      errp);
+        return refuse(domain, "its <tier:memory> says required='yes'",
+                      "'virt-tier set DOMAIN --required no' on the host it is on now", errp);
     }
     if (settings->hints) {
         return refuse(domain, "the guest has a virtio-tier device, which can't go while it runs",
@@ -59,7 +61,10 @@ static bool strip(Domain *domain, const Settings *settings, GError **errp)
     return true;
 }
 
-/* Tiered here, with the command line that its settings ask for. Of the tiers named in them there may be none like them here. */
+/*
+ * Tiered here, with the command line that its settings ask for. Of the tiers named in them there may be none like
+ * them here.
+ */
 static bool enable(Domain *domain, const Settings *settings, GError **errp)
 {
     g_autoptr(Settings) fit = settings_copy(settings);

@@ -11,12 +11,12 @@
  *   reconnect          libvirt's daemon was started again: register where that is not so
  *   release            forget the domain
  *
- * libvirt refuses a start, with what stands on standard error, when 'prepare', 'start', 'migrate' or 'restore' exit with
- * another code than 0; after 'reconnect' it would kill the guest, so that exits with 0 whatever happens. A daemon that is
- * not there refuses a start only where the settings say required='yes'.
+ * libvirt refuses a start, with what stands on standard error, when 'prepare', 'start', 'migrate' or 'restore' exit
+ * with another code than 0; after 'reconnect' it would kill the guest, so that exits with 0 whatever happens. A
+ * daemon that is not there refuses a start only where the settings say required='yes'.
  *
- * The hook may not call libvirt, which waits for it. All that it waits for is bounded: the daemon by HOOK_DAEMON_MS, the hook
- * as a whole by LATE_S.
+ * The hook may not call libvirt, which waits for it. All that it waits for is bounded: the daemon by HOOK_DAEMON_MS,
+ * the hook as a whole by LATE_S.
  */
 #include <errno.h>
 #include <signal.h>

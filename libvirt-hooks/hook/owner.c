@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * As whom a domain's QEMU is about to run, and how its files are labelled: both stand in the <seclabel>s of the XML that
- * the hook gets at 'start', when libvirt has generated them.
+ * As whom a domain's QEMU is about to run, and how its files are labelled: both stand in the <seclabel>s of the XML
+ * that the hook gets at 'start', when libvirt has generated them.
  */
 #include <grp.h>
 #include <pwd.h>
@@ -53,7 +53,8 @@ bool owner_find(const Domain *domain, Owner *owner, GError **errp)
     g_auto(GStrv) parts = g_strsplit(dac ? dac : "", ":", 2);
 
     *owner = (Owner) { .uid = geteuid(), .gid = getegid() };
-    if (dac && (g_strv_length(parts) != 2 || !parse_user(parts[0], &owner->uid) || !parse_group(parts[1], &owner->gid))) {
+    if (dac &&
+        (g_strv_length(parts) != 2 || !parse_user(parts[0], &owner->uid) || !parse_group(parts[1], &owner->gid))) {
         g_set_error(errp, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS,
                     "<seclabel model='dac'>: '%.80s' is no user and group of this host, so the sockets of its memory can't be "
                     "given to its QEMU; correct the label, or 'user' and 'group' in /etc/libvirt/qemu.conf", dac);

@@ -10,7 +10,10 @@
 #include "libvirt-hooks/hook/hook.h"
 #include "libvirt-hooks/rewrite.h"
 
-/* The socket that the daemon has for a VM @name; freed by the caller. NULL: there is no such VM, or, with an error, no telling. */
+/*
+ * The socket that the daemon has for a VM @name; freed by the caller. NULL: there is no such VM, or, with an error,
+ * no telling.
+ */
 static char *known_socket(Client *client, const char *name, GError **errp)
 {
     g_autoptr(JsonObject) arguments = json_object_new();
@@ -36,7 +39,8 @@ static bool forget(Client *client, const char *name, GError **errp)
 }
 
 /*
- * Whether the daemon serves the domain. *@served; false, with an error, where there is no telling, or its name is another's.
+ * Whether the daemon serves the domain. *@served; false, with an error, where there is no telling, or its name is
+ * another's.
  */
 static bool look(Client *client, const char *name, const char *socket, bool *served, GError **errp)
 {

@@ -83,18 +83,20 @@ static int run_enable(const VirtTier *tool, const char *name)
         return tool_fail(error);
     }
     host_check_emulator(job.connection, job.domain);
-    return job_finish(&job, connection_is_running(job.handle) ? "tiered from its next start on (shut it down and start it again)"
-                                                              : "tiered from its next start on");
+    return job_finish(&job, connection_is_running(job.handle)
+                                ? "tiered from its next start on (shut it down and start it again)"
+                                : "tiered from its next start on");
 }
 
 /* What can change while the domain runs; all else takes a restart. */
 static const SettingId live_settings[] = {
-    SETTING_REQUIRED, SETTING_MODE, SETTING_FAST_MIN, SETTING_FAST_MAX, SETTING_WEIGHT, SETTING_SLOWDOWN, SETTING_PIN_LIMIT,
-    SETTING_SOURCES,
+    SETTING_REQUIRED, SETTING_MODE,     SETTING_FAST_MIN,  SETTING_FAST_MAX,
+    SETTING_WEIGHT,   SETTING_SLOWDOWN, SETTING_PIN_LIMIT, SETTING_SOURCES,
 };
 
 /* Tell the daemon. */
-static bool set_in_daemon(const Job *job, const Domain *running, const Settings *settings, uint64_t memory, GError **errp)
+static bool set_in_daemon(const Job *job, const Domain *running, const Settings *settings, uint64_t memory,
+                          GError **errp)
 {
     g_autoptr(JsonObject) arguments = json_object_new();
     g_autofree char *vm = domain_vm_name(running);
@@ -115,7 +117,8 @@ static bool set_in_libvirt(const Job *job, const Settings *settings, GError **er
 {
     g_autofree char *xml = settings_to_text(settings);
 
-    if (virDomainSetMetadata(job->handle, VIR_DOMAIN_METADATA_ELEMENT, xml, "tier", TIER_NS, VIR_DOMAIN_AFFECT_LIVE) < 0) {
+    if (virDomainSetMetadata(job->handle, VIR_DOMAIN_METADATA_ELEMENT, xml, "tier", TIER_NS, VIR_DOMAIN_AFFECT_LIVE) <
+        0) {
         return connection_failed(errp, "libvirt does not keep the new settings with the running domain");
     }
     return true;
@@ -176,7 +179,8 @@ static Settings *merged_settings(const Job *job, const char *name, GError **errp
     g_autoptr(Settings) settings = NULL;
 
     if (!job->settings) {
-        g_set_error(errp, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS, "domain '%s' is not tiered: 'virt-tier enable' makes it so", name);
+        g_set_error(errp, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS,
+                    "domain '%s' is not tiered: 'virt-tier enable' makes it so", name);
         return NULL;
     }
     settings = settings_copy(job->settings);
@@ -206,7 +210,9 @@ static int run_set(const VirtTier *tool, const char *name)
     int result;
 
     if (tool->live && needs_restart(tool)) {
-        return tool_usage("set", "while a domain runs, all but placement, granule, hugepages, tiers, hints and emulator can change: leave out --live");
+        return tool_usage(
+            "set",
+            "while a domain runs, all but placement, granule, hugepages, tiers, hints and emulator can change: leave out --live");
     }
     if (!job_open(&job, tool, name, &error)) {
         return tool_fail(error);
@@ -216,7 +222,8 @@ static int run_set(const VirtTier *tool, const char *name)
         return tool_fail(error);
     }
     if (tool->live && !connection_is_running(job.handle)) {
-        g_set_error(&error, CONNECTION_ERROR, CONNECTION_ERROR_FAILED, "domain '%s' does not run: leave out --live", name);
+        g_set_error(&error, CONNECTION_ERROR, CONNECTION_ERROR_FAILED, "domain '%s' does not run: leave out --live",
+                    name);
         return tool_fail(error);
     }
     result = set_config(&job, settings);
@@ -224,11 +231,13 @@ static int run_set(const VirtTier *tool, const char *name)
         return result;
     }
     if (!set_live(&job, settings, &changed, &error)) {
-        g_prefix_error(&error, "%sthe running domain is not changed: ", tool->live ? "" : "the definition is changed, but ");
+        g_prefix_error(&error,
+                       "%sthe running domain is not changed: ", tool->live ? "" : "the definition is changed, but ");
         return tool_fail(error);
     }
     if (changed) {
-        return tool_say("%s: settings in force%s", name, needs_restart(tool) ? "; some of them from its next start on" : "");
+        return tool_say("%s: settings in force%s", name,
+                        needs_restart(tool) ? "; some of them from its next start on" : "");
     }
     return EXIT_OK;
 }
@@ -239,7 +248,8 @@ static int run_disable(const VirtTier *tool, const char *name)
     GError *error = NULL;
 
     /* Settings that can't be read are no reason to keep them. */
-    if (!job_open(&job, tool, name, &error) && !(job.domain && g_error_matches(error, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS))) {
+    if (!job_open(&job, tool, name, &error) &&
+        !(job.domain && g_error_matches(error, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS))) {
         return tool_fail(error);
     }
     if (!job.settings && !error && !rewrite_has_command_line(job.domain)) {
@@ -253,7 +263,8 @@ static int run_disable(const VirtTier *tool, const char *name)
 #define DEFAULT_WORD "The word 'default' as VALUE takes a setting back to its default."
 
 const Command change_commands[] = {
-    {"enable", "DOMAIN", "Make a domain tiered from its next start on.", NULL, COMMAND_SETTINGS | COMMAND_DRY_RUN, run_enable},
+    {"enable", "DOMAIN", "Make a domain tiered from its next start on.", NULL, COMMAND_SETTINGS | COMMAND_DRY_RUN,
+     run_enable},
     {"set", "DOMAIN", "Change the settings of a tiered domain, and those in force where it runs.",
      DEFAULT_WORD "\nWithout any setting the command line is written anew, as after a change of <memory>.",
      COMMAND_SETTINGS | COMMAND_DRY_RUN | COMMAND_WHERE, run_set},

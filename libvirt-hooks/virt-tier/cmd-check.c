@@ -98,7 +98,8 @@ static int print_plan(Domain *domain, const Settings *settings)
     if (settings->text[SETTING_EMULATOR]) {
         g_autofree char *old = domain_emulator(domain);
 
-        g_string_append_printf(text, "<emulator>: %s, in the place of %s\n", settings->text[SETTING_EMULATOR], old ? old : "none");
+        g_string_append_printf(text, "<emulator>: %s, in the place of %s\n", settings->text[SETTING_EMULATOR],
+                               old ? old : "none");
     }
     return print_text(text->str);
 }

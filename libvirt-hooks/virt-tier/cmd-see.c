@@ -41,7 +41,8 @@ static void show_setting(GString *text, const Settings *settings, SettingId id, 
         {SETTING_PIN_LIMIT, offsetof(Settings, pin_limit)},
     };
 
-    g_string_append_printf(text, "%-12s %s", setting_name(id), settings->text[id] ? settings->text[id] : setting_default(id));
+    g_string_append_printf(text, "%-12s %s", setting_name(id),
+                           settings->text[id] ? settings->text[id] : setting_default(id));
     for (size_t i = 0; i < G_N_ELEMENTS(amounts); i++) {
         if (amounts[i].id == id) {
             const SettingsAmount *amount = (const void *)((const char *)settings + amounts[i].offset);
@@ -68,7 +69,8 @@ static int run_show(const VirtTier *tool, const char *name)
         return tool_fail(error);
     }
     if (!settings) {
-        g_set_error(&error, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS, "domain '%s' is not tiered: 'virt-tier enable' makes it so", name);
+        g_set_error(&error, DOMAIN_ERROR, DOMAIN_ERROR_SETTINGS,
+                    "domain '%s' is not tiered: 'virt-tier enable' makes it so", name);
         return tool_fail(error);
     }
     size = text_size(memory);
@@ -112,7 +114,8 @@ static char *setting_text(const Settings *settings, SettingId id)
 
 static int run_list(const VirtTier *tool, const char *unused)
 {
-    static const char *const headings[] = {"DOMAIN", "STATE", "TIERED", "MODE", ">FAST-MIN", ">FAST-MAX", ">WEIGHT", "HINTS", NULL};
+    static const char *const headings[] = {"DOMAIN",    "STATE",   "TIERED", "MODE", ">FAST-MIN",
+                                           ">FAST-MAX", ">WEIGHT", "HINTS",  NULL};
     GError *error = NULL;
     g_autoptr(virConnect) connection = connection_open(tool->uri, &error);
     g_autoptr(Table) table = table_new(headings);
@@ -123,7 +126,8 @@ static int run_list(const VirtTier *tool, const char *unused)
         return tool_fail(error);
     }
     for (virDomain **at = domains; *at; at++) {
-        g_autoptr(Domain) domain = connection_read(*at, virDomainIsPersistent(*at) == 1 ? CONNECTION_DEFINED : CONNECTION_RUNNING, NULL);
+        g_autoptr(Domain) domain =
+            connection_read(*at, virDomainIsPersistent(*at) == 1 ? CONNECTION_DEFINED : CONNECTION_RUNNING, NULL);
         g_autoptr(Settings) settings = NULL;
 
         if (!domain) {          /* it has gone meanwhile */
@@ -194,7 +198,8 @@ static bool status_of(const VirtTier *tool, virDomain *handle, Table *table, GEr
 
 static int run_status(const VirtTier *tool, const char *name)
 {
-    static const char *const headings[] = {"DOMAIN", "STATE", "MODE", ">BUDGET", ">FAST", ">SLOW", ">HITS", ">SLOWDOWN", "MOVED", NULL};
+    static const char *const headings[] = {"DOMAIN", "STATE", "MODE",      ">BUDGET", ">FAST",
+                                           ">SLOW",  ">HITS", ">SLOWDOWN", "MOVED",   NULL};
     GError *error = NULL;
     g_autoptr(virConnect) connection = connection_open(tool->uri, &error);
     g_autoptr(virDomain) one = connection && name ? connection_find(connection, name, &error) : NULL;
@@ -206,11 +211,13 @@ static int run_status(const VirtTier *tool, const char *name)
         return tool_fail(error);
     }
     if (!connection_is_local(connection)) {
-        tool_note("that libvirt is on another host, and the figures are those of this host's daemon: run 'virt-tier status' there");
+        tool_note(
+            "that libvirt is on another host, and the figures are those of this host's daemon: run 'virt-tier status' there");
     }
     if (one) {
         if (!connection_is_running(one)) {
-            g_set_error(&error, CONNECTION_ERROR, CONNECTION_ERROR_FAILED, "domain '%s' does not run: there is nothing to tell", name);
+            g_set_error(&error, CONNECTION_ERROR, CONNECTION_ERROR_FAILED,
+                        "domain '%s' does not run: there is nothing to tell", name);
             return tool_fail(error);
         }
         if (!status_of(tool, one, table, &error)) {
@@ -260,7 +267,8 @@ static int run_plain(const VirtTier *tool, const char *name)
 }
 
 const Command see_commands[] = {
-    {"show", "DOMAIN", "Show a domain's tier settings, and whether its command line follows from them.", NULL, 0, run_show},
+    {"show", "DOMAIN", "Show a domain's tier settings, and whether its command line follows from them.", NULL, 0,
+     run_show},
     {"status", "[DOMAIN]", "Show where the memory of running tiered domains is, and what it costs them.",
      "BUDGET: fast memory that it may hold now; FAST, SLOW: where its memory is; HITS: accesses that hit fast memory;\n"
      "SLOWDOWN: time that it loses to slow memory. 'tierctl show' tells more.",

@@ -85,7 +85,8 @@ Domain *connection_read(virDomain *domain, ConnectionXml which, GError **errp)
     Domain *parsed;
 
     if (!xml) {
-        connection_failed(errp, "can't read the XML of domain '%s' (not with a read-only connection)", virDomainGetName(domain));
+        connection_failed(errp, "can't read the XML of domain '%s' (not with a read-only connection)",
+                          virDomainGetName(domain));
         return NULL;
     }
     parsed = domain_parse(xml, strlen(xml), errp);
@@ -98,5 +99,7 @@ bool connection_define(virConnect *connection, const Domain *domain, GError **er
     g_autofree char *xml = domain_format(domain);
     g_autoptr(virDomain) defined = virDomainDefineXMLFlags(connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
 
-    return defined || connection_failed(errp, "libvirt does not take the new definition of domain '%s', which stays as it was", domain_name(domain));
+    return defined ||
+           connection_failed(errp, "libvirt does not take the new definition of domain '%s', which stays as it was",
+                             domain_name(domain));
 }

@@ -38,12 +38,14 @@ void host_check_emulator(virConnect *connection, const Domain *domain)
 {
     static const char name[] = "memory-backend-tier";
     g_autofree char *emulator = domain_emulator(domain);
-    g_autoptr(GMappedFile) file = emulator && connection_is_local(connection) ? g_mapped_file_new(emulator, FALSE, NULL) : NULL;
+    g_autoptr(GMappedFile) file =
+        emulator && connection_is_local(connection) ? g_mapped_file_new(emulator, FALSE, NULL) : NULL;
 
     if (file && g_mapped_file_get_contents(file) &&
         !memmem(g_mapped_file_get_contents(file), g_mapped_file_get_length(file), name, sizeof(name) - 1)) {
-        tool_note("%s seems to have no memory-backend-tier, without which the domain will not start: name vhost-tier's QEMU with "
-                  "--emulator PATH",
-                  emulator);
+        tool_note(
+            "%s seems to have no memory-backend-tier, without which the domain will not start: name vhost-tier's QEMU with "
+            "--emulator PATH",
+            emulator);
     }
 }

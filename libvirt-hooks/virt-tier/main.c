@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * virt-tier: makes libvirt domains tiered, and ordinary again. Here: finding the subcommand and reading its options; what each
- * does is in cmd-*.c.
+ * virt-tier: makes libvirt domains tiered, and ordinary again. Here: finding the subcommand and reading its options;
+ * what each does is in cmd-*.c.
  */
 #include "libvirt-hooks/virt-tier/virt-tier.h"
 
@@ -131,8 +131,8 @@ static void add_common_options(GOptionContext *context, VirtTier *tool)
 {
     const GOptionEntry entries[] = {
         {"connect", 'c', 0, G_OPTION_ARG_STRING, &tool->uri, "The libvirt to talk to, as virsh has it", "URI"},
-        {"socket", 0, 0, G_OPTION_ARG_FILENAME, &tool->socket, "The daemon's control socket (" CLIENT_DEFAULT_SOCKET ")",
-         "PATH"},
+        {"socket", 0, 0, G_OPTION_ARG_FILENAME, &tool->socket,
+         "The daemon's control socket (" CLIENT_DEFAULT_SOCKET ")", "PATH"},
         G_OPTION_ENTRY_NULL,
     };
 
@@ -142,7 +142,8 @@ static void add_common_options(GOptionContext *context, VirtTier *tool)
 static void add_command_options(GOptionContext *context, const Command *command, VirtTier *tool)
 {
     const GOptionEntry dry_run[] = {
-        {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &tool->dry_run, "Print the XML that would be defined, and define nothing", NULL},
+        {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &tool->dry_run,
+         "Print the XML that would be defined, and define nothing", NULL},
         G_OPTION_ENTRY_NULL,
     };
     const GOptionEntry where[] = {

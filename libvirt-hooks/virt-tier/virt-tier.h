@@ -47,15 +47,18 @@ extern const Command see_commands[];        /* cmd-see.c: show, status, list */
 extern const Command check_commands[];      /* cmd-check.c: check */
 
 /*
- * Put what was given on the command line into @settings; the word 'default' takes a setting back to its default. False with
- * DOMAIN_ERROR_SETTINGS.
+ * Put what was given on the command line into @settings; the word 'default' takes a setting back to its default.
+ * False with DOMAIN_ERROR_SETTINGS.
  */
 bool tool_settings(const VirtTier *tool, Settings *settings, GError **errp);
 
 /* Tell @error (freed) on standard error, line by line; returns EXIT_FAILED. */
 int tool_fail(GError *error);
 
-/* Print a line, with nothing in it that could steer the terminal; returns EXIT_OK, or EXIT_FAILED where it can't be written. */
+/*
+ * Print a line, with nothing in it that could steer the terminal; returns EXIT_OK, or EXIT_FAILED where it can't be
+ * written.
+ */
 int tool_say(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /* Tell something on standard error that is no failure. */

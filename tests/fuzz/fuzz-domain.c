@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzzes what reads and rewrites a libvirt domain's XML. With clang's -fsanitize=fuzzer the entry point is all that is
- * needed; built with FUZZ_MAIN it brings its own main(), which mutates a tiered domain for a number of rounds (first argument)
- * from a seed (second), with any compiler.
+ * Fuzzes what reads and rewrites a libvirt domain's XML. With clang's -fsanitize=fuzzer the entry point is all that
+ * is needed; built with FUZZ_MAIN it brings its own main(), which mutates a tiered domain for a number of rounds
+ * (first argument) from a seed (second), with any compiler.
  */
 #include <glib.h>
 #include <stdint.h>

@@ -29,22 +29,22 @@ static const TierMsgConfig greedy = {
 
 #define LIMITS "\"fast-size\":4194304,\"fast-min\":1048576,\"weight\":50,\"slowdown\":0.1,\"mode\":\"observe\""
 
-static char *folder_of(Daemon *f, const char *name, mode_t mode)
+static void make_folder(Daemon *f, const char *name, mode_t mode)
 {
-    char *path = g_build_filename(f->dir, name, NULL);
+    g_autofree char *path = g_build_filename(f->dir, name, NULL);
 
     g_assert_cmpint(g_mkdir_with_parents(path, 0755), ==, 0);
     g_assert_cmpint(chmod(path, mode), ==, 0);
-    return path;
 }
 
 /* Add a VM 'vm' with limits; returns the path of its socket. */
 static char *add_limited(Daemon *f)
 {
-    g_autofree char *folder = folder_of(f, "libvirt/11", 0750);
-    g_autoptr(JsonObject) answer = daemon_ask(f->control,
-        "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"vm\",\"directory\":\"libvirt/11\"," LIMITS "}}");
+    g_autoptr(JsonObject) answer = NULL;
 
+    make_folder(f, "libvirt/11", 0750);
+    answer = daemon_ask(f->control,
+        "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"vm\",\"directory\":\"libvirt/11\"," LIMITS "}}");
     g_assert_true(json_object_has_member(answer, "return"));
     return g_strdup(field_string(field_object(answer, "return"), "socket"));
 }
@@ -161,11 +161,11 @@ static void folders_that_others_can_write_to_are_refused(Daemon *f, gconstpointe
         {"open/below", "writable to no other"}, {"good/../good", "without '.'"}, {"/etc", "is no folder below"},
         {"good/", "without '/'"}, {".hidden", "without '.'"},
     };
-    g_autofree char *open = folder_of(f, "open", 0777);
-    g_autofree char *below = folder_of(f, "open/below", 0755);
-    g_autofree char *good = folder_of(f, "good", 0755);
     g_autofree char *link = g_build_filename(f->dir, "link", NULL);
 
+    make_folder(f, "open", 0777);
+    make_folder(f, "open/below", 0755);
+    make_folder(f, "good", 0755);
     g_assert_cmpint(symlink("good", link), ==, 0);
     for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_autofree char *request = g_strdup_printf(

@@ -105,7 +105,8 @@ static void names_for_the_daemon_are_those_that_it_takes(void)
         {"a/b", UUID},
         {"a&#10;b", UUID},
         {"a&#x85;b", UUID},
-        {"123456789012345678901234567890123456789012345678901234567890123", "123456789012345678901234567890123456789012345678901234567890123"},
+        {"123456789012345678901234567890123456789012345678901234567890123",
+         "123456789012345678901234567890123456789012345678901234567890123"},
         {"1234567890123456789012345678901234567890123456789012345678901234", UUID},
     };
 
@@ -207,9 +208,11 @@ int main(int argc, char **argv)
     g_test_add_func("/libvirt/domain/no_document_type_is_ever_looked_into", no_document_type_is_ever_looked_into);
     g_test_add_func("/libvirt/domain/what_is_no_domain_is_refused", what_is_no_domain_is_refused);
     g_test_add_func("/libvirt/domain/what_is_too_deep_or_too_long_is_refused", what_is_too_deep_or_too_long_is_refused);
-    g_test_add_func("/libvirt/domain/names_for_the_daemon_are_those_that_it_takes", names_for_the_daemon_are_those_that_it_takes);
+    g_test_add_func("/libvirt/domain/names_for_the_daemon_are_those_that_it_takes",
+                    names_for_the_daemon_are_those_that_it_takes);
     g_test_add_func("/libvirt/domain/memory_is_in_libvirts_units", memory_is_in_libvirts_units);
     g_test_add_func("/libvirt/domain/an_identity_is_brought_into_one_form", an_identity_is_brought_into_one_form);
-    g_test_add_func("/libvirt/domain/what_is_inserted_is_removed_without_a_trace", what_is_inserted_is_removed_without_a_trace);
+    g_test_add_func("/libvirt/domain/what_is_inserted_is_removed_without_a_trace",
+                    what_is_inserted_is_removed_without_a_trace);
     return g_test_run();
 }

@@ -7,7 +7,8 @@
  *   NAME.tiered.xml    what becomes of it; or
  *   NAME.problems      why nothing does
  *
- * With VHOST_TIER_UPDATE_GOLDEN in the environment the last two are written instead of compared: read the difference well.
+ * With VHOST_TIER_UPDATE_GOLDEN in the environment the last two are written instead of compared: read the difference
+ * well.
  */
 #include <glib.h>
 #include <glib/gstdio.h>

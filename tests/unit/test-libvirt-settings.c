@@ -115,7 +115,9 @@ static void what_contradicts_is_refused_by_name(void)
         {{{SETTING_HINTS, "on"}, {SETTING_PIN_LIMIT, "3GiB"}}, 4 * GIB, "pin-limit '3GiB' is above fast-max '50%'"},
         {{{SETTING_PIN_LIMIT, "1MiB"}, {0}}, 4 * GIB, "pin-limit '1MiB' is of use only with hints"},
         {{{SETTING_GRANULE, "2MiB"}, {0}}, 4 * GIB, "granule '2MiB' and hugepages 'off' contradict"},
-        {{{SETTING_GRANULE, "4KiB"}, {SETTING_HUGEPAGES, "hugetlb"}}, 4 * GIB, "granule '4KiB' and hugepages 'hugetlb'"},
+        {{{SETTING_GRANULE, "4KiB"}, {SETTING_HUGEPAGES, "hugetlb"}},
+         4 * GIB,
+         "granule '4KiB' and hugepages 'hugetlb'"},
         {{{SETTING_HUGEPAGES, "hugetlb"}, {0}}, 4 * GIB + MIB, "4097 MiB are an odd number"},
     };
 
@@ -256,7 +258,8 @@ static void reader_and_schema_agree(void)
         {T("", "<t:fast-min unit='KB'>0</t:fast-min><t:pin-limit unit='bytes'>1</t:pin-limit>"), true},
         {T("", "<t:fast-max unit='%'>12.5</t:fast-max><t:slowdown unit='%'>0</t:slowdown>"), true},
         {T("", "<t:granule unit='MiB'>2</t:granule><t:sources>damon , rwp</t:sources>"), true},
-        {T("", "<t:tiers>0-1,3;2;4;1023</t:tiers><t:emulator>\n /usr/bin/x\n</t:emulator><t:before emulator=''/>"), true},
+        {T("", "<t:tiers>0-1,3;2;4;1023</t:tiers><t:emulator>\n /usr/bin/x\n</t:emulator><t:before emulator=''/>"),
+         true},
         {T("", "<t:hints>off</t:hints><t:hugepages>collapse</t:hugepages><t:placement>interleave</t:placement>"), true},
         {T("", "<t:weight>0</t:weight>"), false},
         {T("", "<t:fast-max unit='%'>100.1</t:fast-max>"), false},
@@ -329,7 +332,8 @@ static void examples_are_as_they_should_be(void)
     static const char *const files[] = {"settings-quarter.xml", "settings-slowdown.xml", "settings-all.xml"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
-        g_autofree char *path = g_test_build_filename(G_TEST_DIST, "..", "..", "libvirt-hooks", "examples", files[i], NULL);
+        g_autofree char *path =
+            g_test_build_filename(G_TEST_DIST, "..", "..", "libvirt-hooks", "examples", files[i], NULL);
         g_autofree char *text = NULL, *in_namespace = NULL;
         g_autoptr(Settings) settings = NULL;
         g_autoptr(GError) error = NULL;
