@@ -25,8 +25,11 @@ Chase *chase_new(const TopologyTier *tier, GError **errp);
 void chase_free(Chase *chase);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Chase, chase_free)
 
-/* Whether all chains still lie where they were made: a node that goes offline has its pages moved elsewhere. */
-bool chase_in_place(const Chase *chase);
+/*
+ * Whether all chains still lie where they were made: a node that goes offline has its pages moved elsewhere. Looks at a
+ * few pages of each, with each call at the next.
+ */
+bool chase_in_place(Chase *chase);
 
 /*
  * Nanoseconds that a read takes: on each node the median of CHASE_PARTS short runs, so that one in which we were

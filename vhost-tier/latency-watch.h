@@ -53,7 +53,7 @@ void latency_watch_see(LatencyWatch *watch, LatencyView *view);
 /* Why 'used_ns' is not what is measured, to be freed; NULL: it is. */
 char *latency_watch_problem(LatencyWatch *watch);
 
-/* How long to pause after a round that took @took_ns. */
+/* How long to pause after a round that took @took_ns of a CPU. */
 uint64_t latency_watch_pause_ns(uint64_t took_ns);
 
 #endif /* VHOST_TIER_LATENCY_WATCH_H */

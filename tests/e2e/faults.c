@@ -3,13 +3,12 @@
  * What goes wrong, and what must not come of it: the guest runs on with its memory whole, nothing lingers,
  * and what could not be done is counted and named. (topology numa, newest kernel)
  */
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mount.h>
 
 #include "bed.h"
 #include "client/fields.h"
+#include "cpuset.h"
 #include "inspect.h"
 #include "observer/hog.h"
 #include "observer/setting.h"
@@ -184,22 +183,6 @@ static void a_full_slow_node_is_counted_and_shown(void)
     full_node(1, "placement=fast-first,fast-size=36M,mode=off", "4194304");
 }
 
-#define CGROUP "/run/cgroup"
-
-/* A control group whose processes may use the nodes @mems only; false when this kernel has none. */
-static bool cpuset(const char *mems)
-{
-    g_mkdir(CGROUP, 0755);
-    if (!g_file_test(CGROUP "/cgroup.controllers", G_FILE_TEST_EXISTS) &&
-        mount("cgroup", CGROUP, "cgroup2", 0, NULL) < 0) {
-        return false;
-    }
-    g_mkdir(CGROUP "/vm", 0755);
-    return g_file_set_contents_full(CGROUP "/cgroup.subtree_control", "+cpuset", -1, G_FILE_SET_CONTENTS_NONE,
-                                    0644, NULL) &&
-           g_file_set_contents_full(CGROUP "/vm/cpuset.mems", mems, -1, G_FILE_SET_CONTENTS_NONE, 0644, NULL);
-}
-
 static bool was_not_allowed(Bed *bed, void *opaque)
 {
     return bed_view(bed).not_allowed > 0;
@@ -207,28 +190,24 @@ static bool was_not_allowed(Bed *bed, void *opaque)
 
 static void a_cpuset_that_forbids_the_fast_node_is_counted_and_named(void)
 {
-    g_autofree char *pid = NULL;
     g_autoptr(GError) error = NULL;
     g_auto(Bed) bed = {0};
     uint64_t moved;
 
-    if (!cpuset("1")) {
+    if (!cpuset_allow("1")) {
         g_test_skip("this kernel has no cpuset in cgroup v2");
         return;
     }
     EXPECT_OK(
         bed_start(&bed, CONFIG, "pattern=gups-hot", 28, "placement=slow-first,fast-size=8M,mode=off", &error),
         error);
-    pid = g_strdup_printf("%d", bed.guest->process->pid);
-    EXPECT_OK(
-        g_file_set_contents_full(CGROUP "/vm/cgroup.procs", pid, -1, G_FILE_SET_CONTENTS_NONE, 0644, &error),
-        error);
+    EXPECT_OK(cpuset_join(bed.guest->process->pid, &error), error);
     EXPECT_OK(daemon_set_mode(bed.daemon, "on", &error), error);
     EXPECT(bed_wait(&bed, MOVES_WITHIN_S, was_not_allowed, NULL),
            "no page was counted as 'not allowed' in %d s", MOVES_WITHIN_S);
     EXPECT(bed_interference(&bed, "cpuset"), "'query-host' does not name the cpuset");
     EXPECT(is_shown(&bed, "not allowed"), "'tierctl show' does not tell that the node is not allowed");
-    EXPECT(cpuset("0-1"), "the cpuset could not be widened");
+    EXPECT(cpuset_allow("0-1"), "the cpuset could not be widened");
     moved = bed_view(&bed).applied;
     EXPECT(bed_wait(&bed, MOVES_WITHIN_S, bed_has_moved, &moved), "nothing moves now that it is allowed");
     EXPECT(!bed_interference(&bed, "cpuset"), "the cpuset is still named after it was widened");
