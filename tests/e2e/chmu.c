@@ -206,7 +206,7 @@ typedef struct Comparison {
     unsigned over;              /* pages whose accesses reach the threshold, */
     unsigned exact;             /* and the list has just their number */
     unsigned under, unlisted;   /* pages with fewer, and those of them that are not listed */
-    unsigned off_by_a_visit;    /* neither, but as if a part of one visit more or less were made */
+    unsigned off_by_a_visit;    /* neither, but as if one visit, or a part of it, more or less were made */
 } Comparison;
 
 static Comparison compare(const Bare *bare, const ChmuList *list, const uint64_t *physical, const uint32_t *before,
@@ -223,7 +223,11 @@ static Comparison compare(const Bare *bare, const ChmuList *list, const uint64_t
         c.under += accesses < COUNTS_MIN;
         c.exact += same && accesses >= COUNTS_MIN;
         c.unlisted += same && accesses < COUNTS_MIN;
-        c.off_by_a_visit += !same && count + header->burst > accesses && count < accesses + 2 * header->burst;
+        c.off_by_a_visit += !same && count + header->burst >= accesses && count < accesses + 2 * header->burst;
+        if (!same) {
+            g_test_message("page %u: the guest made %u accesses, %u at a visit; %u are listed", i, accesses, header->burst,
+                           count);
+        }
     }
     return c;
 }
