@@ -225,8 +225,8 @@ static Comparison compare(const Bare *bare, const ChmuList *list, const uint64_t
         c.unlisted += same && accesses < COUNTS_MIN;
         c.off_by_a_visit += !same && count + header->burst >= accesses && count < accesses + 2 * header->burst;
         if (!same) {
-            g_test_message("page %u: the guest made %u accesses, %u at a visit; %u are listed", i, accesses, header->burst,
-                           count);
+            g_test_message("page %u: the guest made %u accesses, %u at a visit; %u are listed", i, accesses,
+                           header->burst, count);
         }
     }
     return c;
