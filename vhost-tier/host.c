@@ -96,7 +96,8 @@ void host_vm_recall(Host *host)
         const VmSpec *spec = g_ptr_array_index(specs, i);
         g_autoptr(GError) vm_err = NULL;
 
-        if (!host_vm_add(host, spec, &vm_err)) {
+        host_vm_add(host, spec, &vm_err);
+        if (vm_err) {
             g_warning("VM '%s' is not served again: %s", spec->name, vm_err->message);
         }
     }
