@@ -120,9 +120,9 @@ check the_log_is_not_flooded eval 'at_most 12 $(dmesg | grep -c "virtio_tier vir
 # A back end that does not answer
 
 host mode silent >/dev/null
-timeout_is 100
+timeout_is 30
 check a_call_does_not_wait_for_ever fails_with 'the host does not answer' tell hot
-check many_calls_do_not eval 'for i in $(seq 100); do tell hot; done >/dev/null 2>&1; fails_with "does not answer" tell hot'
+check many_calls_do_not eval 'for i in $(seq 80); do tell hot; done >/dev/null 2>&1; fails_with "does not answer" tell hot'
 check kernel_hints_fill_their_queue kernel_hint full
 timeout_is 60000
 (tell hot >/tmp/late 2>&1; echo $? >/tmp/late-code) &
@@ -146,7 +146,9 @@ check callers_and_watchers_end until_so 5 eval 'not pidof tier-hint >/tmp/said'
 check a_watcher_hears_of_it grep -q 'taken away' /tmp/events
 check kernel_hints_find_no_device kernel_hint none
 host mode honest >/dev/null
-check plugging_in says return host qmp device_add '{"driver":"vhost-user-tier-pci","id":"tier0","chardev":"hint0","bus":"slot1"}'
+# QEMU lets go of the chardev a little after the guest has let go of the device.
+plug_in() { says return host qmp device_add '{"driver":"vhost-user-tier-pci","id":"tier0","chardev":"hint0","bus":"slot1"}'; }
+check plugging_in until_so 10 plug_in
 check the_device_comes until_so 15 loaded
 check hints_work_with_it works
 

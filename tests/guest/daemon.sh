@@ -21,7 +21,11 @@ for type in cold willneed free pin unpin query; do
     check "the_daemon_answers_$type" answered $type
 done
 check answers_are_counted more_than 5 stats/requests
-check the_daemon_tells_of_hints says '"hints": {' host daemon query-vm '{"name":"guest"}'
+# figures: what query-vm says of hints; its snapshot is an epoch old at the most.
+figures() { host daemon query-vm '{"name":"guest"}' | grep -o '"hints": {.*'; }
+for type in hot cold willneed free pin unpin; do
+    check "the_daemon_counts_$type" until_so 5 says "\"$type\": {[^}]*[1-9]" figures
+done
 check qemu_shows_the_device says '"connected": true' host qmp query-virtio-tier
 
 # A daemon that is killed: calls wait, and the next one answers.
