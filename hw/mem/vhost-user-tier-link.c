@@ -117,7 +117,8 @@ static const VhostDevConfigOps config_ops = {
 
 /* Starting and stopping */
 
-static bool check_features(const VHostUserTier *tier, Error **errp)
+/* Before vhost tries: what is missing is said once, with the remedy. */
+static bool check_start(const VHostUserTier *tier, Error **errp)
 {
     const VirtIODevice *vdev = VIRTIO_DEVICE(tier);
     uint64_t missing = vdev->guest_features & ~tier->dev.features &
@@ -127,6 +128,11 @@ static bool check_features(const VHostUserTier *tier, Error **errp)
         error_setg(errp, "it lacks features that the guest was promised (0x%"
                    PRIx64 "): use the daemon of QEMU's release, or switch them "
                    "off for the device and restart the guest", missing);
+        return false;
+    }
+    if (!tier->dev.mem->nregions) {
+        error_setg(errp, "the guest's memory can't be shared with it: use "
+                   "memory-backend-tier, or another backend with share=on");
         return false;
     }
     return true;
@@ -139,7 +145,7 @@ static int start(VHostUserTier *tier, Error **errp)
     VirtioBusClass *bus = VIRTIO_BUS_GET_CLASS(qbus);
     int ret;
 
-    if (!check_features(tier, errp)) {
+    if (!check_start(tier, errp)) {
         return -ENOTSUP;
     }
     if (!bus->set_guest_notifiers) {

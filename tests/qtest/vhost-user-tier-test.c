@@ -306,6 +306,19 @@ static void refuses_chardevs_that_lead_nowhere(void)
     qtest_quit(qts);
 }
 
+static void says_that_memory_must_be_shared(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new_with("-object memory-backend-ram,id=ram,size=64M",
+                            peer_path(peer), "");
+
+    peer_listen(peer);
+    bed_drive_all(bed);
+    bed_wait_problem(bed, "can't be shared with it: use memory-backend-tier");
+    bed_free(bed);
+    peer_free(peer);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -322,6 +335,7 @@ int main(int argc, char **argv)
     ADD(virtio_status_can_be_asked_for);
     ADD(many_devices_have_a_daemon_each);
     ADD(refuses_chardevs_that_lead_nowhere);
+    ADD(says_that_memory_must_be_shared);
 #undef ADD
     add_lifetime_tests();
     add_misbehaviour_tests();
