@@ -130,7 +130,7 @@ static bool check_start(const VHostUserTier *tier, Error **errp)
                    "off for the device and restart the guest", missing);
         return false;
     }
-    if (!tier->dev.mem->nregions) {
+    if (!tier->dev.n_mem_sections) {
         error_setg(errp, "the guest's memory can't be shared with it: use "
                    "memory-backend-tier, or another backend with share=on");
         return false;
