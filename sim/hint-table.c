@@ -97,7 +97,8 @@ static bool honest_table(GString *text, const RunOptions *options, GError **errp
 
     g_string_append_printf(text,
                            "An honest guest, whose hot set jumps each 60 s, tells where it is then. Aim: 90 %% of the new "
-                           "steady state in half the time. The oracle shows what copying alone takes.\n\n"
+                           "steady state in half the time. The oracle shows what copying alone takes, with tier 0 free but for "
+                           "what is hot; where it is full, each page that comes takes another out, in twice the time.\n\n"
                            "| contender | 90 %% s without | with | hit %% without | with | reached |\n"
                            "|---|---:|---:|---:|---:|---|\n");
     for (size_t i = 0; i < G_N_ELEMENTS(contenders); i++) {

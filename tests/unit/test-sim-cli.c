@@ -69,6 +69,7 @@ static void test_bad_input_is_named_with_what_is_allowed(void)
         {"run --plot plot.gif", {"plot.gif", "svg"}},
         {"run --trace no-such", {"--trace", "no-such"}},
         {"run --trace no-such --row ycsb-a", {"--trace", "--row"}},
+        {"hints --scale 0", {"--scale", "10000"}},
         {"replay", {"TRACE"}},
         {"replay no-such", {"no-such"}},
         {"results", {"DIR"}},
