@@ -45,7 +45,8 @@ static bool job_open(Job *job, const VirtTier *tool, const char *name, GError **
                     "the XML that it is created from ('virt-tier check FILE' shows them)", name);
         return false;
     }
-    job->domain = connection_read(job->handle, CONNECTION_DEFINED, errp);
+    job->domain =
+        connection_read(job->handle, VIR_DOMAIN_XML_INACTIVE | (tool->dry_run ? 0 : VIR_DOMAIN_XML_SECURE), errp);
     return job->domain && rewrite_settings(job->domain, &job->settings, errp);
 }
 
@@ -61,6 +62,10 @@ static int job_finish(const Job *job, const char *done)
     }
     if (!connection_define(job->connection, job->domain, &error)) {
         return tool_fail(error);
+    }
+    if (virDomainHasManagedSaveImage(job->handle, 0) == 1) {
+        tool_note("it has a saved state, from which it goes on as it was; the change counts from the start after that "
+                  "('virsh managedsave-remove' drops the saved state)");
     }
     return tool_say("%s: %s", domain_name(job->domain), done);
 }
@@ -127,7 +132,7 @@ static bool set_in_libvirt(const Job *job, const Settings *settings, GError **er
 /* Change what can be changed of the running domain. False on error; *@changed tells whether there was anything. */
 static bool set_live(const Job *job, const Settings *wanted, bool *changed, GError **errp)
 {
-    g_autoptr(Domain) running = connection_read(job->handle, CONNECTION_RUNNING, errp);
+    g_autoptr(Domain) running = connection_read(job->handle, 0, errp);
     g_autoptr(Settings) settings = NULL;
     uint64_t memory;
 

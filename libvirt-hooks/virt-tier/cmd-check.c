@@ -150,7 +150,7 @@ static int run_check(const VirtTier *tool, const char *what)
 
         connection = connection_open(tool->uri, &error);
         handle = connection ? connection_find(connection, what, &error) : NULL;
-        domain = handle ? connection_read(handle, CONNECTION_DEFINED, &error) : NULL;
+        domain = handle ? connection_read(handle, VIR_DOMAIN_XML_INACTIVE, &error) : NULL;
         local = connection && connection_is_local(connection);
     }
     settings = domain ? wanted_settings(tool, domain, &error) : NULL;

@@ -59,7 +59,7 @@ static int run_show(const VirtTier *tool, const char *name)
     GError *error = NULL;
     g_autoptr(virConnect) connection = connection_open(tool->uri, &error);
     g_autoptr(virDomain) handle = connection ? connection_find(connection, name, &error) : NULL;
-    g_autoptr(Domain) domain = handle ? connection_read(handle, CONNECTION_DEFINED, &error) : NULL;
+    g_autoptr(Domain) domain = handle ? connection_read(handle, VIR_DOMAIN_XML_INACTIVE, &error) : NULL;
     g_autoptr(Settings) settings = NULL;
     g_autoptr(GString) text = g_string_new(NULL);
     g_autofree char *size = NULL, *dir = NULL;
@@ -127,7 +127,7 @@ static int run_list(const VirtTier *tool, const char *unused)
     }
     for (virDomain **at = domains; *at; at++) {
         g_autoptr(Domain) domain =
-            connection_read(*at, virDomainIsPersistent(*at) == 1 ? CONNECTION_DEFINED : CONNECTION_RUNNING, NULL);
+            connection_read(*at, virDomainIsPersistent(*at) == 1 ? VIR_DOMAIN_XML_INACTIVE : 0, NULL);
         g_autoptr(Settings) settings = NULL;
 
         if (!domain) {          /* it has gone meanwhile */
@@ -178,7 +178,7 @@ static void status_row(Table *table, const char *name, JsonObject *vm)
 /* One row; where there is nothing to tell, the reason. False with an error where the daemon did not answer. */
 static bool status_of(const VirtTier *tool, virDomain *handle, Table *table, GError **errp)
 {
-    g_autoptr(Domain) domain = connection_read(handle, CONNECTION_RUNNING, errp);
+    g_autoptr(Domain) domain = connection_read(handle, 0, errp);
     g_autoptr(Settings) settings = NULL;
     g_autoptr(JsonNode) vm = NULL;
 
@@ -248,7 +248,8 @@ static int run_plain(const VirtTier *tool, const char *name)
     GError *error = NULL;
     g_autoptr(virConnect) connection = connection_open(tool->uri, &error);
     g_autoptr(virDomain) handle = connection ? connection_find(connection, name, &error) : NULL;
-    g_autoptr(Domain) domain = handle ? connection_read(handle, CONNECTION_MIGRATABLE, &error) : NULL;
+    const unsigned flags = VIR_DOMAIN_XML_MIGRATABLE | VIR_DOMAIN_XML_SECURE;
+    g_autoptr(Domain) domain = handle ? connection_read(handle, flags, &error) : NULL;
     g_autoptr(Settings) settings = NULL;
     g_autofree char *xml = NULL;
 
@@ -279,7 +280,7 @@ const Command see_commands[] = {
      0, run_list},
     {"plain", "DOMAIN", "Print the XML with which a running domain can migrate to a host without vhost-tier.",
      "virt-tier plain DOMAIN >FILE; virsh migrate --live --persistent --xml FILE --persistent-xml FILE DOMAIN URI\n"
-     "The settings go with it: a host with vhost-tier makes it tiered again.",
+     "The settings go with it: a host with vhost-tier makes it tiered again. FILE has the domain's passwords, too.",
      0, run_plain},
     {0},
 };

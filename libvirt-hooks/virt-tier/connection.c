@@ -74,18 +74,13 @@ bool connection_is_running(virDomain *domain)
     return virDomainIsActive(domain) == 1;
 }
 
-Domain *connection_read(virDomain *domain, ConnectionXml which, GError **errp)
+Domain *connection_read(virDomain *domain, unsigned flags, GError **errp)
 {
-    static const unsigned flags[] = {
-        [CONNECTION_DEFINED] = VIR_DOMAIN_XML_INACTIVE,
-        [CONNECTION_RUNNING] = 0,
-        [CONNECTION_MIGRATABLE] = VIR_DOMAIN_XML_MIGRATABLE,
-    };
-    char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_SECURE | flags[which]);
+    char *xml = virDomainGetXMLDesc(domain, flags);
     Domain *parsed;
 
     if (!xml) {
-        connection_failed(errp, "can't read the XML of domain '%s' (not with a read-only connection)",
+        connection_failed(errp, "can't read the XML of domain '%s'",
                           virDomainGetName(domain));
         return NULL;
     }

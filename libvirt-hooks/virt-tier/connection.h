@@ -36,15 +36,11 @@ virDomain *connection_find(virConnect *connection, const char *name, GError **er
 
 bool connection_is_running(virDomain *domain);
 
-/* Which of a domain's XMLs: as it will start, as it runs, or as another host takes it over. */
-typedef enum ConnectionXml {
-    CONNECTION_DEFINED,
-    CONNECTION_RUNNING,
-    CONNECTION_MIGRATABLE,
-} ConnectionXml;
-
-/* The domain's XML, with passwords, since it may be defined again. */
-Domain *connection_read(virDomain *domain, ConnectionXml which, GError **errp);
+/*
+ * The domain's XML; @flags are libvirt's VIR_DOMAIN_XML_*. What is to be defined again must be read with _SECURE, or it
+ * loses its passwords; what is only shown must not.
+ */
+Domain *connection_read(virDomain *domain, unsigned flags, GError **errp);
 
 /* Define @domain, checked against libvirt's own schema. */
 bool connection_define(virConnect *connection, const Domain *domain, GError **errp);
