@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What was seen of a guest's memory, by blocks of 2 MiB: how hot each was lately and when it was last used. Pure: no clock, no system
- * call.
+ * What was seen of a guest's memory, by blocks of 2 MiB: how hot each was lately and when it was last used. Pure: no
+ * clock, no system call.
  */
 #ifndef TIER_HINT_BLOCKS_H
 #define TIER_HINT_BLOCKS_H
@@ -22,8 +22,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Blocks, blocks_free)
 void blocks_begin(Blocks *blocks);
 
 /*
- * Of the looks at [@start, @end) that were spread over some time, @percent found it used. The hottest that is noted of any part of a
- * block is the block's. Addresses beyond the RAM are passed over.
+ * Of the looks at [@start, @end) that were spread over some time, @percent found it used. The hottest that is noted of
+ * any part of a block is the block's. Addresses beyond the RAM are passed over.
  */
 void blocks_note(Blocks *blocks, uint64_t start, uint64_t end, unsigned percent, uint64_t now_s);
 

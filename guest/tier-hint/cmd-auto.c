@@ -2,11 +2,12 @@
 /*
  * tier-hint auto: hints of hot and cold memory from what DAMON sees in this guest.
  *
- * Theory of operation: DAMON looks at all RAM of the guest by physical address, some regions at a time, and says of each in how many of
- * its looks it was used. That is kept by blocks of 2 MiB. Once an interval the blocks that were used in many looks are told as HOT, those
- * that were not used for long as COLD: at most as many ranges as DAMON has regions. What DAMON's thread and we cost is measured; where it
- * is more than allowed, DAMON looks more seldom. DAMON has one user at a time: one that is at work is left alone, DAMON_STAT, which only
- * collects statistics, is switched off for as long, and all is given back at the end, or, where we were killed, by the next start.
+ * Theory of operation: DAMON looks at all RAM of the guest by physical address, some regions at a time, and says of
+ * each in how many of its looks it was used. That is kept by blocks of 2 MiB. Once an interval the blocks that were
+ * used in many looks are told as HOT, those that were not used for long as COLD: at most as many ranges as DAMON has
+ * regions. What DAMON's thread and we cost is measured; where it is more than allowed, DAMON looks more seldom. DAMON
+ * has one user at a time: one that is at work is left alone, DAMON_STAT, which only collects statistics, is switched
+ * off for as long, and all is given back at the end, or, where we were killed, by the next start.
  */
 #include <glib-unix.h>
 #include <sys/file.h>
@@ -134,14 +135,15 @@ static void note(const DamonFound *found, void *opaque)
     blocks_note(a->blocks, found->start, found->end, found->nr_accesses * 100 / LOOKS, now_s());
 }
 
-/* Send hints of one type. What becomes of them is told when it changes; that the host does not answer is no reason to end. */
+/* Send hints of one type. What becomes of them is told when it changes; that the host does not answer is no reason to
+ * end. */
 static bool send_hints(Auto *a, unsigned type, const GArray *ranges, GError **errp)
 {
     struct virtio_tier_uresult sum;
     g_autoptr(GError) err = NULL;
 
-    if (!device_tell(a->fd, type, VIRTIO_TIER_CALL_PHYSICAL, (const struct virtio_tier_urange *)ranges->data, ranges->len, &sum,
-                     &err)) {
+    if (!device_tell(a->fd, type, VIRTIO_TIER_CALL_PHYSICAL, (const struct virtio_tier_urange *)ranges->data,
+                     ranges->len, &sum, &err)) {
         if (g_error_matches(err, G_FILE_ERROR, G_FILE_ERROR_NODEV)) {
             g_propagate_error(errp, g_steal_pointer(&err));
             return false;
@@ -188,7 +190,8 @@ static bool tick(Auto *a, GError **errp)
     blocks_hot(a->blocks, (unsigned)a->hot_percent, hot);
     blocks_cold(a->blocks, (uint64_t)a->cold_after_s, now_s(), cold);
     blocks_begin(a->blocks);
-    return send_hints(a, VIRTIO_TIER_T_HOT, hot, errp) && send_hints(a, VIRTIO_TIER_T_COLD, cold, errp) && keep_to_cost(a, errp);
+    return send_hints(a, VIRTIO_TIER_T_HOT, hot, errp) && send_hints(a, VIRTIO_TIER_T_COLD, cold, errp) &&
+           keep_to_cost(a, errp);
 }
 
 static gboolean on_tick(gpointer opaque)
@@ -212,8 +215,10 @@ static bool parse_options(Auto *a, char **args, GError **errp)
 {
     const GOptionEntry entries[] = {
         {"interval", 'i', 0, G_OPTION_ARG_INT, &a->interval_s, "seconds between batches of hints (10)", "S"},
-        {"hot", 0, 0, G_OPTION_ARG_INT, &a->hot_percent, "memory that is used in this share of DAMON's looks is hot (25)", "PERCENT"},
-        {"cold-after", 0, 0, G_OPTION_ARG_INT, &a->cold_after_s, "memory that is not used for so long is cold (120)", "S"},
+        {"hot", 0, 0, G_OPTION_ARG_INT, &a->hot_percent,
+         "memory that is used in this share of DAMON's looks is hot (25)", "PERCENT"},
+        {"cold-after", 0, 0, G_OPTION_ARG_INT, &a->cold_after_s, "memory that is not used for so long is cold (120)",
+         "S"},
         {"max-cpu", 0, 0, G_OPTION_ARG_DOUBLE, &a->max_cpu_percent, "what it may cost, of one CPU (1)", "PERCENT"},
         {0},
     };
@@ -229,15 +234,17 @@ static bool parse_options(Auto *a, char **args, GError **errp)
     g_ptr_array_add(argv, NULL);
     copy = g_strdupv((char **)argv->pdata);
     g_option_context_add_main_entries(context, entries, NULL);
-    g_option_context_set_summary(context, "Tell the host which memory DAMON finds hot and cold in this guest, until a signal.");
+    g_option_context_set_summary(context,
+                                 "Tell the host which memory DAMON finds hot and cold in this guest, until a signal.");
     if (!g_option_context_parse_strv(context, &copy, &err)) {
         g_set_error(errp, USAGE_ERROR, 0, "%s", err->message);
         return false;
     }
-    if (copy[1] || a->interval_s < 1 || a->interval_s > 3600 || a->hot_percent < 1 || a->hot_percent > 100 || a->cold_after_s < 1 ||
-        !(a->max_cpu_percent > 0 && a->max_cpu_percent <= 100)) {
-        g_set_error(errp, USAGE_ERROR, 0,
-                    "--interval is 1 to 3600, --hot 1 to 100, --cold-after 1 or more, --max-cpu above 0 up to 100, and nothing else");
+    if (copy[1] || a->interval_s < 1 || a->interval_s > 3600 || a->hot_percent < 1 || a->hot_percent > 100 ||
+        a->cold_after_s < 1 || !(a->max_cpu_percent > 0 && a->max_cpu_percent <= 100)) {
+        g_set_error(
+            errp, USAGE_ERROR, 0,
+            "--interval is 1 to 3600, --hot 1 to 100, --cold-after 1 or more, --max-cpu above 0 up to 100, and nothing else");
         return false;
     }
     return true;
@@ -265,7 +272,8 @@ static bool begin(Auto *a, GError **errp)
     }
     look_for_ram(a);
     if (!a->ram || a->ram->len == 0) {
-        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_PERM, "/proc/iomem does not tell where RAM is: CAP_SYS_ADMIN is needed");
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_PERM,
+                    "/proc/iomem does not tell where RAM is: CAP_SYS_ADMIN is needed");
         return false;
     }
     if (!lock_damon(a, errp) || !damon_sysfs_claim(SYSFS, &ops, errp)) {

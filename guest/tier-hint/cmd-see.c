@@ -30,9 +30,9 @@ static void print_event(const struct virtio_tier_notice *event)
         [VIRTIO_TIER_R_OFF] = "switched off",       [VIRTIO_TIER_R_RESTART] = "started anew",
     };
 
-    printf("%" PRIu64 ".%03u %s %" PRIu64 " (%s)", (uint64_t)event->time_ns / 1000000000, (unsigned)(event->time_ns / 1000000 % 1000),
-           word(types, G_N_ELEMENTS(types), event->type), (uint64_t)event->value,
-           word(reasons, G_N_ELEMENTS(reasons), event->reason));
+    printf("%" PRIu64 ".%03u %s %" PRIu64 " (%s)", (uint64_t)event->time_ns / 1000000000,
+           (unsigned)(event->time_ns / 1000000 % 1000), word(types, G_N_ELEMENTS(types), event->type),
+           (uint64_t)event->value, word(reasons, G_N_ELEMENTS(reasons), event->reason));
     if (event->lost) {
         printf(", %" PRIu64 " events lost before", (uint64_t)event->lost);
     }

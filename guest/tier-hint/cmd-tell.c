@@ -2,9 +2,9 @@
 /*
  * tier-hint hot|cold|willneed|free|pin|unpin|query: about a process's memory, or about physical memory.
  *
- * The device takes a program's own addresses, or physical ones. Of another process, /proc/PID/pagemap says where its pages are,
- * to who has CAP_SYS_ADMIN; so only such a caller can speak of others. A page that moves between the look and the call makes a
- * wrong hint, no more.
+ * The device takes a program's own addresses, or physical ones. Of another process, /proc/PID/pagemap says where its
+ * pages are, to who has CAP_SYS_ADMIN; so only such a caller can speak of others. A page that moves between the look
+ * and the call makes a wrong hint, no more.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +55,8 @@ static bool parse_bytes(const char *text, const char *what, uint64_t *bytes, GEr
 static void add_page(GArray *ranges, uint64_t addr)
 {
     struct virtio_tier_urange page = {.addr = addr, .len = PAGE_BYTES};
-    struct virtio_tier_urange *last = ranges->len ? &g_array_index(ranges, struct virtio_tier_urange, ranges->len - 1) : NULL;
+    struct virtio_tier_urange *last =
+        ranges->len ? &g_array_index(ranges, struct virtio_tier_urange, ranges->len - 1) : NULL;
 
     if (last && last->addr + last->len == addr) {
         last->len += PAGE_BYTES;
@@ -65,8 +66,8 @@ static void add_page(GArray *ranges, uint64_t addr)
 }
 
 /*
- * The physical ranges of the pages of [@start, @end) in @pagemap whose entries have all of @wanted and none of @unwanted. Returns
- * false with an error when the kernel does not tell.
+ * The physical ranges of the pages of [@start, @end) in @pagemap whose entries have all of @wanted and none of
+ * @unwanted. Returns false with an error when the kernel does not tell.
  */
 static bool find_pages(int pagemap, uint64_t start, uint64_t end, uint64_t wanted, uint64_t unwanted, GArray *ranges,
                        GError **errp)
@@ -78,8 +79,8 @@ static bool find_pages(int pagemap, uint64_t start, uint64_t end, uint64_t wante
         ssize_t got = pread(pagemap, entries, n * sizeof(*entries), (off_t)(at / PAGE_BYTES * sizeof(*entries)));
 
         if (got < (ssize_t)sizeof(*entries)) {
-            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "there is no address 0x%" PRIx64 " in that process, or it has ended",
-                        at);
+            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                        "there is no address 0x%" PRIx64 " in that process, or it has ended", at);
             return false;
         }
         n = (size_t)got / sizeof(*entries);
@@ -122,7 +123,8 @@ static bool find_range(const char *pid, unsigned type, uint64_t addr, uint64_t b
                     code == ENOENT ? "there is no such process" : g_strerror(code));
         return false;
     }
-    ok = find_pages(pagemap, start, end, ENTRY_PRESENT | (narrow ? ENTRY_EXCLUSIVE : 0), narrow ? ENTRY_FILE : 0, ranges, errp);
+    ok = find_pages(pagemap, start, end, ENTRY_PRESENT | (narrow ? ENTRY_EXCLUSIVE : 0), narrow ? ENTRY_FILE : 0,
+                    ranges, errp);
     close(pagemap);
     return ok;
 }
@@ -163,8 +165,8 @@ static int tell(const Command *command, char **args, GError **errp)
     if (fd < 0) {
         return 1;
     }
-    ok = device_tell(fd, command->type, VIRTIO_TIER_CALL_PHYSICAL, (const struct virtio_tier_urange *)ranges->data, ranges->len,
-                     &sum, errp);
+    ok = device_tell(fd, command->type, VIRTIO_TIER_CALL_PHYSICAL, (const struct virtio_tier_urange *)ranges->data,
+                     ranges->len, &sum, errp);
     close(fd);
     if (!ok) {
         return 1;
@@ -177,12 +179,15 @@ static int tell(const Command *command, char **args, GError **errp)
     if (command->type == VIRTIO_TIER_T_QUERY) {
         print_query(&sum);
     } else {
-        printf("%" PRIu64 " KiB told, %" PRIu64 " KiB taken\n", (uint64_t)sum.told_bytes >> 10, (uint64_t)sum.taken_bytes >> 10);
+        printf("%" PRIu64 " KiB told, %" PRIu64 " KiB taken\n", (uint64_t)sum.told_bytes >> 10,
+               (uint64_t)sum.taken_bytes >> 10);
     }
     return 0;
 }
 
+/* clang-format off */
 #define TELL(word, number, text) {word, "PID|phys ADDR LEN", text, 3, 3, tell, number}
+/* clang-format on */
 
 const Command tell_commands[] = {
     TELL("hot", VIRTIO_TIER_T_HOT, "used often"),

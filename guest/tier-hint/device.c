@@ -19,9 +19,10 @@ int device_open(GError **errp)
     int code = errno;
 
     if (fd < 0) {
-        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(code), "can't open %s: %s; %s", device_path, g_strerror(code),
-                    code == ENOENT ? "is the module virtio_tier loaded, and does the VM have a vhost-user-tier-pci device?"
-                                   : "root may, and whom root allows to");
+        g_set_error(
+            errp, G_FILE_ERROR, g_file_error_from_errno(code), "can't open %s: %s; %s", device_path, g_strerror(code),
+            code == ENOENT ? "is the module virtio_tier loaded, and does the VM have a vhost-user-tier-pci device?"
+                           : "root may, and whom root allows to");
     }
     return fd;
 }

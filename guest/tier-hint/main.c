@@ -24,7 +24,8 @@ static const Command *find_command(const char *name)
 
 static void print_help(void)
 {
-    puts("Usage: tier-hint [--device PATH] COMMAND [ARGUMENT...]\n\nTell the host about memory of this guest.\n\nCommands:");
+    puts(
+        "Usage: tier-hint [--device PATH] COMMAND [ARGUMENT...]\n\nTell the host about memory of this guest.\n\nCommands:");
     for (size_t g = 0; g < G_N_ELEMENTS(groups); g++) {
         for (const Command *c = groups[g]; c->name; c++) {
             g_autofree char *form = g_strjoin(" ", c->name, c->arguments, NULL);
@@ -45,7 +46,8 @@ static int run(char **args, GError **errp)
         return 2;
     }
     if (n < command->min_args || n > command->max_args) {
-        g_set_error(errp, USAGE_ERROR, 0, "usage: tier-hint %s %s", command->name, command->arguments ? command->arguments : "");
+        g_set_error(errp, USAGE_ERROR, 0, "usage: tier-hint %s %s", command->name,
+                    command->arguments ? command->arguments : "");
         return 2;
     }
     return command->run(command, args + 1, errp);

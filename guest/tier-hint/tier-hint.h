@@ -29,8 +29,8 @@ static inline int tier_hint_open(void)
 }
 
 /*
- * Say @type (VIRTIO_TIER_T_*) of @count ranges, at most VIRTIO_TIER_CALL_RANGES; @flags are VIRTIO_TIER_CALL_*. Each range
- * has a result then. Returns 0, or -1 and errno as the header of the ioctl says.
+ * Say @type (VIRTIO_TIER_T_*) of @count ranges, at most VIRTIO_TIER_CALL_RANGES; @flags are VIRTIO_TIER_CALL_*. Each
+ * range has a result then. Returns 0, or -1 and errno as the header of the ioctl says.
  */
 static inline int tier_hint_ranges(int fd, unsigned type, unsigned flags, const struct virtio_tier_urange *ranges,
                                    size_t count, struct virtio_tier_uresult *results)

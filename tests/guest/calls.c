@@ -173,8 +173,12 @@ static void calls_that_are_wrong_are_refused(void)
     struct virtio_tier_urange range = {.addr = (uintptr_t)&range, .len = 1};
     struct virtio_tier_uresult result;
     const struct virtio_tier_call good = {
-        .size = sizeof(good), .type = VIRTIO_TIER_T_HOT, .count = 1, .result_size = sizeof(result),
-        .ranges = (uintptr_t)&range, .results = (uintptr_t)&result,
+        .size = sizeof(good),
+        .type = VIRTIO_TIER_T_HOT,
+        .count = 1,
+        .result_size = sizeof(result),
+        .ranges = (uintptr_t)&range,
+        .results = (uintptr_t)&result,
     };
     struct virtio_tier_call c;
 
@@ -207,8 +211,12 @@ static void structures_may_grow(void)
     struct {
         struct virtio_tier_call known;
         uint64_t later;
-    } larger = {.known = {.size = sizeof(larger), .type = VIRTIO_TIER_T_HOT, .count = 1, .result_size = sizeof(result),
-                          .ranges = (uintptr_t)&range, .results = (uintptr_t)&result}};
+    } larger = {.known = {.size = sizeof(larger),
+                          .type = VIRTIO_TIER_T_HOT,
+                          .count = 1,
+                          .result_size = sizeof(result),
+                          .ranges = (uintptr_t)&range,
+                          .results = (uintptr_t)&result}};
 
     g_assert_cmpint(ioctl(device, VIRTIO_TIER_IOC_CALL, &larger), ==, 0);
     g_assert_cmpuint(result.known.taken_bytes, ==, PAGE);
@@ -271,8 +279,8 @@ static void memory_may_go_while_it_is_told(void)
     for (int i = 0; i < 50; i++) {
         madvise(teller.memory, teller.bytes, MADV_DONTNEED);
         memset(teller.memory, 1, MIB);
-        g_assert_true(mmap(teller.memory + MIB, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-                      MAP_FAILED);
+        g_assert_true(mmap(teller.memory + MIB, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                           -1, 0) != MAP_FAILED);
     }
     g_atomic_int_set(&stop, 1);
     for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
