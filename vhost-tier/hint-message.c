@@ -368,6 +368,7 @@ static bool run_reset_device(HintDevice *device, VhostUserMsg *msg, GError **err
     }
     memset(device->events, 0, sizeof(device->events));
     device->lost = 0;
+    device->features = 0;
     device->status = 0;
     device->ops->reset(device->opaque);
     return true;

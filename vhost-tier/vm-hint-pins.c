@@ -18,13 +18,14 @@ typedef struct PinCollector {
     const HintMap *map;
     uint32_t region;
     GByteArray *state;
+    unsigned left_out;              /* pins that there was no room for */
 } PinCollector;
 
 static void save_address(void *opaque, uint64_t gpa, uint64_t len)
 {
-    const PinCollector *collector = opaque;
+    PinCollector *collector = opaque;
 
-    hint_state_add(collector->state, &(HintPin) { gpa, len });
+    collector->left_out += !hint_state_add(collector->state, &(HintPin) { gpa, len });
 }
 
 static void save_pin(void *opaque, size_t first, size_t n)
@@ -37,7 +38,8 @@ static void save_pin(void *opaque, size_t first, size_t n)
 GByteArray *link_save(void *opaque)
 {
     Link *link = opaque;
-    const Vm *vm = link->hints->vm;
+    const GArray *waiting = link->hints->pins;
+    Vm *vm = link->hints->vm;
     PolicyHintStats stats = { .trust = link->hints->trust };
     PinCollector collector = { .map = link_map(link) };
 
@@ -48,6 +50,15 @@ GByteArray *link_save(void *opaque)
     for (guint i = 0; i < vm->regions->len; i++) {
         collector.region = ((const VmRegion *)g_ptr_array_index(vm->regions, i))->region.id;
         policy_pins(vm->policy, collector.region, save_pin, &collector);
+    }
+    for (guint i = 0; i < waiting->len; i++) {
+        const HintPin *pin = &g_array_index(waiting, HintPin, i);
+
+        save_address(&collector, pin->addr, pin->len);
+    }
+    if (collector.left_out > 0) {
+        vm_log(vm, G_LOG_LEVEL_WARNING, "%u of its guest's pins are left out of its state, as that is full",
+               collector.left_out);
     }
     return collector.state;
 }

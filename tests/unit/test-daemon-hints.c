@@ -443,6 +443,41 @@ static void a_daemon_that_was_started_anew_tells_the_guest(Daemon *d, gconstpoin
     guest_free(guest);
 }
 
+static void devices_of_one_guest_share_what_they_pin(Daemon *d, gconstpointer data)
+{
+    Guest *guest = guest_new(d, "a", d->socket_a);
+    FakeFrontend *first = guest->f;
+
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
+    fake_frontend_stop_queue(first, VIRTIO_TIER_Q_HINT);
+    fake_frontend_stop_queue(first, VIRTIO_TIER_Q_EVENT);
+    guest_connect_hints(guest, d->socket_a);
+    await_figure(d, "a", "devices", 2);
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_UNPIN, SPOT, 32768), ==, VIRTIO_TIER_S_OK);
+    await_figure(d, "a", "pinned_bytes", 32768);
+    fake_frontend_free(first);
+    await_figure(d, "a", "devices", 1);
+    g_assert_cmpuint(figure(d, "a", "pinned_bytes"), ==, 32768);
+    g_assert_cmpuint(fake_frontend_get(guest->f, FAKE_RESET_DEVICE), ==, 0);
+    await_figure(d, "a", "pinned_bytes", 0);
+    guest_free(guest);
+}
+
+/* A range as large as all memory is taken once, and overdraws the limit. */
+static void a_large_range_counts_as_several(Daemon *d, gconstpointer data)
+{
+    Guest *guest = guest_new(d, "a", d->socket_a);
+    unsigned taken = 0;
+
+    for (int i = 0; i < 30; i++) {
+        taken += hint(guest, VIRTIO_TIER_T_COLD, 0, RAM_BYTES) == VIRTIO_TIER_S_OK;
+    }
+    /* 100 a second, and 17 each; the machine may be slow. */
+    g_assert_cmpuint(taken, >=, 6);
+    g_assert_cmpuint(taken, <=, 20);
+    guest_free(guest);
+}
+
 static void qemu_is_told_the_figures(Daemon *d, gconstpointer data)
 {
     Guest *guest = guest_new(d, "a", d->socket_a);
@@ -493,6 +528,8 @@ int main(int argc, char **argv)
     ADD(pins_and_trust_move_to_another_host, NO_LIMITS);
     ADD(pins_outlive_the_memory_channel, NO_LIMITS);
     ADD(a_daemon_that_was_started_anew_tells_the_guest, NO_LIMITS);
+    ADD(devices_of_one_guest_share_what_they_pin, NO_LIMITS);
+    ADD(a_large_range_counts_as_several, FEW_RANGES);
     ADD(qemu_is_told_the_figures, NO_LIMITS);
     ADD(no_descriptor_is_left_behind, NO_LIMITS);
     return g_test_run();
