@@ -32,12 +32,12 @@ static const ScenarioGuest steady[] = {
 };
 
 static const Scenario honest_row = {
-    .name = "hints-honest", .what = "GUPS, 14 GiB, 1 GiB hot, jumps each 60 s and the guest says where", .guests = moving,
-    .n_guests = 1, .duration_ns = 180 * SECOND, .steady_from_ns = 150 * SECOND, .changes = true,
+    .name = "hints-honest", .what = "GUPS, 14 GiB, 1 GiB hot, jumps each 60 s and the guest says where",
+    .guests = moving, .n_guests = 1, .duration_ns = 180 * SECOND, .steady_from_ns = 150 * SECOND, .changes = true,
 };
 static const Scenario liars_row = {
-    .name = "hints-liar", .what = "GUPS, 14 GiB, 1 GiB hot, of which the guest lies; GUPS, 12 GiB, honest", .guests = steady,
-    .n_guests = G_N_ELEMENTS(steady), .duration_ns = 120 * SECOND, .steady_from_ns = 60 * SECOND,
+    .name = "hints-liar", .what = "GUPS, 14 GiB, 1 GiB hot, of which the guest lies; GUPS, 12 GiB, honest",
+    .guests = steady, .n_guests = G_N_ELEMENTS(steady), .duration_ns = 120 * SECOND, .steady_from_ns = 60 * SECOND,
 };
 
 static bool add_run(const Scenario *form, const char *contender, const char *params, const char *manner,
@@ -96,9 +96,10 @@ static bool honest_table(GString *text, const RunOptions *options, GError **errp
     HintFigures with, without;
 
     g_string_append_printf(text,
-                           "An honest guest, whose hot set jumps each 60 s, tells where it is then. Aim: 90 %% of the new "
-                           "steady state in half the time. The oracle shows what copying alone takes, with tier 0 free but for "
-                           "what is hot; where it is full, each page that comes takes another out, in twice the time.\n\n"
+                           "An honest guest, whose hot set jumps each 60 s, tells where it is then. Aim: 90 %% of the "
+                           "new steady state in half the time. The oracle shows what copying alone takes, with tier 0 "
+                           "free but for what is hot; where it is full, each page that comes takes another out, in "
+                           "twice the time.\n\n"
                            "| contender | 90 %% s without | with | hit %% without | with | reached |\n"
                            "|---|---:|---:|---:|---:|---|\n");
     for (size_t i = 0; i < G_N_ELEMENTS(contenders); i++) {
@@ -122,8 +123,8 @@ static bool liars_table(GString *text, const RunOptions *options, GError **errp)
     HintFigures with, without;
 
     g_string_append_printf(text,
-                           "\nGuests that lie, with a neighbour that says nothing; hit ratio after a minute. Aim: the liar "
-                           "loses no more than %.0f %% of its own, and its neighbour no more than %.0f %%.\n\n"
+                           "\nGuests that lie, with a neighbour that says nothing; hit ratio after a minute. Aim: the "
+                           "liar loses no more than %.0f %% of its own, and its neighbour no more than %.0f %%.\n\n"
                            "| contender | the guest | own hit %% without | with | neighbour's hit %% without | with | "
                            "reached |\n|---|---|---:|---:|---:|---:|---|\n", 100 * OWN_LOSS, 100 * OTHERS_LOSS);
     for (size_t i = 0; i < G_N_ELEMENTS(contenders); i++) {
@@ -148,7 +149,8 @@ char *hint_table_text(const RunOptions *options, GError **errp)
 
     g_string_append_printf(text,
                            "## Hints\n\n`tier-sim hints`: guests that speak to their host, with hints taken and with "
-                           "`hints=0`. 20 %% DRAM, scale 1/%.0f, means over %d seeds.\n\n", 1 / options->scale, HINT_SEEDS);
+                           "`hints=0`. 20 %% DRAM, scale 1/%.0f, means over %d seeds.\n\n",
+                           1 / options->scale, HINT_SEEDS);
     if (!honest_table(text, options, errp) || !liars_table(text, options, errp)) {
         return NULL;
     }

@@ -166,8 +166,8 @@ void guest_set_idle(Guest *guest, bool idle);
 bool guest_idle(const Guest *guest);
 
 /*
- * The guest says something of its pages first..first+n-1, which there must be: a PolicyHint (core/policy.h). It waits in
- * a queue until the contender takes it, or for ever.
+ * The guest says something of its pages first..first+n-1, which there must be: a PolicyHint (core/policy.h). It
+ * waits in a queue until the contender takes it, or for ever.
  */
 void guest_say(Guest *guest, unsigned hint, size_t first, size_t n);
 

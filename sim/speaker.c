@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How guests speak to their host. One is honest: it tells what is hot, and what is so no more, when its workload moves on.
- * The others lie, each in its way, once a second.
+ * How guests speak to their host. One is honest: it tells what is hot, and what is so no more, when its
+ * workload moves on. The others lie, each in its way, once a second.
  */
 #include "speaker.h"
 
@@ -116,9 +116,10 @@ static void pins_all(Speaker *speaker)
 static void floods(Speaker *speaker)
 {
     const size_t n = guest_pages(speaker->base.guest);
-    const double ranges = FLOOD_RANGES_PER_S * machine_config(guest_machine(speaker->base.guest))->scale;
+    const double scale = machine_config(guest_machine(speaker->base.guest))->scale;
+    const size_t ranges = (size_t)(FLOOD_RANGES_PER_S * scale * (double)FLOOD_NS / (double)SECOND_NS);
 
-    for (double i = 0; i < ranges * FLOOD_NS / SECOND_NS; i++) {
+    for (size_t i = 0; i < ranges; i++) {
         const size_t first = sim_random_below(&speaker->random, n), most = MIN(n - first, 512);
 
         guest_say(speaker->base.guest, (unsigned)sim_random_below(&speaker->random, POLICY_HINT__MAX), first,

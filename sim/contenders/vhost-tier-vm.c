@@ -21,7 +21,7 @@
 #define LOOK_SHARE 0.01             /* of an epoch, for looking where pages are, as the daemon has it */
 #define WHERE_NS 50                 /* to look where one page is: move_pages(2) without nodes */
 #define LATELY_NS 10e9              /* what was counted fades in that time */
-#define HINTS_PER_S 200000.0        /* ranges, of the full size, and a quarter of that at once; as vhost-tier.conf has it */
+#define HINTS_PER_S 200000.0        /* ranges, of the full size, and a quarter of that at once; as the daemon does */
 #define HINTS_AT_ONCE_S 0.25
 #define PIN_SHARE 10                /* one part in so many of the budget may be pinned; likewise */
 #define PLAN_NS 6                   /* host CPU of a plan, per granule: 'meson test --benchmark' */

@@ -16,6 +16,7 @@
 #define ONCE (4 * LOG2_ONE)         /* one piece of evidence counts for no more */
 #define OPEN_SLOTS 8u               /* a claim is looked at for 14 to 16 s */
 #define LEAST_SKILL (-16.0)         /* from there trust can come back */
+#define SURE ((int64_t)HINT_SURE)
 #define LOG2_E_1024 1477            /* LOG2_ONE * log2(e) */
 
 void hint_audit_init(HintAudit *audit)
@@ -30,15 +31,16 @@ static bool score_valid(const HintScore *score)
 
 bool hint_audit_valid(const HintAudit *audit)
 {
-    const int64_t most = 64 * LOG2_ONE;
+    const int64_t most = (int64_t)64 * LOG2_ONE;
 
-    return score_valid(&audit->hot) && score_valid(&audit->cold) && score_valid(&audit->kept) && audit->hot_share >= 0 && audit->hot_share <= 1 &&
-           audit->hot_rate <= most && audit->hot_rate >= -most && audit->cold_rate <= most && audit->cold_rate >= -most;
+    return score_valid(&audit->hot) && score_valid(&audit->cold) && score_valid(&audit->kept) &&
+           audit->hot_share >= 0 && audit->hot_share <= 1 && audit->hot_rate <= most && audit->hot_rate >= -most &&
+           audit->cold_rate <= most && audit->cold_rate >= -most;
 }
 
 bool hint_sample_valid(const HintSample *sample)
 {
-    return sample->claim <= HINT_CLAIM_COLD && sample->foretold <= HINT_CLAIM_COLD && ABS(sample->ratio) <= HINT_SURE;
+    return sample->claim <= HINT_CLAIM_COLD && sample->foretold <= HINT_CLAIM_COLD && ABS(sample->ratio) <= SURE;
 }
 
 /* Of one kind of claims: until much is known of it, what is known of both stands for it. */
@@ -59,15 +61,15 @@ void hint_audit_set_trust(HintAudit *audit, double trust)
 {
     /* What makes hint_audit_trust() that of scores that are equal, but at its very ends. */
     const double both = 2 * TOLD_WEIGHT + START_WEIGHT;
-    const double skill = (trust * (TOLD_WEIGHT + START_WEIGHT) - HINT_TRUST_START * START_WEIGHT * START_WEIGHT / both) /
-                         (1 + 2 * START_WEIGHT / both);
+    const double start = HINT_TRUST_START * START_WEIGHT * START_WEIGHT / both;
+    const double skill = (trust * (TOLD_WEIGHT + START_WEIGHT) - start) / (1 + 2 * START_WEIGHT / both);
 
     audit->hot = audit->cold = (HintScore){.skill = MIN(skill, TOLD_WEIGHT), .weight = TOLD_WEIGHT};
 }
 
 bool hint_audit_can_tell(const HintAudit *audit)
 {
-    return audit->hot_share > 0 && audit->hot_rate >= audit->cold_rate + APART;
+    return audit->hot_share > 0 && audit->hot_rate - audit->cold_rate >= (int64_t)APART;
 }
 
 /* log2 of what is to be counted of a unit in 2^@seconds if it is hot, and if it is cold. */
@@ -158,7 +160,8 @@ static void judge(HintAudit *audit, const HintSample *sample, HintClaim truth)
 {
     const double chance = chance_of(audit, sample);
 
-    score_add(sample->claim == HINT_CLAIM_HOT ? &audit->hot : &audit->cold, (truth == sample->claim) - chance, 1 - chance);
+    score_add(sample->claim == HINT_CLAIM_HOT ? &audit->hot : &audit->cold, (truth == sample->claim) - chance,
+              1 - chance);
     if (sample->foretold != HINT_CLAIM_NONE) {
         score_add(&audit->kept, truth == sample->foretold, 1);
     }
@@ -168,8 +171,8 @@ static void judge(HintAudit *audit, const HintSample *sample, HintClaim truth)
 
 void hint_sample_add(HintAudit *audit, HintSample *sample, Log2 ratio)
 {
-    sample->ratio = CLAMP(sample->ratio + ratio, -HINT_SURE, HINT_SURE);
-    if (ABS(sample->ratio) == HINT_SURE) {
+    sample->ratio = CLAMP(sample->ratio + ratio, -SURE, SURE);
+    if (ABS(sample->ratio) == SURE) {
         judge(audit, sample, sample->ratio > 0 ? HINT_CLAIM_HOT : HINT_CLAIM_COLD);
         sample->claim = HINT_CLAIM_NONE;
     }

@@ -4,16 +4,17 @@
  *
  * Theory of operation
  *
- * A hint claims that a granule is hot, or that it is cold. Where evidence comes of a granule that a hint is about, it is
- * seen which of the two it bears out: whether it is likelier under the mean rate of the hottest that fill the budget, or
- * under that of the rest. Evidence of access bits, rates and limits adds to the logarithm of that ratio, from 0 on, until
- * it is sure to 32 : 1 (the sequential probability ratio test: Wald, 1945). What evidence comes of first is the host's
- * choice, not the guest's, and so nobody can have harmless claims looked at instead of others.
+ * A hint claims that a granule is hot, or that it is cold. Where evidence comes of a granule that a hint is
+ * about, it is seen which of the two it bears out: whether it is likelier under the mean rate of the hottest
+ * that fill the budget, or under that of the rest. Evidence of access bits, rates and limits adds to the
+ * logarithm of that ratio, from 0 on, until it is sure to 32 : 1 (the sequential probability ratio test: Wald,
+ * 1945). What evidence comes of first is the host's choice, not the guest's, and so nobody can have harmless
+ * claims looked at instead of others.
  *
- * To be right is no merit where chance is right as often, nor where evidence had known it all along. So a claim is held
- * against what was to be expected without it: that the granule stays as it was known to be, or, where it was not seen
- * yet, that it is as hot as any. (How often granules stay as they were is seen from the same samples.) With c the chance
- * that this made the claim come true, the hints' skill is
+ * To be right is no merit where chance is right as often, nor where evidence had known it all along. So a claim
+ * is held against what was to be expected without it: that the granule stays as it was known to be, or, where
+ * it was not seen yet, that it is as hot as any. (How often granules stay as they were is seen from the same
+ * samples.) With c the chance that this made the claim come true, the hints' skill is
  *
  *     sum of (right - c) / sum of (1 - c)
  *
@@ -25,9 +26,9 @@
  *
  * Older verdicts fade as new ones come, so trust that was lost comes back, slowly.
  *
- * A claim is judged by two looks at least, and for the second the guest may have to pay with a fault that else it would
- * not have had. So only few claims are looked at at a time: each granule has one place in a small table, which it shares
- * with others, and which takes up one claim in two seconds at most.
+ * A claim is judged by two looks at least, and for the second the guest may have to pay with a fault that else
+ * it would not have had. So only few claims are looked at at a time: each granule has one place in a small
+ * table, which it shares with others, and which takes up one claim in two seconds at most.
  */
 #ifndef VHOST_TIER_CORE_HINT_AUDIT_H
 #define VHOST_TIER_CORE_HINT_AUDIT_H
@@ -92,15 +93,15 @@ static inline uint64_t hint_unit(uint32_t region, bool huge, size_t granule)
 }
 
 /*
- * What evidence of a unit of @unit_bytes says for hot against cold, as a Log2: an access bit of 2^@interval seconds; or
- * @counted accesses in 2^@exposure seconds. 0 where the two can't be told apart.
+ * What evidence of a unit of @unit_bytes says for hot against cold, as a Log2: an access bit of 2^@interval
+ * seconds; or @counted accesses in 2^@exposure seconds. 0 where the two can't be told apart.
  */
 Log2 hint_ratio_of_bit(const HintAudit *audit, const LogTables *tables, uint32_t unit_bytes, Log2 interval, bool set);
 Log2 hint_ratio_of_count(const HintAudit *audit, uint32_t unit_bytes, double counted, Log2 exposure);
 
 /* The place in @samples that may hold @unit. */
 HintSample *hint_sample_at(HintSample *samples, uint64_t unit);
-/* Whether a claim is being looked at in @slot: else there is none, or it is too old to be judged by what is seen now. */
+/* Whether a claim is being looked at in @slot; else there is none, or it is too old for that. */
 bool hint_sample_open(const HintSample *sample, uint64_t slot);
 /* Take up @claim, whose ratio is 0, if its place has none and had not in this slot. NULL where it is not taken up. */
 HintSample *hint_sample_begin(HintSample *samples, const HintSample *claim);

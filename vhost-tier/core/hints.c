@@ -8,7 +8,7 @@
 
 #include "blocks.h"
 
-#define SLOTS 8u                    /* each so many slots HOT and COLD have less left, so that they end after 4 minutes */
+#define SLOTS 8u                    /* each so many slots HOT and COLD have less left: they end after 4 minutes */
 #define WILLNEED_LEFT 3u            /* WILLNEED each slot, so that it ends after 4 to 6 s */
 #define LEFT_PER_OCTAVE 3           /* that evidence which is twice as likely if a mark is wrong takes of it */
 #define AUDIT_FROM (LOG2_ONE / 2)   /* evidence that says less is not worth the audit's while */

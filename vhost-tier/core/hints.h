@@ -15,11 +15,11 @@
  *   FREE            colder than anything else; never promoted
  *   PIN             hotter than anything else; never demoted
  *
- * Marks end. Those of what is hot or cold by evidence against them; what speaks for them makes them last, until the
- * estimate has come to say the same. Without evidence HOT and COLD end after four minutes, and WILLNEED after a few
- * seconds; once it is used it is HOT. FREE ends with the first use, PIN with UNPIN; or, the newest first, when limit or
- * budget shrink so that too much is pinned; or when the guest is no longer trusted. While the VM idles nothing can be
- * seen, and marks stay.
+ * Marks end. Those of what is hot or cold by evidence against them; what speaks for them makes them last, until
+ * the estimate has come to say the same. Without evidence HOT and COLD end after four minutes, and WILLNEED
+ * after a few seconds; once it is used it is HOT. FREE ends with the first use, PIN with UNPIN; or, the newest
+ * first, when limit or budget shrink so that too much is pinned; or when the guest is no longer trusted. While
+ * the VM idles nothing can be seen, and marks stay.
  *
  * A huge page counts as marked where most of its granules are marked alike.
  *
@@ -31,10 +31,10 @@
 #include "heat.h"
 #include "hint-audit.h"
 
-#define HINT_PINNED_HEAT (28 * LOG2_ONE)    /* log2 of the rate per page at which pinned granules are judged: above all */
-#define HINT_FREE_HEAT (-40 * LOG2_ONE)     /* and free ones: below all */
+#define HINT_PINNED_HEAT (28 * LOG2_ONE)    /* log2 of the rate per page at which pinned granules are judged: top */
+#define HINT_FREE_HEAT (-40 * LOG2_ONE)     /* and free ones: bottom */
 
-/* What must be kept of a VM's hints, besides marks, pins and samples. Words of 8 bytes only: a trace keeps it as it is. */
+/* What must be kept of a VM's hints besides marks, pins and samples. Words of 8 bytes: a trace keeps it as it is. */
 typedef struct HintState {
     HintAudit audit;
     uint64_t ranges[POLICY_HINT__MAX][POLICY_HINT_FATE__MAX];   /* see PolicyHintStats, as for the next three */
@@ -63,8 +63,8 @@ void hints_clear(Hints *hints);
 bool hint_state_valid(const HintState *state);
 
 /*
- * Make room for marks of @map, a fine one, and its coarse one, and for samples, unless there is. False where there is no
- * memory.
+ * Make room for marks of @map, a fine one, and its coarse one, and for samples, unless there is. False where
+ * there is no memory.
  */
 bool hints_prepare(Hints *hints, HeatMap *map);
 /* Make room for samples alone. */
@@ -82,8 +82,8 @@ uint64_t hints_bytes(HeatMap *const *maps, size_t n_maps, PolicyHint hint);
 /* end pins, newest first, until no more than @limit_bytes are pinned; */
 void hints_drop_pins(Hints *hints, HeatMap *const *maps, size_t n_maps, uint64_t limit_bytes);
 /*
- * leave out what is stale in the list of pins, where that is most of it: all but the newest entry of each granule that
- * is pinned;
+ * leave out what is stale in the list of pins, where that is most of it: all but the newest entry of each
+ * granule that is pinned;
  */
 void hints_tidy_pins(Hints *hints, HeatMap *const *maps, size_t n_maps);
 /* end all marks. */

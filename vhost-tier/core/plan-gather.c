@@ -112,8 +112,8 @@ static void lay_out(Job *job, Reach *hot, Reach *cold)
 }
 
 /*
- * Whether a granule in @bucket is within @reach, whose direction is @step; uses up its share of what is to be gathered,
- * and of the last bucket.
+ * Whether a granule in @bucket is within @reach, whose direction is @step; uses up its share of what is to be
+ * gathered, and of the last bucket.
  */
 static bool within(Reach *reach, unsigned bucket, int step, uint64_t bytes)
 {
@@ -128,8 +128,8 @@ static bool within(Reach *reach, unsigned bucket, int step, uint64_t bytes)
 }
 
 /*
- * Which granules can be within reach, by place and estimate, unless they are marked: judging makes candidates no hotter and victims no colder
- * than they are estimated. Of what lies on no tier none is.
+ * Which granules can be within reach, by place and estimate, unless they are marked: judging makes candidates
+ * no hotter and victims no colder than they are estimated. Of what lies on no tier none is.
  */
 typedef struct Span {
     uint32_t least[8], n[8];                /* of those that were seen, the least estimate, and so many from there on */

@@ -215,7 +215,8 @@ uint64_t policy_plan_pause_ns(const Policy *policy, uint64_t epoch_ns, uint64_t 
 {
     const uint64_t changed_ns = MAX(policy_changed_ns(policy), policy->first_plan_ns);
     const bool news = policy->state.hints.news && policy->model.hint_terms.trusted;
-    const bool soon = news || planner_cut_short(policy->planner) || policy->state.planner.plan_ns < changed_ns + LEARNING_NS ||
+    const bool soon = news || planner_cut_short(policy->planner) ||
+                      policy->state.planner.plan_ns < changed_ns + LEARNING_NS ||
                       policy->planned_budget_bytes != policy->config.budget_bytes;
     const uint64_t rest_ns = (uint64_t)MIN((double)plan_ns / (soon ? SHARE_SOON : SHARE), (double)PAUSE_MAX_NS);
 

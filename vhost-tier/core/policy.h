@@ -54,7 +54,7 @@ typedef struct PolicyConfig {
      * 0: one
      */
     uint32_t touch_accesses;
-    uint32_t hints;                 /* whether the guest's hints are taken; else none has effect, and nothing is pinned */
+    uint32_t hints;                 /* whether the guest's hints are taken; else none has effect: nothing is pinned */
     uint32_t reserved;              /* 0 */
     uint64_t pin_limit_bytes;       /* that the guest may pin at a time; never more than half of the budget */
     PolicyCosts costs;
@@ -274,9 +274,9 @@ typedef enum PolicyBlockAdvice {
 PolicyBlockAdvice policy_block_advice(const Policy *policy, uint32_t region, size_t first_granule);
 
 /*
- * The guest says this of the granules first..first+n-1 of @region: of all of them, or (any fate but TAKEN) of none.
- * UNPIN is taken whether or not they are pinned. Takes some nanoseconds a granule: who limits how much the guest may say
- * must count granules, too.
+ * The guest says this of the granules first..first+n-1 of @region: of all of them, or (any fate but TAKEN) of
+ * none. UNPIN is taken whether or not they are pinned. Takes some nanoseconds a granule: who limits how much
+ * the guest may say must count granules, too.
  */
 PolicyHintFate policy_hint(Policy *policy, PolicyHint hint, uint32_t region, size_t first, size_t n, uint64_t now_ns);
 void policy_hint_stats(const Policy *policy, PolicyHintStats *stats);
@@ -320,8 +320,8 @@ void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t t
 /* Nothing is watched any more. */
 void policy_trials_end(Policy *policy);
 /*
- * What hardware counts lately, while the VM does not idle: accesses a second to tier 0 and to the others; NaN: that is
- * not known. Tells the curve what its parts come to.
+ * What hardware counts lately, while the VM does not idle: accesses a second to tier 0 and to the others; NaN:
+ * that is not known. Tells the curve what its parts come to.
  */
 void policy_counted(Policy *policy, double fast_per_s, double slow_per_s);
 /* Whether the VM idles now, as its CPU time tells sooner than its pages: then trials tell nothing. */
@@ -347,8 +347,8 @@ void policy_uncertainty(const Policy *policy, uint32_t region, size_t first, siz
  */
 void policy_cover(Policy *policy, uint32_t tiers);
 /*
- * But of those tiers only what is accessed @per_s times a second or more is seen (0: all): what is taken for cooler is
- * asked about like the rest.
+ * But of those tiers only what is accessed @per_s times a second or more is seen (0: all): what is taken for
+ * cooler is asked about like the rest.
  */
 void policy_cover_above(Policy *policy, double per_s);
 
@@ -360,8 +360,9 @@ uint64_t policy_changed_ns(const Policy *policy);
 
 /*
  * How long after the last plan the next one is worth making, where one each @epoch_ns is usual and one takes
- * @plan_ns of a CPU: a quarter of that while the limit of bytes per second holds moves up, or what has changed is
- * being learned; much less where the guest said since that something belongs in tier 0; and longer where plans would take more than a small part of a CPU. May be asked at any time.
+ * @plan_ns of a CPU: a quarter of that while the limit of bytes per second holds moves up, or what has changed
+ * is being learned; much less where the guest said since that something belongs in tier 0; and longer where
+ * plans would take more than a small part of a CPU. May be asked at any time.
  */
 uint64_t policy_plan_pause_ns(const Policy *policy, uint64_t epoch_ns, uint64_t plan_ns);
 

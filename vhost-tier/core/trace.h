@@ -36,7 +36,7 @@ typedef enum TraceType {
     TRACE_BELOW,                        /* TraceRange: 'per_s' is a limit */
     TRACE_HINT,                         /* TraceRange: 'source' is a PolicyHint */
     TRACE_TRUST,                        /* TraceRange: 'per_s' is what the guest's hints are worth */
-    TRACE_MARKS,                        /* TraceRange, n * 1 byte: marks of hints (hints.h); 'source' as for TRACE_HEAT */
+    TRACE_MARKS,                        /* TraceRange, n * 1 byte: marks of hints (hints.h); 'source' as above */
     TRACE_SAMPLES,                      /* TraceRange, n * HintSample: from 'first' on (hint-audit.h) */
     TRACE_PINS,                         /* TraceRange, n * HintPin (hints.h) */
 } TraceType;
