@@ -12,7 +12,7 @@
 #include "workloads/common.h"
 
 #define PERIOD_NS SECOND_NS
-#define FLOOD_NS (SECOND_NS / 20)
+#define FLOOD_NS 50000000ull
 #define FLOOD_RANGES_PER_S 2e6      /* of the full size: ten times as many as the host takes */
 #define HOT_ABOVE 2                 /* hot is what is accessed so many times as often as the mean */
 

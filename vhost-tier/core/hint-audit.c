@@ -78,7 +78,7 @@ static void expect(const HintAudit *audit, uint32_t unit_bytes, Log2 seconds, Lo
     const Log2 size = log2_of((double)unit_bytes / PAGE_BYTES) + seconds;
 
     *hot = (Log2)audit->hot_rate + size;
-    *cold = (Log2)MAX(audit->cold_rate, audit->hot_rate - APART_MAX) + size;
+    *cold = (Log2)MAX(audit->cold_rate, audit->hot_rate - (int64_t)APART_MAX) + size;
 }
 
 /* What it says to count nothing where 2^@hot or 2^@cold were expected. */
