@@ -18,6 +18,7 @@ MESON_SUITE=bookworm-backports       # QEMU needs a newer meson than Debian 12 h
 KERNEL_SUITE_new=trixie-backports    # the newest Debian kernel: DAMON and RWP
 KERNEL_SUITE_lts=trixie              # 6.12: DAMON and WP_ASYNC, no RWP
 KERNEL_SUITE_old=bookworm            # 6.1: the guest's driver is built for it, too
+LIBVIRT_SUITE=trixie                 # 11.3; Debian 12 has 9.0
 
 say()  { printf '%s\n' "$*" >&2; }
 die()  { printf '%s: error: %s\n' "${0##*/}" "$*" >&2; exit 1; }

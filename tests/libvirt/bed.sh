@@ -6,6 +6,7 @@
 # folder of our emulator), WORKLOAD (the guest).
 
 set -euo pipefail
+export LC_ALL=C.UTF-8
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export BED INSTALLED QEMU WORKLOAD
@@ -13,14 +14,13 @@ declare -A HOST_PID=()
 
 # --- hosts ---
 
-# host_start NAME [ROOT]: a host with its libvirtd.
+# host_start NAME: a host with its libvirtd: the machine's, or the one in the folder LIBVIRT_ROOT.
 host_start() {
     local name=$1 number=$((${#HOST_PID[@]} + 1))
-    unshare -m -u "$HERE/host.sh" "$name" "$number$number$number$number$number$number$number$number-2222-3333-4444-555555555555" "${2-}" \
+    unshare -m -u "$HERE/host.sh" "$name" "$number$number$number$number$number$number$number$number-2222-3333-4444-555555555555" "${LIBVIRT_ROOT-}" \
         >"$BED/$name.log" 2>&1 &
     HOST_PID[$name]=$!
     await "host $name" test -e "$BED/$name/ready"
-    on "$name" virtlogd -d
     libvirtd_start "$name"
 }
 

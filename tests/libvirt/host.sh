@@ -63,6 +63,8 @@ cat >"$root/etc/libvirt/qemu.conf" <<'CONF'
 # The machine's control groups and security modules are not the bed's.
 cgroup_controllers = []
 security_driver = "none"
+# QEMU's output goes to files without the help of virtlogd.
+stdio_handler = "file"
 CONF
 cat >"$root/etc/libvirt/libvirtd.conf" <<CONF
 host_uuid = "$uuid"
