@@ -42,7 +42,7 @@ tier-hint auto --interval 1 --cold-after 3 --max-cpu 100 >/tmp/auto 2>&1 &
 auto=$!
 check auto_sends_hints until_so 30 more_than $((before + 3)) stats/requests
 check auto_has_one_kdamond is 1 kdamonds
-check a_second_auto_does_not_start fails_with 'another' tier-hint auto
+check a_second_auto_does_not_start fails_with 'another' timeout 5 tier-hint auto
 kill $auto
 wait $auto
 check auto_ends_well is 0 echo $?
@@ -52,9 +52,10 @@ tier-hint auto --interval 1 --max-cpu 100 >/tmp/auto 2>&1 &
 auto=$!
 until_so 10 eval '[ "$(kdamonds)" = 1 ]'
 kill -9 $auto
-check the_next_auto_takes_over_what_a_killed_one_left eval 'timeout 3 tier-hint auto --interval 1 >/tmp/said 2>&1; is 0 kdamonds && is "$stat_before" damon_stat'
+wait $auto 2>/dev/null
+check the_next_auto_takes_over_what_a_killed_one_left eval 'timeout 3 tier-hint auto --interval 1; is 0 kdamonds && is "$stat_before" damon_stat'
 echo 1 >/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds
-check auto_takes_nobody_elses_kdamond fails_with 'DAMON' tier-hint auto
+check auto_takes_nobody_elses_kdamond fails_with 'another user has DAMON' timeout 5 tier-hint auto
 check anothers_kdamond_is_still_there is 1 kdamonds
 echo 0 >/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds
 check no_kernel_complaint kernel_is_sound
