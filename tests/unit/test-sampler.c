@@ -433,6 +433,27 @@ static void a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_
     sampler_free(sampler);
 }
 
+static void a_trial_ends_when_it_is_seldom_looked_at_and_its_granules_are_watched_on(void)
+{
+    SamplerBudget budget;
+    Sampler *sampler;
+    uint64_t now_ns = SECOND, since_ns;
+    size_t block;
+
+    sampler_budget_init(&budget, 0.01, 2000, 0);
+    sampler = sampler_new(10 * BLOCK, 1, &budget, 1);
+    block = sampler_draw(sampler);
+    sampler_armed(sampler, block, 0xff, now_ns);
+    while (sampler_trial(sampler, block)) {
+        now_ns = sampler_due_ns(sampler);
+        g_assert_cmpuint(now_ns, <, 10 * SECOND);
+        sampler_looked(sampler, block, 0, now_ns);
+    }
+    g_assert_cmpuint(now_ns, >, 2 * SECOND);
+    g_assert_cmphex(sampler_watched(sampler, block, &since_ns), ==, 0xff);
+    sampler_free(sampler);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -456,6 +477,8 @@ int main(int argc, char **argv)
     g_test_add_func("/sampler/what_is_armed_for_long_is_looked_at_as_the_host_may",
                     what_is_armed_for_long_is_looked_at_as_the_host_may);
     g_test_add_func("/sampler/what_was_touched_is_watched_no_more", what_was_touched_is_watched_no_more);
+    g_test_add_func("/sampler/a_trial_ends_when_it_is_seldom_looked_at_and_its_granules_are_watched_on",
+                    a_trial_ends_when_it_is_seldom_looked_at_and_its_granules_are_watched_on);
     g_test_add_func("/sampler/a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_saved",
                     a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_saved);
     return g_test_run();

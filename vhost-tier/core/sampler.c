@@ -433,6 +433,9 @@ void sampler_looked(Sampler *sampler, size_t index, uint64_t touched, uint64_t n
     if (first_look) {
         adapt_first_look(sampler, block);
     }
+    if (block->level >= LAST_LEVEL_MIN) {
+        block->trial = 0;           /* it has told what it could; what it is for now is to be seen when it is touched */
+    }
     if (block->watched) {
         queue_append(sampler, index, MIN(block->level + 1u, last_level(sampler)));
     } else {

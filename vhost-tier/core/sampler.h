@@ -35,7 +35,8 @@
  *
  * Another part, SAMPLER_DRAW_SHARE or what SAMPLER_DRAWS_PER_S granules cost, goes into trials (trials.h) unless the
  * bucket is nearly empty: whole blocks drawn at random, of which nobody is told but those who foretell. So what is
- * planned does not depend on them.
+ * planned does not depend on them. It ends where looks have become seldom: what was not touched by then is watched on
+ * like the rest, or nobody would hear of it when it turns hot.
  */
 #ifndef VHOST_TIER_CORE_SAMPLER_H
 #define VHOST_TIER_CORE_SAMPLER_H
@@ -114,7 +115,7 @@ uint64_t sampler_due_ns(const Sampler *sampler);
 void sampler_changed(Sampler *sampler, uint64_t now_ns);
 /* Which granules of a block are being watched (bit i: its i-th), and since when none of them was touched. */
 uint64_t sampler_watched(const Sampler *sampler, size_t block, uint64_t *since_ns);
-/* Those of them that are watched for a trial alone. */
+/* Those of them that are watched for a trial alone, as yet. */
 uint64_t sampler_trial(const Sampler *sampler, size_t block);
 /*
  * A look at @now_ns found @touched of the watched ones touched: these are watched no more, the others go
