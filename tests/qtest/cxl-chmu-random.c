@@ -33,6 +33,7 @@ static uint64_t random_bits(void)
 
 typedef struct Pair {
     ChmuBed *bed;
+    uint64_t window;            /* where DPA 0 is in the machine's memory */
     ChmuModel *models[INSTANCES];
 } Pair;
 
@@ -102,6 +103,25 @@ static uint64_t random_cfg0(void)
            (one_in(6) ? CHMU_CFG0_RESET : 0);
 }
 
+static void tell_models(Pair *p, uint64_t dpa, unsigned length, unsigned count,
+                        bool is_write)
+{
+    for (unsigned i = 0; i < INSTANCES; i++) {
+        model_access(p->models[i], dpa, length, count, is_write);
+    }
+}
+
+/* A true access of 8 bytes, which waits to be counted */
+static void access_memory(Pair *p, uint64_t dpa, bool is_write)
+{
+    if (is_write) {
+        qtest_writeq(p->bed->qts, p->window + dpa, dpa);
+    } else {
+        qtest_readq(p->bed->qts, p->window + dpa);
+    }
+    tell_models(p, dpa, 8, 1, is_write);
+}
+
 /* Few units, so that some get hot; mostly around the ends of ranges. */
 static void access_both(Pair *p)
 {
@@ -114,9 +134,13 @@ static void access_both(Pair *p)
     unsigned count = one_in(8) ? 1 + below(100) : 1 + below(4);
     bool is_write = one_in(2);
 
-    bed_access_bytes(p->bed, dpa, length, count, is_write);
-    for (unsigned i = 0; i < INSTANCES; i++) {
-        model_access(p->models[i], dpa, length, count, is_write);
+    if (length == 8 && one_in(2)) {
+        while (count--) {
+            access_memory(p, dpa, is_write);
+        }
+    } else {
+        bed_access_bytes(p->bed, dpa, length, count, is_write);
+        tell_models(p, dpa, length, count, is_write);
     }
 }
 
@@ -169,6 +193,7 @@ static void does_as_the_model_does(void)
     Pair p = { .bed = bed_new(PROPERTIES) };
     uint64_t listed = 0;
 
+    p.window = bed_open_window(p.bed);
     for (unsigned i = 0; i < INSTANCES; i++) {
         p.models[i] = model_new(p.bed, i);
         bed_arm_interrupt(p.bed, i);
