@@ -50,11 +50,11 @@ void vtier_get_config(struct vtier *vt, struct vtier_config *config)
 	spin_unlock_irqrestore(&vt->lock, flags);
 }
 
-/* Read the configuration space. What makes no sense is mended, and told once. */
-static void vtier_read_config(struct vtier *vt)
+/* Read the configuration space; -EINVAL, with a message: it can't be right: do not use the device. */
+static int vtier_read_config(struct vtier *vt)
 {
 	struct virtio_device *vdev = vt->vdev;
-	struct vtier_config c = { 0 }, said;
+	struct vtier_config c = { 0 };
 
 	virtio_cread_le(vdev, struct virtio_tier_config, granule, &c.granule);
 	virtio_cread_le(vdev, struct virtio_tier_config, fast_budget, &c.fast_budget);
@@ -64,21 +64,18 @@ static void vtier_read_config(struct vtier *vt)
 	virtio_cread_le(vdev, struct virtio_tier_config, max_ranges_per_s, &c.max_ranges_per_s);
 	virtio_cread_le(vdev, struct virtio_tier_config, n_tiers, &c.n_tiers);
 
-	said = c;
-	if (c.granule < 4096 || !is_power_of_2(c.granule))
-		c.granule = PAGE_SIZE;
-	c.max_ranges = clamp(c.max_ranges, 1U, (u32)VIRTIO_TIER_MAX_RANGES);
-	c.n_tiers = clamp(c.n_tiers, 1U, (u32)VIRTIO_TIER_MAX_TIERS);
-	if (memcmp(&c, &said, sizeof(c)) && !vt->bad_config) {
-		vt->bad_config = true;
-		dev_warn(&vdev->dev,
-			 "bad configuration: granule %llu, max_ranges %u, n_tiers %u; using %llu, %u, %u\n",
-			 said.granule, said.max_ranges, said.n_tiers, c.granule, c.max_ranges,
-			 c.n_tiers);
+	if (c.granule < 4096 || !is_power_of_2(c.granule) ||
+	    c.max_ranges < 1 || c.max_ranges > VIRTIO_TIER_MAX_RANGES ||
+	    c.n_tiers < 1 || c.n_tiers > VIRTIO_TIER_MAX_TIERS) {
+		dev_err(&vdev->dev,
+			"not used: bad configuration: granule %llu, max_ranges %u, n_tiers %u\n",
+			c.granule, c.max_ranges, c.n_tiers);
+		return -EINVAL;
 	}
 	spin_lock_irq(&vt->lock);
 	vt->config = c;
 	spin_unlock_irq(&vt->lock);
+	return 0;
 }
 
 static int vtier_find_vqs(struct vtier *vt)
@@ -124,7 +121,9 @@ static int vtier_start(struct vtier *vt)
 	bool events = vt->features & BIT_ULL(VIRTIO_TIER_F_EVENTS);
 	int err;
 
-	err = vtier_find_vqs(vt);
+	err = vtier_read_config(vt);
+	if (!err)
+		err = vtier_find_vqs(vt);
 	if (err)
 		return err;
 	if (events)
@@ -134,7 +133,6 @@ static int vtier_start(struct vtier *vt)
 		return err;
 	}
 	virtio_device_ready(vt->vdev);
-	vtier_read_config(vt);
 	vtier_set_state(vt, VTIER_READY);
 	if (events) {
 		spin_lock_irq(&vt->lock);
@@ -198,7 +196,8 @@ static void vtier_recover(struct vtier *vt)
 }
 #endif
 
-static void vtier_config_soon(struct vtier *vt, unsigned long delay)
+/* vtier_config_soon - look at configuration and status in @delay jiffies; any context. */
+void vtier_config_soon(struct vtier *vt, unsigned long delay)
 {
 	unsigned long flags;
 
@@ -233,7 +232,8 @@ static void vtier_config_work(struct work_struct *work)
 	struct vtier *vt = container_of(to_delayed_work(work), struct vtier, config_work);
 
 	if (!vtier_is_broken(vt)) {
-		vtier_read_config(vt);
+		if (vtier_read_config(vt))
+			vtier_stop(vt, VTIER_FAILED, -EIO);
 		return;
 	}
 	vtier_complain(vt, "the device is broken, and reset\n");

@@ -52,15 +52,21 @@ int vtier_events_fill(struct vtier *vt)
 	return err;
 }
 
-static void vtier_event_take(struct vtier *vt, const struct virtio_tier_event *event, u32 used)
+/* Keep an event, if it is one; whether others were lost before it. */
+static bool vtier_event_take(struct vtier *vt, const struct virtio_tier_event *event, u32 used)
 {
+	u32 type = le32_to_cpu(event->type);
+	u64 lost = le64_to_cpu(event->lost);
+
 	if (used < sizeof(*event)) {
 		atomic64_inc(&vt->stats.device_errors);
 		vtier_complain(vt, "the device wrote an event of %u bytes\n", used);
-		return;
+		return false;
 	}
-	vtier_event_note(vt, le32_to_cpu(event->type), le32_to_cpu(event->reason),
-			 le64_to_cpu(event->value), le64_to_cpu(event->lost));
+	if (type >= VIRTIO_TIER_E_BUDGET && type <= VIRTIO_TIER_E_HINTS_IGNORED)
+		vtier_event_note(vt, type, le32_to_cpu(event->reason), le64_to_cpu(event->value),
+				 lost);
+	return lost;
 }
 
 /* vtier_events_come - eventq's callback: each buffer goes back after a look. */
@@ -69,6 +75,7 @@ void vtier_events_come(struct virtqueue *vq)
 	struct vtier *vt = vq->vdev->priv;
 	struct virtio_tier_event *event;
 	unsigned int budget = VTIER_EVENTS_KEPT;
+	bool broken, lost = false;
 	unsigned long flags;
 	u32 used;
 
@@ -76,18 +83,21 @@ void vtier_events_come(struct virtqueue *vq)
 	do {
 		virtqueue_disable_cb(vq);
 		while (budget && (event = virtqueue_get_buf(vq, &used))) {
-			vtier_event_take(vt, event, used);
+			lost |= vtier_event_take(vt, event, used);
 			vtier_event_buffer_add(vt, event);
 			budget--;
 		}
-	} while (budget && !virtqueue_is_broken(vq) && !virtqueue_enable_cb(vq));
+		broken = virtqueue_is_broken(vq);
+	} while (budget && !broken && !virtqueue_enable_cb(vq));
 	if (budget)
 		virtqueue_kick(vq);
 	else
 		vtier_complain(vt, "the device floods us with events: deaf until a reset\n");
 	spin_unlock_irqrestore(&vt->lock, flags);
-	if (virtqueue_is_broken(vq))
+	if (broken)
 		vtier_recover_soon(vt);
+	else if (lost)
+		vtier_config_soon(vt, 0);
 }
 
 bool vtier_events_pending(struct vtier *vt, u64 seen)

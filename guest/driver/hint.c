@@ -21,6 +21,7 @@
 #define VTIER_HINTS		4096	/* that may wait; a power of two */
 #define VTIER_HINTS_IN_FLIGHT	4	/* requests */
 #define VTIER_BURST_NS		(100 * NSEC_PER_MSEC)	/* of the device's rate */
+#define VTIER_UNHEARD_NS	(NSEC_PER_SEC + VTIER_BURST_NS)
 #define VTIER_RETRY		(HZ / 50 + 1)		/* where others filled the queue */
 
 struct vtier_hint {
@@ -138,15 +139,25 @@ static unsigned long vtier_hints_pause(struct vtier *vt)
 	return nsecs_to_jiffies(vt->hints.paced_ns - now - VTIER_BURST_NS) + 1;
 }
 
-/* Count a request that was sent against the device's rate. */
+/*
+ * Count a request that was sent against the device's rate. Where the device did
+ * not want to hear the last hints, the next ones wait.
+ */
 static void vtier_hints_pace(struct vtier *vt, unsigned int n_ranges)
 {
+	u64 now = ktime_get_ns();
 	struct vtier_config config;
 
 	vtier_get_config(vt, &config);
 	if (config.max_ranges_per_s)
-		vt->hints.paced_ns = max(vt->hints.paced_ns, ktime_get_ns()) +
-				     div_u64(n_ranges * NSEC_PER_SEC, config.max_ranges_per_s);
+		vt->hints.paced_ns = max(vt->hints.paced_ns, now) +
+				     div_u64((u64)n_ranges * NSEC_PER_SEC, config.max_ranges_per_s);
+	switch (atomic64_read(&vt->stats.last_status)) {
+	case VIRTIO_TIER_S_RATE:
+	case VIRTIO_TIER_S_UNTRUSTED:
+	case VIRTIO_TIER_S_OFF:
+		vt->hints.paced_ns = max(vt->hints.paced_ns, now + VTIER_UNHEARD_NS);
+	}
 }
 
 static void vtier_hints_sent(struct vtier *vt)

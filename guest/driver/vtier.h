@@ -47,7 +47,7 @@ enum vtier_state {
 	VTIER_GONE,		/* taken away */
 };
 
-/* What the device says of itself; sane whatever the device said. */
+/* What the device says of itself, within the bounds that the specification gives. */
 struct vtier_config {
 	u64 granule;
 	u64 fast_budget;
@@ -98,7 +98,6 @@ struct vtier {
 
 	struct delayed_work config_work;
 	unsigned int recover_delay;	/* jiffies */
-	bool bad_config;		/* was complained of */
 	bool leaving;			/* under @lock: no more config_work */
 
 	struct vtier_hints hints;
@@ -119,6 +118,7 @@ struct vtier {
 /* core.c */
 void vtier_get_config(struct vtier *vt, struct vtier_config *config);
 __printf(2, 3) void vtier_complain(struct vtier *vt, const char *format, ...);
+void vtier_config_soon(struct vtier *vt, unsigned long delay);
 void vtier_recover_soon(struct vtier *vt);
 void vtier_put(struct vtier *vt);
 
