@@ -50,7 +50,7 @@ void vtier_get_config(struct vtier *vt, struct vtier_config *config)
 	spin_unlock_irqrestore(&vt->lock, flags);
 }
 
-/* Read the configuration space; -EINVAL, with a message: it can't be right: do not use the device. */
+/* Read the configuration space; -EINVAL, with a message: it can't be right, so do not use it. */
 static int vtier_read_config(struct vtier *vt)
 {
 	struct virtio_device *vdev = vt->vdev;
