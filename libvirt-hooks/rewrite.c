@@ -60,11 +60,6 @@ char *rewrite_socket(const Domain *domain, const char *which)
     return dir ? g_build_filename(dir, which, NULL) : NULL;
 }
 
-GPtrArray *rewrite_problems(const Domain *domain, const Settings *settings)
-{
-    return problems_find(domain, settings);
-}
-
 char **rewrite_arguments(const Domain *domain, const Settings *settings, GError **errp)
 {
     g_autofree char *dir = rewrite_socket_dir(domain);
@@ -146,14 +141,14 @@ static xmlNode *metadata(Domain *domain)
 
 static void remove_settings(Domain *domain)
 {
-    g_autoptr(xmlNodeSet) nodes = domain_find(domain, OUR_SETTINGS);
     g_autofree char *was = before(domain, "metadata");
-    xmlNode *parent = domain_find_first(domain, "/domain/metadata");
+    xmlNode *parent = NULL, *node;
 
-    for (int i = 0; i < xmlXPathNodeSetGetLength(nodes); i++) {
-        node_remove(xmlXPathNodeSetItem(nodes, i));
+    while ((node = domain_find_first(domain, OUR_SETTINGS))) {
+        parent = node->parent;
+        node_remove(node);
     }
-    if (xmlXPathNodeSetGetLength(nodes) > 0 && !was && !parent->children) {
+    if (parent && !parent->children && !was) {
         node_remove(parent);
     }
 }

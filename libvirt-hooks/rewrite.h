@@ -37,11 +37,11 @@ char *rewrite_socket(const Domain *domain, const char *which);
 /*
  * Make the domain tiered with these settings, whatever its state: the same settings twice are the same as once.
  * Nothing is changed on error: DOMAIN_ERROR_UNFIT where something in the domain does not go with tiered memory
- * (rewrite_problems()), DOMAIN_ERROR_SETTINGS where the settings don't fit its memory.
+ * (problems_find()), DOMAIN_ERROR_SETTINGS where the settings don't fit its memory.
  */
 bool rewrite_enable(Domain *domain, const Settings *settings, GError **errp);
 
-/* Make it ordinary again; what is not ours stays as it is. True, and no change, where it is ordinary. */
+/* Make it ordinary again; what is not ours stays as it is. No change where it is ordinary. */
 void rewrite_disable(Domain *domain);
 
 /* Make it stripped, with the emulator that it had before. A guest that runs can't lose its hint device, though. */
@@ -55,12 +55,6 @@ bool rewrite_has_command_line(const Domain *domain);
  * its place. DOMAIN_ERROR_MISMATCH names the argument, what it is, what it should be, and the remedy.
  */
 bool rewrite_agrees(const Domain *domain, const Settings *settings, GError **errp);
-
-/*
- * Everything in the domain that does not go with tiered memory: a list of texts, each naming the element, the reason
- * and the remedy; empty when all is well. The caller frees it with g_ptr_array_unref().
- */
-GPtrArray *rewrite_problems(const Domain *domain, const Settings *settings);
 
 /*
  * What QEMU is given for these settings, as options and values by turns; freed with g_strfreev(). Takes a domain with

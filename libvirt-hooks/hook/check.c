@@ -3,11 +3,12 @@
  * Whether a domain that is about to start is as its settings say: the last moment at which its user can be told.
  */
 #include "libvirt-hooks/hook/hook.h"
+#include "libvirt-hooks/problems.h"
 #include "libvirt-hooks/rewrite.h"
 
 bool check_domain(const Domain *domain, const Settings *settings, GError **errp)
 {
-    g_autoptr(GPtrArray) problems = rewrite_problems(domain, settings);
+    g_autoptr(GPtrArray) problems = problems_find(domain, settings);
     uint64_t memory;
 
     if (!domain_memory_bytes(domain, &memory, errp) || !settings_check(settings, memory, errp)) {

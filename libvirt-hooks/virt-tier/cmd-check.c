@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libvirt-hooks/problems.h"
 #include "libvirt-hooks/rewrite.h"
 #include "libvirt-hooks/virt-tier/connection.h"
 #include "libvirt-hooks/virt-tier/host.h"
@@ -66,7 +67,7 @@ static void found_error(unsigned *problems, GError **error)
 
 static unsigned find_problems(const Domain *domain, const Settings *settings, bool local, bool as_given)
 {
-    g_autoptr(GPtrArray) texts = rewrite_problems(domain, settings);
+    g_autoptr(GPtrArray) texts = problems_find(domain, settings);
     g_autoptr(GError) error = NULL;
     unsigned problems = 0;
     uint64_t memory;
