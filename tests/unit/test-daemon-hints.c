@@ -497,6 +497,20 @@ static void qemu_is_told_the_figures(Daemon *d, gconstpointer data)
     guest_free(guest);
 }
 
+static void a_vm_that_is_added_has_a_socket_for_hints(Daemon *d, gconstpointer data)
+{
+    g_autoptr(JsonObject) added = daemon_ask(d->control, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"c\"}}");
+    g_autofree char *socket = g_strdup(field_string(field_object(added, "return"), "hint_socket"));
+    g_autofree char *expected = g_build_filename(d->dir, "vm-c.hint.sock", NULL);
+    g_autoptr(JsonObject) removed = NULL;
+
+    g_assert_cmpstr(socket, ==, expected);
+    close(fake_qemu_connect(socket));
+    removed = daemon_ask(d->control, "{\"execute\":\"vm-del\",\"arguments\":{\"name\":\"c\"}}");
+    g_assert_true(json_object_has_member(removed, "return"));
+    g_assert_false(g_file_test(socket, G_FILE_TEST_EXISTS));
+}
+
 static void no_descriptor_is_left_behind(Daemon *d, gconstpointer data)
 {
     const unsigned before = daemon_fds(d);
@@ -531,6 +545,7 @@ int main(int argc, char **argv)
     ADD(devices_of_one_guest_share_what_they_pin, NO_LIMITS);
     ADD(a_large_range_counts_as_several, FEW_RANGES);
     ADD(qemu_is_told_the_figures, NO_LIMITS);
+    ADD(a_vm_that_is_added_has_a_socket_for_hints, NO_LIMITS);
     ADD(no_descriptor_is_left_behind, NO_LIMITS);
     return g_test_run();
 }
