@@ -28,9 +28,11 @@ static const FakeReply replies[] = {
     {"query-vm", .answer = VM("web1", "\"blind\"")},
     {"query-host",
      .answer = "{\"version\": \"0.1.0\", \"uptime_s\": 12, \"cpu_share\": 0.013, \"tiers_origin\": \"HMAT\", "
-               "\"tiers\": [{\"nodes\": \"0\", \"latency_ns\": 100, \"bandwidth_mbps\": 100000, "
+               "\"tiers\": [{\"nodes\": \"0\", \"latency_ns\": 100, \"idle_latency_ns\": 91, "
+               "\"loaded_latency_ns\": 387, \"bandwidth_mbps\": 100000, "
                "\"total_bytes\": 1073741824, \"free_bytes\": 536870912}], \"sources\": [], \"costs\": "
-               "{\"move_4k_ns\": 5000, \"move_2m_ns\": 250000, \"measured\": true}, \"interference\": "
+               "{\"move_4k_ns\": 5000, \"move_2m_ns\": 250000, \"measured\": true, \"watched\": false, "
+               "\"not_watched\": \"node 1 is gone\"}, \"interference\": "
                "[{\"what\": \"numa_balancing is on\", \"remedy\": \"turn it off\"}]}"},
     {"vm-set", .answer = VM("web1", "")},
     {"vm-add", .answer = "{\"socket\": \"/run/vhost-tier/web1.sock\"}"},
@@ -141,6 +143,8 @@ static void shows_the_host_and_what_interferes(void)
 
     g_assert_cmpint(run.status, ==, 0);
     assert_holds(run.out, "5.0 us for 4 KiB, 250.0 us for 2 MiB (measured)");
+    assert_holds(run.out, "not watched: node 1 is gone");
+    assert_holds(run.out, "91 ns  387 ns  100 ns");
     assert_holds(run.out, "warning: numa_balancing is on; turn it off");
 }
 
