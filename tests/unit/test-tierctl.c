@@ -20,6 +20,10 @@
     "\"failed\": {\"node full\": 3, \"busy\": 0}, \"promoted_bytes\": 28672, \"demoted_bytes\": 0, \"undone_share\": 0.01, " \
     "\"pages_per_s\": 3.5}, \"sources\": [{\"name\": \"rwp\", \"active\": true, \"reports\": 1, \"overhead_share\": 0.004}, " \
     "{\"name\": \"damon\", \"active\": false, \"problem\": \"no kernel support\"}], " \
+    "\"hint_socket\": \"/run/s.hint\", \"hints\": {\"on\": true, \"problem\": null, \"devices\": 1, " \
+    "\"pin_limit\": 1048576, \"pinned_bytes\": 65536, \"pinned_dropped_bytes\": 4096, \"followed_bytes\": 8192, " \
+    "\"checked\": 40, \"right\": 31, \"trust\": 0.62, \"dropped_rate\": 7, \"refused\": 2, \"ranges\": " \
+    "{\"hot\": {\"taken\": 12, \"off\": 1, \"untrusted\": 3, \"over_limit\": 0, \"not_there\": 5, \"bytes\": 8192}}}, " \
     "\"interference\": [{\"what\": \"its cpuset is small\", \"remedy\": \"widen it\"}], " \
     "\"regions\": [{\"id\": 1, \"name\": \"ram\", \"size\": 4096, \"granule\": 4096, \"hva\": 4096}]}"
 
@@ -201,6 +205,29 @@ static void shows_what_a_vm_loses_to_slow_memory(void)
     assert_holds(run.out, "3.1 % now, 3.5 % predicted for the budget (predictions are off by 0.2 % on average)");
     assert_holds(run.out, "4.0 %, which takes 256 MiB of fast memory");
     assert_holds(run.out, "2000000 cache misses/s (counted), 95.0 % of a CPU");
+}
+
+static void shows_what_became_of_a_guests_hints(void)
+{
+    g_auto(Run) run = tierctl("show web1");
+
+    assert_holds(run.out, "/run/s.hint");
+    assert_holds(run.out, "62.0 %; 31 of 40 checked proved right, 8.0 KiB followed");
+    assert_holds(run.out, "64 KiB of at most 1.0 MiB; 4.0 KiB were unpinned by the host");
+    assert_holds(run.out, "7 as too many a second, 2 malformed");
+    g_assert_true(g_regex_match_simple("\n +hot +12 +8.0 KiB +1 +3 +0 +5\n", run.out, 0, 0));
+}
+
+static void sets_whether_hints_are_taken_and_what_may_be_pinned(void)
+{
+    g_auto(Run) run = tierctl("set web1 --hints off --pin-limit 2M");
+    g_auto(Run) wrong = tierctl("set web1 --hints perhaps");
+
+    g_assert_cmpint(run.status, ==, 0);
+    assert_holds(run.asked, "\"pin-limit\":2097152");
+    assert_holds(run.asked, "\"hints\":\"off\"");
+    g_assert_cmpint(wrong.status, ==, 2);
+    assert_holds(wrong.err, "'perhaps' is none of on, off");
 }
 
 static void adds_a_vm_for_an_owner(void)
@@ -387,6 +414,8 @@ int main(int argc, char **argv)
     ADD(shows_why_pages_were_not_moved_and_sources_do_not_work);
     ADD(shows_counts_and_ids_as_whole_numbers);
     ADD(shows_what_interferes_with_a_vm);
+    ADD(shows_what_became_of_a_guests_hints);
+    ADD(sets_whether_hints_are_taken_and_what_may_be_pinned);
     ADD(shows_the_host_and_what_interferes);
     ADD(top_prints_once_without_a_terminal);
     ADD(prints_the_daemons_object_as_json);
