@@ -4,8 +4,9 @@
  *
  *   0x100000  code, data and stack of the workload itself (entered here)
  *   0x110000  struct GuestHeader: what the guest is, and how far it has come
- *   0x120000  uint32_t counts[pages]: how often each page of the working area was visited, exactly, modulo
- *   2^32 0x400000  the working area: 'pages' pages of 4 KiB; nothing else of the guest's is in it
+ *   0x120000  uint32_t counts[pages]: how often each page of the working area was visited, exactly, modulo 2^32
+ *   0x200000  requests to a virtio-tier device and their answers; not touched without one
+ *   0x400000  the working area: 'pages' pages of 4 KiB; nothing else of the guest's is in it
  *
  * The host may read all of it at any time from the VM's memory (or /proc/PID/mem), and write 'doorbell'.
  * Each field is written whole and by the guest's one CPU; counts and totals of a running guest are a few
@@ -21,6 +22,7 @@
 #define GUEST_HEADER_ADDR 0x110000u
 #define GUEST_COUNTS_ADDR 0x120000u
 #define GUEST_COUNTS_END  0x200000u
+#define GUEST_HINTS_ADDR  0x200000u
 #define GUEST_BASE_ADDR   0x400000u
 #define GUEST_PAGE_BYTES  4096u
 #define GUEST_MAX_PAGES   ((GUEST_COUNTS_END - GUEST_COUNTS_ADDR) / 4u)   /* 896 MiB */

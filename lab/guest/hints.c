@@ -76,18 +76,22 @@ static struct {
     Probe probe;
 } h;
 
-static struct {
+typedef struct Request {
     struct virtio_tier_req head;
     struct virtio_tier_range ranges[RANGES];
-} request;
+} Request;
 
-static struct {
+typedef struct Response {
     struct virtio_tier_resp head;
     union {
         uint32_t status[RANGES];
         struct virtio_tier_result result;
     };
-} response;
+} Response;
+
+/* Not variables: QEMU would fill them with zeros, and so make pages for guests that give no hints, too. */
+static Request *const request = (Request *)GUEST_HINTS_ADDR;
+static Response *const response = (Response *)(GUEST_HINTS_ADDR + sizeof(Request));
 
 const char *hints_start(const Options *options, const Pattern *pattern)
 {
@@ -100,6 +104,7 @@ const char *hints_start(const Options *options, const Pattern *pattern)
     h.now = pattern->place;
     h.was = h.now;
     h.telling = stories[options->hints].when != NEVER;
+    request->head = (struct virtio_tier_req){0};
     return virtio_start(&h.device, VIRTIO_ID_TIER, 1u << VIRTIO_TIER_F_PIN | 1u << VIRTIO_TIER_F_QUERY);
 }
 
@@ -126,19 +131,19 @@ void hints_second(void)
 
 static void set_range(uint32_t i, uint32_t page, uint32_t pages)
 {
-    request.ranges[i].addr = GUEST_BASE_ADDR + page * GUEST_PAGE_BYTES;
-    request.ranges[i].len = pages * GUEST_PAGE_BYTES;
+    request->ranges[i].addr = GUEST_BASE_ADDR + page * GUEST_PAGE_BYTES;
+    request->ranges[i].len = pages * GUEST_PAGE_BYTES;
 }
 
 static void send(uint16_t type, uint32_t n)
 {
-    uint32_t answer = type == VIRTIO_TIER_T_QUERY ? sizeof(response.result) : sizeof(response.status[0]);
+    uint32_t answer = type == VIRTIO_TIER_T_QUERY ? sizeof(response->result) : sizeof(response->status[0]);
 
-    request.head.type = type;
-    request.head.n_ranges = n;
-    request.head.cookie++;
-    virtio_send(&h.device, &request, sizeof(request.head) + n * sizeof(request.ranges[0]), &response,
-                sizeof(response.head) + n * answer);
+    request->head.type = type;
+    request->head.n_ranges = n;
+    request->head.cookie++;
+    virtio_send(&h.device, request, sizeof(request->head) + n * sizeof(request->ranges[0]),
+                response, sizeof(response->head) + n * answer);
 }
 
 static uint32_t member(Set set, uint32_t i)
@@ -210,7 +215,7 @@ static void probe_next(void)
 static void probe_answered(void)
 {
     Probe *p = &h.probe;
-    uint64_t fast = response.result.tier_bytes[0];
+    uint64_t fast = response->result.tier_bytes[0];
 
     switch (p->state) {
     case PROBE_REST:
@@ -237,10 +242,10 @@ static void probe_answered(void)
 /* What the device made of a request, if it made sense of it; @written bytes of its answer are there. */
 static void answered(uint32_t written)
 {
-    bool ok = written >= sizeof(response.head) && response.head.status == VIRTIO_TIER_S_OK &&
-              response.head.n_ranges == request.head.n_ranges;
+    bool ok = written >= sizeof(response->head) && response->head.status == VIRTIO_TIER_S_OK &&
+              response->head.n_ranges == request->head.n_ranges;
 
-    if (request.head.type == VIRTIO_TIER_T_QUERY || h.options->hints == HINTS_PROBE) {
+    if (request->head.type == VIRTIO_TIER_T_QUERY || h.options->hints == HINTS_PROBE) {
         if (ok) {
             probe_answered();
         } else {
@@ -248,8 +253,8 @@ static void answered(uint32_t written)
         }
         return;
     }
-    for (uint32_t i = 0; i < request.head.n_ranges; i++) {
-        uint32_t status = ok ? response.status[i] : response.head.status;
+    for (uint32_t i = 0; i < request->head.n_ranges; i++) {
+        uint32_t status = ok ? response->status[i] : response->head.status;
 
         h.told++;
         h.by_status[status < VIRTIO_TIER_S_COUNT ? status : VIRTIO_TIER_S_IOERR]++;
