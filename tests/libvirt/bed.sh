@@ -68,13 +68,13 @@ daemon_stop() {
 
 # --- waiting ---
 
-# await WHAT COMMAND...: until it succeeds, at most 20 s.
+# await WHAT COMMAND...: until it succeeds, at most 60 s: the machine may have much else to do.
 await() {
-    local what=$1 until=$((SECONDS + 20))
+    local what=$1 until=$((SECONDS + 60))
     shift
     until "$@" >/dev/null 2>&1; do
         if [ $SECONDS -ge $until ]; then
-            echo "waited 20 s for $what: $*" >&2
+            echo "waited 60 s for $what: $*" >&2
             return 1
         fi
         sleep 0.05

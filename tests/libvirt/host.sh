@@ -56,7 +56,8 @@ for dir in bin sbin share; do
     show "$INSTALLED/usr/local/$dir" "/usr/local/$dir"
 done
 show "$QEMU" /run/qemu
-show "$WORKLOAD" /run/workload.elf
+# Its own, as libvirt gives it to QEMU's user.
+install -m 644 "$WORKLOAD" "$root/run/workload.elf"
 cp -a "$INSTALLED/etc/libvirt/." "$root/etc/libvirt/"
 
 cat >"$root/etc/libvirt/qemu.conf" <<'CONF'
