@@ -284,6 +284,7 @@ static void on_peer(VHostUserTier *tier)
 /* Let go of what a connection that is lost, or to be ended, has left. */
 static void clean_up(VHostUserTier *tier)
 {
+    qemu_bh_cancel(tier->lost);
     if (!tier->connected) {
         return;
     }

@@ -123,6 +123,74 @@ static void bad_chains_do_no_harm(void)
     daemon_free(daemon);
 }
 
+/* Write a table of descriptors to @at, each followed by the one behind it. */
+static void write_table(Bed *bed, uint64_t at, const BedDesc *descs, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        qtest_writeq(bed->qts, at + 16 * i, descs[i].addr);
+        qtest_writel(bed->qts, at + 16 * i + 8, descs[i].len);
+        qtest_writew(bed->qts, at + 16 * i + 12, descs[i].flags);
+        qtest_writew(bed->qts, at + 16 * i + 14, i + 1);
+    }
+}
+
+/* Tables that are right, first, and then those that are not */
+static void indirect_chains_do_no_harm(void)
+{
+    const uint64_t table = BED_FREE + 8 * MIB;
+    const BedDesc out = { BED_FREE, 32, VRING_DESC_F_NEXT };
+    const BedDesc in = { BED_FREE + 4096, 64, VRING_DESC_F_WRITE };
+    const struct {
+        BedDesc head;
+        BedDesc table[2];
+    } cases[] = {
+        { { table, 32, VRING_DESC_F_INDIRECT }, { out, in } },
+        { { table, 0, VRING_DESC_F_INDIRECT }, { out, in } },
+        { { table, 17, VRING_DESC_F_INDIRECT }, { out, in } },
+        { { table, 16, VRING_DESC_F_INDIRECT }, { out, in } },
+        { { table, 0xfffffff0, VRING_DESC_F_INDIRECT }, { out, in } },
+        { { BED_RAM_BYTES - 16, 32, VRING_DESC_F_INDIRECT }, { out, in } },
+        { { UINT64_MAX - 15, 32, VRING_DESC_F_INDIRECT }, { out, in } },
+        { { table, 32, VRING_DESC_F_INDIRECT },
+          { { table, 32, VRING_DESC_F_INDIRECT }, in } },
+        { { table, 32, VRING_DESC_F_INDIRECT | VRING_DESC_F_WRITE },
+          { out, in } },
+        { { table, 32, VRING_DESC_F_INDIRECT },
+          { out, { BED_FREE + 4096, 64,
+                   VRING_DESC_F_WRITE | VRING_DESC_F_NEXT } } },
+    };
+    const struct virtio_tier_req req = {
+        .type = cpu_to_le16(VIRTIO_TIER_T_HOT),
+        .n_ranges = cpu_to_le32(1),
+    };
+    const struct virtio_tier_range range = { cpu_to_le64(BED_FREE),
+                                             cpu_to_le64(4096) };
+    Daemon *daemon = daemon_new();
+    Bed *bed, *other;
+
+    if (!daemon) {
+        return;
+    }
+    bed = daemon_start_driven(daemon, "one");
+    other = daemon_start_driven(daemon, "two");
+    qtest_memwrite(bed->qts, BED_FREE, &req, sizeof(req));
+    qtest_memwrite(bed->qts, BED_FREE + sizeof(req), &range, sizeof(range));
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        bed_drive(bed, ~(1ull << VIRTIO_RING_F_EVENT_IDX));
+        write_table(bed, table, cases[i].table, 2);
+        bed_add(bed, VIRTIO_TIER_Q_HINT, &cases[i].head, 1);
+        if (i == 0) {
+            g_assert_cmpuint(bed_wait_used(bed, VIRTIO_TIER_Q_HINT, 0), ==,
+                             sizeof(struct virtio_tier_resp) + 4);
+        } else {
+            expect_no_harm(bed, other);
+        }
+    }
+    bed_free(bed);
+    bed_free(other);
+    daemon_free(daemon);
+}
+
 /* Rings that lie */
 static void bad_rings_do_no_harm(void)
 {
@@ -223,6 +291,7 @@ void add_garbage_tests(void)
 #define ADD(test) qtest_add_func("/vhost-user-tier/garbage/" #test, test)
     ADD(says_what_is_wrong_with_a_range);
     ADD(bad_chains_do_no_harm);
+    ADD(indirect_chains_do_no_harm);
     ADD(bad_rings_do_no_harm);
     ADD(random_requests_do_no_harm);
 #undef ADD
