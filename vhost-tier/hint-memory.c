@@ -138,22 +138,43 @@ static void entries_forget(HintDevice *device)
     }
 }
 
+/* Whether all entries of a new table are sound, beside each other. */
+static bool table_check(HintDevice *device, const VhostUserMemory *table, GError **errp)
+{
+    GArray *memory = device->memory;
+    bool ok = true;
+
+    device->memory = g_array_new(FALSE, FALSE, sizeof(HintMemory));
+    for (uint32_t i = 0; ok && i < table->nregions; i++) {
+        const VhostUserMemoryRegion *entry = &table->regions[i];
+        const HintMemory noted = { entry->guest_phys_addr, entry->memory_size, entry->userspace_addr };
+
+        ok = entry_check(device, entry, errp);
+        g_array_append_val(device->memory, noted);
+    }
+    g_array_unref(device->memory);
+    device->memory = memory;
+    return ok;
+}
+
 bool memory_set_mem_table(HintDevice *device, VhostUserMsg *msg, GError **errp)
 {
     const VhostUserMemory given = msg->payload.memory;
-    bool ok = true;
     int n_fds = 0;
+    bool ok;
 
     if (given.nregions > VHOST_MEMORY_BASELINE_NREGIONS || (int)given.nregions != msg->fd_num ||
         msg->size != offsetof(VhostUserMemory, regions) + given.nregions * sizeof(given.regions[0])) {
         return message_refuse(errp, "a memory table of %u entries in %u bytes with %d descriptors", given.nregions,
                               msg->size, msg->fd_num);
     }
+    if (!table_check(device, &given, errp)) {
+        return false;
+    }
     entries_forget(device);
     rings_forget(device);
     for (uint32_t i = 0; i < given.nregions; i++) {
-        ok = ok && entry_check(device, &given.regions[i], errp);
-        if (ok && entry_note(device, &given.regions[i], msg->fds[i])) {
+        if (entry_note(device, &given.regions[i], msg->fds[i])) {
             msg->payload.memory.regions[n_fds] = given.regions[i];
             msg->fds[n_fds++] = msg->fds[i];
         } else {
@@ -162,7 +183,7 @@ bool memory_set_mem_table(HintDevice *device, VhostUserMsg *msg, GError **errp)
     }
     msg->payload.memory.nregions = (uint32_t)n_fds;
     msg->fd_num = n_fds;
-    ok = message_hand_over(device, msg, ok ? errp : NULL) && ok;
+    ok = message_hand_over(device, msg, errp);
     memory_changed(device);
     return ok;
 }

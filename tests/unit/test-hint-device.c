@@ -206,6 +206,7 @@ static const BadMessage bad_messages[] = {
     {"log-without-descriptor", VHOST_USER_SET_LOG_BASE, 16, { 4096, 0 }},
     {"table-of-nothing", VHOST_USER_SET_MEM_TABLE, 4, { 0 }},
     {"table-of-too-many", VHOST_USER_SET_MEM_TABLE, 40, { 9, 0x1000, 0x1000, 0x1000, 0 }, true},
+    {"table-unaligned", VHOST_USER_SET_MEM_TABLE, 40, { 1, 0x1001, 0x1000, 0x1000, 0 }, true},
     {"table-that-lacks-entries", VHOST_USER_SET_MEM_TABLE, 8, { 1 }, true},
     {"memory-of-no-size", VHOST_USER_ADD_MEM_REG, 40, { 0, 0x1000, 0, NEW_ADDRESS, 0 }, true},
     {"memory-unaligned", VHOST_USER_ADD_MEM_REG, 40, { 0, 0x1001, 0x1000, NEW_ADDRESS, 0 }, true},
