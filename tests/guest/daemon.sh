@@ -16,7 +16,8 @@ kdamonds() { cat /sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds; }
 damon_stat() { cat /sys/module/damon_stat/parameters/enabled 2>/dev/null || echo none; }
 
 check the_module_finds_its_device load
-check the_daemon_answers_a_hint until_so 15 answered hot
+check the_daemon_takes_a_hint until_so 15 says '2048 KiB told, 2048 KiB taken' tier-hint hot phys $PAGE 2M
+check the_daemon_trusts_us is trusted show trust
 for type in cold willneed free pin unpin query; do
     check "the_daemon_answers_$type" answered $type
 done
