@@ -25,6 +25,11 @@
 
 #define MAX_FDS 8
 
+/* Until the end of the block */
+#define LOCK_PEER(peer) \
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = \
+        g_mutex_locker_new(&(peer)->lock)
+
 typedef struct Header {
     uint32_t request;
     uint32_t flags;
@@ -511,7 +516,7 @@ const char *peer_path(const Peer *peer)
 
 void peer_listen(Peer *peer)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
     g_assert_cmpint(g_strlcpy(addr.sun_path, peer->path,
@@ -524,7 +529,7 @@ void peer_listen(Peer *peer)
 
 void peer_die(Peer *peer)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
 
     if (peer->listener >= 0) {
         g_unlink(peer->path);
@@ -536,7 +541,7 @@ void peer_die(Peer *peer)
 
 void peer_lacks(Peer *peer, uint64_t features, uint64_t protocol_features)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
 
     peer->features &= ~features;
     peer->protocol_features &= ~protocol_features;
@@ -544,7 +549,7 @@ void peer_lacks(Peer *peer, uint64_t features, uint64_t protocol_features)
 
 void peer_misbehaves(Peer *peer, unsigned request, PeerFault fault)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
 
     peer->faults[request] = fault;
 }
@@ -552,7 +557,7 @@ void peer_misbehaves(Peer *peer, unsigned request, PeerFault fault)
 void peer_set_config(Peer *peer, const struct virtio_tier_config *config,
                      bool tell)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
     Header header = { .request = CONFIG_CHANGED, .flags = FLAG_VERSION };
 
     peer->config = *config;
@@ -564,7 +569,7 @@ void peer_set_config(Peer *peer, const struct virtio_tier_config *config,
 
 void peer_hold(Peer *peer, bool hold)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
 
     peer->rings.hold = hold;
     wake(peer);
@@ -572,21 +577,21 @@ void peer_hold(Peer *peer, bool hold)
 
 bool peer_event(Peer *peer, const struct virtio_tier_event *event)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
 
     return rings_put_event(&peer->rings, event);
 }
 
 void peer_signal_broken(Peer *peer, unsigned queue)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
 
     ring_signal(peer->rings.ring[queue].err);
 }
 
 void peer_set_state(Peer *peer, uint8_t fill, size_t size)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
 
     g_byte_array_set_size(peer->state, size);
     if (size) {
@@ -596,21 +601,21 @@ void peer_set_state(Peer *peer, uint8_t fill, size_t size)
 
 GByteArray *peer_loaded(Peer *peer)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
 
     return peer->loaded ? g_byte_array_ref(peer->loaded) : NULL;
 }
 
 unsigned peer_seen(Peer *peer, unsigned request)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
 
     return peer->seen[request];
 }
 
 void peer_wait(Peer *peer, unsigned request, unsigned n)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
     gint64 end = g_get_monotonic_time() + PEER_TIMEOUT_MS * 1000;
 
     while (peer->seen[request] < n) {
@@ -620,7 +625,7 @@ void peer_wait(Peer *peer, unsigned request, unsigned n)
 
 uint64_t peer_features(Peer *peer)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&peer->lock);
+    LOCK_PEER(peer);
 
     return peer->acked;
 }

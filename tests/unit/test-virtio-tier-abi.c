@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ABI of virtio-tier: every offset, size and number that docs/virtio-tier.md states, as guests and hosts built years
- * apart have them. What fails here breaks them all: it is not to be mended by changing this test.
+ * The ABI of virtio-tier: every offset, size and number that docs/virtio-tier.md states, as guests and hosts that were
+ * built years apart have them. What fails here breaks them all: it is not to be mended by changing this test.
  */
 #include <glib.h>
 #include <stddef.h>
