@@ -83,7 +83,8 @@ static void log_change(const LatencyFilter *filter)
     g_autoptr(GString) text = g_string_new(NULL);
 
     for (unsigned tier = 0; tier < filter->n_tiers; tier++) {
-        g_string_append_printf(text, "%s%u ns (%u idle)", tier ? ", " : "", filter->now_ns[tier], filter->idle_ns[tier]);
+        g_string_append_printf(text, "%s%u ns (%u idle)", tier ? ", " : "", filter->now_ns[tier],
+                               filter->idle_ns[tier]);
     }
     g_info("latencies are now %s", text->str);
 }
@@ -196,7 +197,7 @@ char *latency_watch_problem(LatencyWatch *watch)
     if (problem || sees) {
         return g_steal_pointer(&problem);
     }
-    return g_strdup(enough ? "the tiers take about the same time without load, so it is not the memory that is measured, "
-                             "as in an emulator: latencies are those found at start"
+    return g_strdup(enough ? "the tiers take about the same time without load, so it is not the memory that is "
+                             "measured, as in an emulator: latencies are those found at start"
                            : "it was not measured often enough yet");
 }

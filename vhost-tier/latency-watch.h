@@ -9,8 +9,8 @@
  * latency comes to that of tier 1, promoting more makes all slower (core/balance.h); nobody can tell but by measuring.
  *
  * A thread follows a chain of pointers through some pages of each tier (chase.h), LATENCY_EVERY_NS apart, and never so
- * often that it would take more than LATENCY_COST of a CPU: on an emulated host, where it takes a thousand times longer,
- * it measures as much more seldom. What it finds goes through latency-filter.h; each VM looks at the outcome when it
+ * often that it would take more than LATENCY_COST of a CPU: on an emulated host, where it takes a thousand times
+ * longer, it measures as much more seldom. What it finds goes through latency-filter.h; each VM looks at the outcome when it
  * plans (facts_costs_of()). A read is what it costs a CPU that happens to run the thread; VMs that are bound to another
  * socket may see something else.
  *

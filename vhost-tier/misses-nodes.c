@@ -66,8 +66,8 @@ char *misses_nodes_problem(const char *sysfs, const Topology *tiers, const GArra
     }
     for (guint i = 0; i < threads->len; i++) {
         if (!keeps_to(g_array_index(threads, int, i), cpus)) {
-            return g_strdup_printf("vCPUs may run elsewhere than on the CPUs of node %d, where reads of tier 0 are far; "
-                                   "bind them to %s", node, list);
+            return g_strdup_printf("vCPUs may run elsewhere than on the CPUs of node %d, where reads of tier 0 are "
+                                   "far; bind them to %s", node, list);
         }
     }
     return NULL;
@@ -90,7 +90,8 @@ bool misses_by_tier(const MissesRates *rates, uint64_t fast_bytes, uint64_t slow
     }
     far_share = rates->far_per_s / reads;
     if ((slow_part < NEARLY && far_share > 0.5) || (slow_part > 1 - NEARLY && far_share < 0.5)) {
-        *problem = "reads by node do not fit where the VM's pages are, so that it is not these that the processor counts";
+        *problem = "reads by node do not fit where the VM's pages are, so that it is not these that the processor "
+                   "counts";
         return false;
     }
     *by_tier = (MissesByTier) { .fast_per_s = all * (1 - far_share), .slow_per_s = all * far_share };

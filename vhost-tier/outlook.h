@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a VM loses at other sizes of its fast memory, by the best that is known of it: where hardware counts its accesses
- * by tier, the forecast with latencies under load (core/forecast.h); else the model with estimates from heat
+ * What a VM loses at other sizes of its fast memory, by the best that is known of it: where hardware counts its
+ * accesses by tier, the forecast with latencies under load (core/forecast.h); else the model with estimates from heat
  * (core/slowdown.h).
  */
 #ifndef VHOST_TIER_OUTLOOK_H

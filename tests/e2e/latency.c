@@ -46,8 +46,8 @@ static Seen tell(Bed *bed)
 {
     const Seen now = seen(bed);
 
-    g_test_message("watched: %s%s; tier 0: %" G_GUINT64_FORMAT " ns, %" G_GUINT64_FORMAT " idle; tier 1: %" G_GUINT64_FORMAT
-                   " ns, %" G_GUINT64_FORMAT " idle; used are %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " ns",
+    g_test_message("watched: %s%s; tier 0: %" G_GUINT64_FORMAT " ns, %" G_GUINT64_FORMAT " idle; "
+                   "tier 1: %" G_GUINT64_FORMAT " ns, %" G_GUINT64_FORMAT " idle; used are %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " ns",
                    now.watched ? "yes" : "no, ", now.not_watched, now.now_ns[0], now.idle_ns[0], now.now_ns[1],
                    now.idle_ns[1], now.used_ns[0], now.used_ns[1]);
     return now;
@@ -83,7 +83,8 @@ static void tiers_are_measured_where_they_differ(void)
         EXPECT((double)now.used_ns[1] > APART * (double)now.used_ns[0], "CXL memory is not taken for the slower one");
     } else {
         EXPECT(!now.watched && strstr(now.not_watched, "same time"), "memory of one speed is taken for two kinds");
-        EXPECT(now.used_ns[0] == now.hmat_ns[0] && now.used_ns[1] == now.hmat_ns[1], "the HMAT's latencies do not hold");
+        EXPECT(now.used_ns[0] == now.hmat_ns[0] && now.used_ns[1] == now.hmat_ns[1],
+               "the HMAT's latencies do not hold");
     }
 }
 

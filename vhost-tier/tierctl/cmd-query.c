@@ -322,7 +322,8 @@ static char *latency(JsonObject *tier, const char *key)
 
 static void host_tiers(GString *out, JsonObject *host)
 {
-    static const char *const headings[] = {">TIER", "NODES", ">IDLE", ">NOW", ">HMAT", ">MB/S", ">TOTAL", ">FREE", NULL};
+    static const char *const headings[] = {">TIER", "NODES",  ">IDLE",  ">NOW", ">HMAT",
+                                           ">MB/S", ">TOTAL", ">FREE", NULL};
     g_autoptr(Table) table = table_new(headings);
     JsonArray *tiers = field_array(host, "tiers");
     g_autofree char *origin = view_string(host, "tiers_origin");
