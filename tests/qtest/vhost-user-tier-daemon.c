@@ -5,9 +5,16 @@
 #include "qemu/osdep.h"
 
 #include <glib/gstdio.h>
+#include <sys/prctl.h>
 
 #include "qobject/qlist.h"
 #include "vhost-user-tier-daemon.h"
+
+/* A test that fails leaves no daemon behind. */
+static void end_with_parent(gpointer opaque)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
 
 void daemon_start(Daemon *daemon)
 {
@@ -26,8 +33,8 @@ void daemon_start(Daemon *daemon)
     g_autoptr(GError) err = NULL;
 
     g_assert_true(g_file_set_contents(config, text, -1, NULL));
-    g_spawn_async(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL,
-                  NULL, &daemon->pid, &err);
+    g_spawn_async(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD,
+                  end_with_parent, NULL, &daemon->pid, &err);
     g_assert_no_error(err);
 }
 
