@@ -16,9 +16,9 @@
 int socket_listen(const char *path, uid_t uid, gid_t gid, GError **errp);
 
 /*
- * The path of the folder @below (such as "libvirt/UUID"; NULL: itself) the folder @base, to be freed by the caller. NULL,
- * with an error, unless each part of it is a folder that belongs to this process's user and is writable to no other: so
- * who may only name it can't have files made where that user alone may make them.
+ * The path of the folder @below (such as "libvirt/UUID"; NULL: itself) the folder @base, to be freed by the caller.
+ * NULL, with an error, unless each part of it is a folder that belongs to this process's user and is writable to no
+ * other: so who may only name it can't have files made where that user alone may make them.
  */
 char *socket_dir(const char *base, const char *below, GError **errp);
 

@@ -70,17 +70,22 @@ LOOP
     same_as "$rss" "$fds"
 }
 
-# Between the times of one start and another lies much else, so the hook is timed by itself, with the XML of a start.
+# Between the times of one start and another lies much else, so the hook is timed by itself, with the XML of a start: the
+# median of some, as the machine may have much else to do.
 cost_of_a_start() {
-    local start us
-    start=$(date +%s%N)
-    on alpha bash -e -c 'for ((i = 0; i < 20; i++)); do
-        for operation in prepare start; do /etc/libvirt/hooks/qemu.d/vhost-tier web $operation begin - <"$0"; done; done' "$BED/alpha/live.xml"
-    us=$((($(date +%s%N) - start) / 20000))
-    echo "figure: the hook adds $us us to the start of a tiered domain (prepare and start; libvirt calls it for 'started' besides)"
-    [ $us -lt 200000 ]
-    on alpha /etc/libvirt/hooks/qemu.d/vhost-tier web release end - <"$BED/alpha/live.xml"
-    await 'the end' knows_no alpha web
+    local us
+    us=$(on alpha bash -e -c '
+        hook=/etc/libvirt/hooks/qemu.d/vhost-tier
+        for ((i = 0; i < 21; i++)); do
+            start=${EPOCHREALTIME/[.,]/}
+            $hook web prepare begin - <"$0"
+            $hook web start begin - <"$0"
+            echo $((${EPOCHREALTIME/[.,]/} - start))
+            $hook web release end - <"$0"
+        done' "$BED/alpha/live.xml" | sort -n | sed -n 11p)
+    echo "figure: the hook adds $us us to the start of a tiered domain (prepare and start; median)"
+    [ "$us" -lt 100000 ]
+    knows_no alpha web
 }
 
 it "$MANY domains are defined, enabled and disabled, and leave nothing" defined_enabled_disabled
