@@ -249,6 +249,20 @@ static void gives_up_on_a_daemon_that_does_not_answer(void)
     g_assert_cmpint(g_get_monotonic_time() - start, <, 4 * CLIENT_TIMEOUT_MS * 1000);
 }
 
+static void gives_up_when_the_time_for_all_is_over(void)
+{
+    static const FakeReply replies[] = {{0}};
+    g_autoptr(FakeControl) fake = fake_control_new("{\"vhost-tier\"", replies);     /* and never the rest */
+    g_autoptr(GError) error = NULL;
+    gint64 start = g_get_monotonic_time();
+
+    g_assert_null(client_connect_within(fake_control_socket(fake), 1000, &error));
+    g_assert_error(error, CLIENT_ERROR, CLIENT_ERROR_TIMEOUT);
+    g_assert_nonnull(strstr(error->message, "within 1 s"));
+    g_assert_cmpint(g_get_monotonic_time() - start, >=, 950 * 1000);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, CLIENT_TIMEOUT_MS * 1000);
+}
+
 static void reads_fields_of_the_wrong_type_as_absent(void)
 {
     g_autoptr(JsonNode) node = json_from_string(
@@ -295,6 +309,7 @@ int main(int argc, char **argv)
     ADD(takes_an_answer_of_many_vms);
     ADD(takes_brackets_in_strings_for_what_they_are);
     ADD(gives_up_on_a_daemon_that_does_not_answer);
+    ADD(gives_up_when_the_time_for_all_is_over);
     ADD(reads_fields_of_the_wrong_type_as_absent);
     return g_test_run();
 }
