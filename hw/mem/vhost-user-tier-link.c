@@ -228,8 +228,9 @@ void vhost_user_tier_serve(VHostUserTier *tier, bool serve)
 
 void vhost_user_tier_tell_reset(VHostUserTier *tier)
 {
-    /* One that is connected was told by virtio_reset(). */
-    tier->reset_owed = !tier->connected;
+    /* One that is connected, and still there, was told by virtio_reset(). */
+    tier->reset_owed = !tier->connected ||
+                       !qemu_chr_fe_backend_open(&tier->chardev);
 }
 
 /* The daemon found a queue to be broken. */
@@ -268,8 +269,8 @@ static void on_peer(VHostUserTier *tier)
                                    vring_error);
     }
     if (tier->reset_owed) {
-        vhost_reset_device(&tier->dev);
-        tier->reset_owed = false;
+        tier->reset_owed = vhost_reset_device(&tier->dev) < 0 &&
+                           !qemu_chr_fe_backend_open(&tier->chardev);
     }
     if (adopt_config(tier) < 0) {
         return;

@@ -169,7 +169,9 @@ static int state_pre_save(void *opaque)
     Error *err = NULL;
     size_t done = 0;
 
-    vhost_user_tier_drop_state(tier);
+    if (tier->state_size) {         /* it still waits for a daemon: on it goes */
+        return 0;
+    }
     if (hand_over(tier, VHOST_TRANSFER_STATE_DIRECTION_SAVE, &done, &err)) {
         tier->state_size = done;
     } else {
@@ -181,7 +183,11 @@ static int state_pre_save(void *opaque)
 
 static int state_post_save(void *opaque)
 {
-    vhost_user_tier_drop_state(opaque);
+    VHostUserTier *tier = opaque;
+
+    if (tier->connected) {          /* its daemon knows it, if the guest stays */
+        vhost_user_tier_drop_state(tier);
+    }
     return 0;
 }
 

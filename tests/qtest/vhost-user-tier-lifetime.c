@@ -151,6 +151,27 @@ static void tells_of_a_reset(void)
     peer_free(peer);
 }
 
+/* The watch ends the wait for it, and the next daemon is told. */
+static void a_reset_that_meets_a_hung_daemon_is_told_to_the_next(void)
+{
+    Peer *peer = peer_new();
+    Bed *bed = bed_new(peer_path(peer), "");
+    unsigned resets;
+
+    peer_listen(peer);
+    bed_drive_all(bed);
+    assert_serves(bed);
+    resets = peer_seen(peer, VU_RESET_DEVICE);
+    peer_misbehaves(peer, VU_GET_VRING_BASE, FAULT_SILENCE);
+    bed_reset(bed);
+    peer_misbehaves(peer, VU_GET_VRING_BASE, FAULT_NONE);
+    peer_wait(peer, VU_RESET_DEVICE, resets + 1);
+    bed_drive_all(bed);
+    assert_serves(bed);
+    bed_free(bed);
+    peer_free(peer);
+}
+
 static void may_be_reset_in_the_middle_of_a_request(void)
 {
     Peer *peer = peer_new();
@@ -385,6 +406,36 @@ static void what_comes_along_waits_for_a_daemon(void)
     peer_free(to);
 }
 
+/* It goes on, and stays where it is, until there is a daemon to take it. */
+static void what_waits_for_a_daemon_is_saved_again(void)
+{
+    Peer *from = peer_new(), *between = peer_new(), *to = peer_new();
+    Bed *bed = bed_new(peer_path(from), ""), *stop, *next;
+    char *file = bed_make_file("vm"), *file_again = bed_make_file("again");
+
+    peer_set_state(from, 0x66, 1000);
+    peer_listen(from);
+    bed_drive_all(bed);
+    assert_serves(bed);
+    save(bed, file);
+    stop = load(between, file, bed);
+    save(stop, file_again);
+    next = load(to, file_again, stop);
+    peer_listen(between);
+    peer_listen(to);
+    assert_state(between, 0x66, 1000);
+    assert_state(to, 0x66, 1000);
+    assert_serves(next);
+    bed_free(next);
+    bed_free(stop);
+    bed_free(bed);
+    bed_remove_file(file_again);
+    bed_remove_file(file);
+    peer_free(from);
+    peer_free(between);
+    peer_free(to);
+}
+
 /* Requests that wait go along in the guest's memory. */
 static void migrates_without_a_daemon(void)
 {
@@ -514,6 +565,7 @@ void add_lifetime_tests(void)
     ADD(a_new_daemon_finds_what_the_last_left);
     ADD(a_daemon_may_go_while_there_is_no_driver);
     ADD(tells_of_a_reset);
+    ADD(a_reset_that_meets_a_hung_daemon_is_told_to_the_next);
     ADD(may_be_reset_in_the_middle_of_a_request);
     ADD(a_stop_of_the_machine_is_no_reset);
     ADD(nothing_is_served_while_the_machine_is_stopped);
@@ -521,6 +573,7 @@ void add_lifetime_tests(void)
     ADD(can_be_unplugged_without_a_daemon);
     ADD(what_the_daemon_knows_goes_along);
     ADD(what_comes_along_waits_for_a_daemon);
+    ADD(what_waits_for_a_daemon_is_saved_again);
     ADD(migrates_without_a_daemon);
     ADD(migrates_with_daemons_that_fail);
     ADD(waits_until_postcopy_has_brought_all);
