@@ -8,6 +8,7 @@
 #include <glib/gstdio.h>
 #include <grp.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -213,6 +214,8 @@ static int run(const Options *options, const Config *config, GError **errp)
     int control_fd;
     bool made;
 
+    /* A QEMU that closes its end of a pipe makes a write(2) fail, and no more. */
+    signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     facts = facts_find(config, errp);
     if (!facts) {

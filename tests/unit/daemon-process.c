@@ -125,6 +125,7 @@ void daemon_start(Daemon *f)
         const int log = open(f->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);       /* a test that fails leaves no daemon behind */
+        signal(SIGPIPE, SIG_DFL);               /* which tests may ignore */
         dup2(log, 2);
         execv(program, (char **)argv);
         _exit(127);

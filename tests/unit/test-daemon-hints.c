@@ -366,6 +366,22 @@ static uint64_t state_in(const FakeFrontend *f, const char *bytes, size_t n)
     return answer;
 }
 
+static void a_state_that_nobody_reads_ends_nothing(Daemon *d, gconstpointer data)
+{
+    const uint32_t payload[] = { 0, 0 };
+    Guest *guest = guest_new(d, "a", d->socket_a);
+    int fds[2];
+
+    g_assert_true(g_unix_open_pipe(fds, FD_CLOEXEC, NULL));
+    close(fds[0]);
+    fake_frontend_ask(guest->f, FAKE_SET_DEVICE_STATE_FD, payload, sizeof(payload), &fds[1], 1);
+    close(fds[1]);
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(fake_frontend_get(guest->f, FAKE_CHECK_DEVICE_STATE), !=, 0);
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    guest_free(guest);
+}
+
 static void pins_and_trust_move_to_another_host(Daemon *d, gconstpointer data)
 {
     Guest *source = guest_new(d, "a", d->socket_a);
@@ -539,6 +555,7 @@ int main(int argc, char **argv)
     ADD(the_operator_switches_hints_on_and_off, HINTS_OFF);
     ADD(hints_of_another_process_do_not_count, NO_LIMITS);
     ADD(a_guest_that_breaks_everything_harms_no_other, NO_LIMITS);
+    ADD(a_state_that_nobody_reads_ends_nothing, NO_LIMITS);
     ADD(pins_and_trust_move_to_another_host, NO_LIMITS);
     ADD(pins_outlive_the_memory_channel, NO_LIMITS);
     ADD(a_daemon_that_was_started_anew_tells_the_guest, NO_LIMITS);
