@@ -172,13 +172,14 @@ void hint_queue_push(HintQueue *queue, VuVirtqElement *element, size_t bytes)
 
     used->id = GUINT32_TO_LE(element->index);
     used->len = GUINT32_TO_LE((uint32_t)bytes);
+    vu_queue_flush(queue->dev, vq, 1);
+    /* After all has been written: what is logged before may be copied before. */
     if (queue->log->wanted && queue->log->bits) {
         log_element(queue, element, bytes);
         if (vq->vra.flags & 1u << VHOST_VRING_F_LOG) {
             log_range(queue->log, vq->vra.log_guest_addr, used_bytes(vq->vring.num));
         }
     }
-    vu_queue_flush(queue->dev, vq, 1);
     free(element);
 }
 
