@@ -51,6 +51,16 @@ static bool is_off(double now_ns, double used_ns)
     return fabs(now_ns - used_ns) > LATENCY_NOISE * used_ns;
 }
 
+/* Go by these from now on; whether that changes anything. */
+static bool use(LatencyFilter *filter, const uint32_t *ns)
+{
+    const size_t bytes = filter->n_tiers * sizeof(*ns);
+    const bool changes = memcmp(filter->used_ns, ns, bytes) != 0;
+
+    memcpy(filter->used_ns, ns, bytes);
+    return changes;
+}
+
 bool latency_filter_add(LatencyFilter *filter, const uint32_t *measured_ns)
 {
     const unsigned slot = filter->rounds++ % LATENCY_RECENT;
@@ -71,19 +81,16 @@ bool latency_filter_add(LatencyFilter *filter, const uint32_t *measured_ns)
         }
         off = off || is_off(now_ns, filter->used_ns[tier]);
     }
-    if (!off || !latency_filter_sees_tiers(filter)) {
-        return false;
+    if (!latency_filter_sees_tiers(filter)) {
+        return use(filter, filter->start_ns);
     }
-    memcpy(filter->used_ns, filter->now_ns, filter->n_tiers * sizeof(filter->used_ns[0]));
-    return true;
+    return off && use(filter, filter->now_ns);
 }
 
 bool latency_filter_lose(LatencyFilter *filter)
 {
-    const bool changes = memcmp(filter->used_ns, filter->start_ns, sizeof(filter->used_ns)) != 0;
-
     filter->rounds = 0;
     memset(filter->now_ns, 0, sizeof(filter->now_ns));
-    memcpy(filter->used_ns, filter->start_ns, sizeof(filter->used_ns));
-    return changes;
+    memset(filter->idle_ns, 0, sizeof(filter->idle_ns));
+    return use(filter, filter->start_ns);
 }

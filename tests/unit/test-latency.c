@@ -97,6 +97,18 @@ static void tiers_that_are_alike_without_load_are_not_what_was_measured(void)
     g_assert_cmpuint(filter.now_ns[0], ==, 5);  /* but can be looked at */
 }
 
+static void tiers_that_turn_out_alike_have_what_was_known_at_start(void)
+{
+    LatencyFilter filter = new_filter();
+
+    feed(&filter, LATENCY_RECENT, 100, 300);
+    g_assert_true(feed(&filter, LATENCY_RECENT / 2 + 1, 400, 600));
+    assert_used(&filter, 400, 600);
+    g_assert_true(feed(&filter, LATENCY_RECENT / 2 + 1, 90, 95));
+    assert_used(&filter, 100, 250);
+    g_assert_false(feed(&filter, 1, 90, 95));
+}
+
 static void load_at_start_is_seen_once_it_ends(void)
 {
     LatencyFilter filter = new_filter();
@@ -119,6 +131,7 @@ static void a_tier_that_is_lost_has_what_was_known_at_start(void)
     assert_used(&filter, 100, 250);
     g_assert_false(latency_filter_lose(&filter));
     g_assert_cmpuint(filter.now_ns[0], ==, 0);
+    g_assert_cmpuint(filter.idle_ns[0], ==, 0);     /* it may be other memory that is found next */
     g_assert_false(feed(&filter, LATENCY_RECENT - 1, 400, 600));
     g_assert_true(feed(&filter, 1, 400, 600));
 }
@@ -261,6 +274,7 @@ int main(int argc, char **argv)
     ADD(one_round_that_was_held_up_changes_nothing);
     ADD(load_is_told_of_soon_and_so_is_its_end);
     ADD(tiers_that_are_alike_without_load_are_not_what_was_measured);
+    ADD(tiers_that_turn_out_alike_have_what_was_known_at_start);
     ADD(load_at_start_is_seen_once_it_ends);
     ADD(a_tier_that_is_lost_has_what_was_known_at_start);
     ADD(watching_costs_less_than_a_thousandth_of_a_cpu_however_slow_the_host);
