@@ -126,14 +126,20 @@ void policy_hint_trust_set(Policy *policy, double trust)
 void policy_pins(const Policy *policy, uint32_t region, PolicyPinVisit visit, void *opaque)
 {
     const HeatMap *map = policy_find_map(policy, region);
-    size_t run = 0;
 
-    for (size_t i = 0; map && map->hints && i <= map->n; i++) {
-        if (i < map->n && hint_kind(hint_mark(map, i)) == HINT_KIND(POLICY_HINT_PIN)) {
-            run++;
-        } else if (run > 0) {
-            visit(opaque, i - run, run);
-            run = 0;
+    if (!map || !map->hints || map->hints->granules[HINT_KIND(POLICY_HINT_PIN)] == 0) {
+        return;
+    }
+    for (size_t i = hints_next(map, 0, map->n); i < map->n; i = hints_next(map, i, map->n)) {
+        const size_t first = i;
+
+        while (i < map->n && hint_kind(hint_mark(map, i)) == HINT_KIND(POLICY_HINT_PIN)) {
+            i++;
+        }
+        if (i > first) {
+            visit(opaque, first, i - first);
+        } else {
+            i++;
         }
     }
 }
