@@ -141,7 +141,7 @@ static int vtier_user_ranges(struct vtier_user_call *call)
 	for (call->range = 0; !err && call->range < call->arg.count; call->range++) {
 		err = vtier_user_range(call);
 		if (!err && signal_pending(current))
-			err = -ERESTARTSYS;
+			err = -EINTR;
 	}
 	return err ?: vtier_user_flush(call);
 }

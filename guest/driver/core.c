@@ -126,8 +126,12 @@ static int vtier_start(struct vtier *vt)
 		err = vtier_find_vqs(vt);
 	if (err)
 		return err;
-	if (events)
+	if (virtqueue_get_vring_size(vt->hintq) < VTIER_REQUEST_BUFFERS) {
+		dev_err(&vt->vdev->dev, "not used: a request has no room in its hint queue\n");
+		err = -EINVAL;
+	} else if (events) {
 		err = vtier_events_fill(vt);
+	}
 	if (err) {
 		vt->vdev->config->del_vqs(vt->vdev);
 		return err;
@@ -339,12 +343,10 @@ static int vtier_probe(struct virtio_device *vdev)
 		return -ENOMEM;
 	vdev->priv = vt;
 	err = vtier_start(vt);
+	if (!err)
+		err = vtier_register(vt);
 	if (err) {
-		vtier_put(vt);
-		return err;
-	}
-	err = vtier_register(vt);
-	if (err) {
+		/* The device may have interrupted already, and started work. */
 		vtier_leave(vt);
 		vtier_put(vt);
 		return err;

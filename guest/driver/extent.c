@@ -74,7 +74,7 @@ static unsigned long vtier_walk_skip(struct vtier_walk *walk, unsigned long addr
  *
  * Pages that have no memory, and those of devices, are left out.
  *
- * Return: 0, what @fn returned, -ENOMEM, or -ERESTARTSYS.
+ * Return: 0, what @fn returned, -ENOMEM, or -EINTR.
  */
 int vtier_walk(unsigned long start, unsigned long end, bool write, vtier_extent_fn fn,
 	       void *opaque)
@@ -100,7 +100,7 @@ int vtier_walk(unsigned long start, unsigned long end, bool write, vtier_extent_
 			addr = vtier_walk_skip(&walk, addr);
 		cond_resched();
 		if (!err && signal_pending(current))
-			err = -ERESTARTSYS;
+			err = -EINTR;
 	}
 	if (!err)
 		err = vtier_walk_flush(&walk);

@@ -272,8 +272,9 @@ unsigned long vtier_timeout(void)
  * @req: as for vtier_send()
  * @timeout: in jiffies
  *
- * Return: 0: there is an answer. -ETIMEDOUT and -ERESTARTSYS: none yet; the
- * request must not be reused. Else as vtier_send() says.
+ * Return: 0: there is an answer. -ETIMEDOUT and -EINTR: none yet; the request
+ * must not be reused, and the caller's call not restarted, which would tell
+ * twice what was sent. Else as vtier_send() says.
  */
 int vtier_call(struct vtier *vt, struct vtier_request *req, unsigned long timeout)
 {
@@ -284,13 +285,13 @@ int vtier_call(struct vtier *vt, struct vtier_request *req, unsigned long timeou
 						(err = vtier_send(vt, req, NULL)) != -ENOSPC,
 						timeout);
 	if (left < 0)
-		return left;
+		return -EINTR;
 	if (err && err != -ENOSPC)
 		return err;
 	if (!err)
 		left = wait_for_completion_interruptible_timeout(&req->done, left);
 	if (left < 0)
-		return left;
+		return -EINTR;
 	if (left == 0) {
 		atomic64_inc(&vt->stats.timeouts);
 		vtier_complain(vt, "the device does not answer\n");

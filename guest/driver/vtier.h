@@ -37,6 +37,7 @@
 
 #define VTIER_BATCH		256	/* ranges of a request, at most */
 #define VTIER_QUERY_BATCH	64	/* of a QUERY, whose results are larger */
+#define VTIER_REQUEST_BUFFERS	2	/* a request and its answer */
 #define VTIER_EVENT_BUFFERS	16
 #define VTIER_EVENTS_KEPT	64	/* a power of two */
 
