@@ -7,8 +7,8 @@
 
 #include <glib.h>
 
-/* The ranges 'System RAM' of /proc/iomem's @text, of DamonRange, ascending; for the caller to free. Empty: it tells
- * none. */
+/* The ranges 'System RAM' of /proc/iomem's @text, of DamonRange, in whole pages, ascending; for the caller to free.
+ * Empty: it tells none. */
 GArray *iomem_ram(const char *text);
 
 #endif /* TIER_HINT_IOMEM_H */
