@@ -8,9 +8,10 @@
  * is answered so, where an answer is asked for; where none is, QEMU believes that it was carried out, and the
  * connection ends. An answer that the socket has no room for ends it, too: QEMU reads its answers before it asks again.
  *
- * Queues are served from one GSource, for SLICE_NS at a time, and after a slice that did not come to the end it rests
- * for as long as that took: a guest that floods its device gets half of its VM's thread at most, and never another's.
- * What is not served waits in the queue.
+ * Queues are served from one GSource, for SLICE_NS at a time, and it rests for as long as that took. It begins once
+ * CREDIT_NS are due, so that what comes now and then need not wait. A guest that floods its device, or has it work hard
+ * for one request after the other, gets half of its VM's thread at most, and never another's. What is not served waits
+ * in the queue.
  *
  * A queue whose contents break the rules is served no more until it is started anew, which its error eventfd tells
  * QEMU. Guest memory that goes away (hint-guard.h) ends the connection, as then nothing of it can be relied upon.
@@ -29,6 +30,7 @@
 #include "hint-device-impl.h"
 
 #define SLICE_NS         G_GUINT64_CONSTANT(2000000)
+#define CREDIT_NS        SLICE_NS       /* of work and rest that may be behind */
 #define MESSAGES_PER_TURN 32
 
 /* The value of an answer that refuses: an error, and that no descriptor comes along. */
@@ -199,8 +201,8 @@ static gboolean on_serve(GSource *source, GSourceFunc callback, gpointer data)
     for (unsigned i = 0; i < VIRTIO_TIER_Q_COUNT; i++) {
         tell_broken(device, i);
     }
+    device->rest_until_ns = MAX(device->rest_until_ns, start_ns - CREDIT_NS) + 2 * (clock_ns() - start_ns);
     if (more) {
-        device->rest_until_ns = 2 * clock_ns() - start_ns;
         hint_device_wake(device);
     }
     end_if_closing(device);

@@ -14,6 +14,7 @@ static void bed_request(void *opaque, HintRequest *request)
 {
     HintBed *bed = opaque;
 
+    g_usleep(bed->work_us);
     bed->requests++;
     bed->malformed += request->status != VIRTIO_TIER_S_OK;
     bed->type = request->type;

@@ -18,6 +18,7 @@ typedef struct HintBed {
     HintDevice *device;             /* NULL once its connection has ended */
     FakeRam ram;
     FakeFrontend *frontend;
+    unsigned work_us;               /* that a request takes */
     /* what operations have found, to be read with the thread at rest: after an answer */
     unsigned requests, malformed, resets, started, started_before, memory_changes;
     uint16_t type;                  /* of the last request */

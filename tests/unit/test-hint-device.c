@@ -78,6 +78,17 @@ static void many_requests_are_served_in_order(HintBed *bed, gconstpointer data)
     g_assert_cmpuint(fake_frontend_stop_queue(bed->frontend, VIRTIO_TIER_Q_HINT), ==, 3000);
 }
 
+static void a_device_that_works_hard_rests_for_as_long(HintBed *bed, gconstpointer data)
+{
+    const gint64 start_us = g_get_monotonic_time();
+
+    bed->work_us = 2000;
+    for (int i = 0; i < 50; i++) {
+        hint_bed_assert_works(bed);
+    }
+    g_assert_cmpint(g_get_monotonic_time() - start_us, >=, 2 * 49 * 2000 - 4000);
+}
+
 static void a_queue_goes_on_where_it_was_stopped(HintBed *bed, gconstpointer data)
 {
     uint16_t next;
@@ -562,6 +573,7 @@ int main(int argc, char **argv)
     ADD(the_most_ranges_fit_and_one_more_does_not, hint_bed_set_up_started);
     ADD(a_type_needs_its_feature, hint_bed_set_up);
     ADD(many_requests_are_served_in_order, hint_bed_set_up_started);
+    ADD(a_device_that_works_hard_rests_for_as_long, hint_bed_set_up_started);
     ADD(a_queue_goes_on_where_it_was_stopped, hint_bed_set_up_started);
     ADD(a_reset_is_told_and_stops_the_queues, hint_bed_set_up_started);
     ADD(a_status_is_kept, hint_bed_set_up);
