@@ -1,59 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A handler of SIGBUS for accesses to guests' memory.
+ * Accesses to guests' memory that is not there.
  *
  * Theory of operation
  *
  * The signal comes to the very thread that made the access, so each thread says for itself what it may stumble over.
- * The handler puts empty memory in the place of the mapping and returns; the access is made again and finds zeros,
- * and whoever made it goes on to its end as if the guest had written them. So nothing has to be unwound. What is not
- * a guest's memory goes to the handler that was there before, which ends the process.
+ * The handler (sigbus.h) has empty memory put in the place of the mapping; the access is made again and finds zeros,
+ * and whoever made it goes on to its end as if the guest had written them. So nothing has to be unwound.
  *
  * The mapping is replaced in whole: of one with huge pages a part can't be.
  */
 #include "hint-guard.h"
 
 #include <glib.h>
-#include <signal.h>
 #include <sys/mman.h>
 
-static __thread HintGuard *current;
-static struct sigaction before;
+#include "sigbus.h"
 
-static void on_sigbus(int signal, siginfo_t *info, void *context)
+static __thread HintGuard *current;
+
+static bool take(uintptr_t address)
 {
     HintGuard *guard = current;
     uintptr_t start;
     size_t bytes;
 
-    if (guard && guard->mapping(guard->opaque, (uintptr_t)info->si_addr, &start, &bytes) &&
+    if (guard && guard->mapping(guard->opaque, address, &start, &bytes) &&
         mmap((void *)start, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
              0) != MAP_FAILED) {
         guard->tripped = true;
-        return;
+        return true;
     }
-    /* The access is made again on return, and then is no business of ours. */
-    sigaction(SIGBUS, &before, NULL);
-}
-
-static void install(void)
-{
-    static gsize installed;
-
-    if (g_once_init_enter(&installed)) {
-        struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-
-        sigemptyset(&action.sa_mask);
-        if (sigaction(SIGBUS, &action, &before) < 0) {
-            g_warning("SIGBUS can't be handled: a guest whose memory goes away would end the daemon");
-        }
-        g_once_init_leave(&installed, 1);
-    }
+    return false;
 }
 
 void hint_guard_enter(HintGuard *guard)
 {
-    install();
+    sigbus_add(take);
     g_assert(!current);
     current = guard;
 }

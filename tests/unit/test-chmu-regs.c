@@ -4,10 +4,13 @@
  * mapping that is taken away.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "hint-guard.h"
 #include "sources/chmu-regs.h"
 #include "tree.h"
 
@@ -175,6 +178,57 @@ static void a_mapping_that_is_taken_away_reads_as_all_ones(void)
     bed_clear(&bed);
 }
 
+/* A guest's memory, which is gone. */
+static bool mapping_of(void *opaque, uintptr_t address, uintptr_t *start, size_t *bytes)
+{
+    *start = (uintptr_t)opaque;
+    *bytes = BYTES;
+    return address >= *start && address - *start < BYTES;
+}
+
+static void expect_trip(void)
+{
+    const int fd = memfd_create("guest", MFD_CLOEXEC);
+    volatile uint8_t *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    HintGuard guest = {.mapping = mapping_of, .opaque = (void *)memory};
+
+    g_assert_true(memory != MAP_FAILED);
+    hint_guard_enter(&guest);
+    g_assert_cmpuint(memory[0], ==, 0);
+    hint_guard_leave();
+    g_assert_true(guest.tripped);
+    munmap((void *)memory, BYTES);
+    close(fd);
+}
+
+static void guests_memory_and_registers_may_go_by_turns(void)
+{
+    g_autoptr(GError) err = NULL;
+    g_autoptr(ChmuRegs) regs = NULL;
+    Bed bed;
+
+    bed_init(&bed);
+    expect_trip();
+    regs = chmu_regs_map(bed.root, &bed.place, &err);
+    g_assert_no_error(err);
+    expect_trip();
+    g_assert_cmpint(truncate(bed.path, OFFSET), ==, 0);
+    g_assert_cmphex(chmu_regs_read(regs, 0x60), ==, CHMU_GONE);
+    expect_trip();
+    g_assert_cmphex(chmu_regs_read(regs, 0x9000), ==, CHMU_GONE);
+    bed_clear(&bed);
+}
+
+/* The kernel tells of memory that went bad before anybody accesses it. */
+static void a_memory_error_that_nobody_ran_into_is_harmless(void)
+{
+    siginfo_t info = {.si_signo = SIGBUS, .si_code = BUS_MCEERR_AO};
+
+    expect_trip();
+    g_assert_cmpint(syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGBUS, &info), ==, 0);
+    expect_trip();
+}
+
 static void a_bus_error_elsewhere_still_kills(void)
 {
     if (g_test_subprocess()) {
@@ -185,7 +239,8 @@ static void a_bus_error_elsewhere_still_kills(void)
         bed_init(&bed);
         regs = chmu_regs_map(bed.root, &bed.place, NULL);
         g_assert_nonnull(regs);
-        other = bed.file;                       /* a mapping of which chmu-regs does not know */
+        expect_trip();
+        other = bed.file;                       /* a mapping of which neither knows */
         g_assert_cmpint(truncate(bed.path, 0), ==, 0);
         remove_tree(bed.root);
         g_assert_cmpuint(other[0], ==, 0);
@@ -193,6 +248,36 @@ static void a_bus_error_elsewhere_still_kills(void)
     }
     g_test_trap_subprocess(NULL, 10000000, 0);
     g_test_trap_assert_failed();
+    g_assert_false(g_test_trap_reached_timeout());
+}
+
+/* The bitmap may lie behind the hotlist: then it reaches to the end of the registers. */
+static void a_bitmap_ends_with_the_registers(void)
+{
+    const size_t base = OFFSET + CHMU_INSTANCES, room = BYTES - base, bitmap = room - 64;
+    g_autoptr(GError) err = NULL;
+    g_autoptr(ChmuRegs) regs = NULL;
+    ChmuCaps caps;
+    Bed bed;
+
+    bed_init(&bed);
+    put64(&bed, base + CHMU_CAP0, chmu_put(CHMU_CAP0_TRACKED, 1 << (CHMU_WHAT_BOTH - 1)) |
+                                      chmu_put(CHMU_CAP0_EPOCH_MAX_SCALE, CHMU_SCALE_1S) |
+                                      chmu_put(CHMU_CAP0_EPOCH_MAX_MULT, 1) |
+                                      chmu_put(CHMU_CAP0_EPOCH_MIN_SCALE, CHMU_SCALE_100US) |
+                                      chmu_put(CHMU_CAP0_EPOCH_MIN_MULT, 1) | chmu_put(CHMU_CAP0_ENTRIES, 16));
+    put64(&bed, base + CHMU_CAP1, chmu_put(CHMU_CAP1_UNIT_SIZES, 1 << 4) | chmu_put(CHMU_CAP1_DOWN_SAMPLING, 1) |
+                                      CHMU_CAP1_EPOCH_MODE);
+    put64(&bed, base + CHMU_HOTLIST_OFFSET, CHMU_INSTANCE_REGISTERS);
+    put64(&bed, base + CHMU_BITMAP_OFFSET, bitmap);
+    regs = chmu_regs_map(bed.root, &bed.place, &err);
+    g_assert_no_error(err);
+    g_assert_true(chmu_regs_caps(regs, 0, &caps, &err));
+    g_assert_no_error(err);
+    g_assert_cmpuint(caps.bitmap_words, ==, 8);
+    put64(&bed, base + CHMU_BITMAP_OFFSET, room + 8);
+    g_assert_false(chmu_regs_caps(regs, 0, &caps, &err));
+    bed_clear(&bed);
 }
 
 int main(int argc, char **argv)
@@ -205,6 +290,11 @@ int main(int argc, char **argv)
     g_test_add_func("/chmu/regs/one_that_another_daemon_has_is_refused", one_that_another_daemon_has_is_refused);
     g_test_add_func("/chmu/regs/a_mapping_that_is_taken_away_reads_as_all_ones",
                     a_mapping_that_is_taken_away_reads_as_all_ones);
+    g_test_add_func("/chmu/regs/guests_memory_and_registers_may_go_by_turns",
+                    guests_memory_and_registers_may_go_by_turns);
+    g_test_add_func("/chmu/regs/a_memory_error_that_nobody_ran_into_is_harmless",
+                    a_memory_error_that_nobody_ran_into_is_harmless);
+    g_test_add_func("/chmu/regs/a_bitmap_ends_with_the_registers", a_bitmap_ends_with_the_registers);
     g_test_add_func("/chmu/regs/a_bus_error_elsewhere_still_kills", a_bus_error_elsewhere_still_kills);
     return g_test_run();
 }

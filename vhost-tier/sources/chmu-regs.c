@@ -6,11 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "sigbus.h"
 
 #define PAGE_BYTES 4096u
 #define BLOCK_BYTES_MAX (16u << 20) /* more of a BAR is never mapped: 16 hotlists of full length */
@@ -33,12 +34,10 @@ static struct {
     size_t bytes;
 } maps[MAPS_MAX];
 static GMutex maps_lock;            /* of adding and removing; the handler only looks */
-static struct sigaction handler_before;
 
-static void on_bus_error(int number, siginfo_t *info, void *context)
+/* All ones in its place, as of a device that is gone. */
+static bool take(uintptr_t at)
 {
-    const uintptr_t at = (uintptr_t)info->si_addr;
-
     for (size_t i = 0; i < MAPS_MAX; i++) {
         const uintptr_t start = __atomic_load_n(&maps[i].start, __ATOMIC_ACQUIRE);
 
@@ -48,23 +47,19 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
             if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
                 page) {
                 memset(page, 0xff, PAGE_BYTES);
-                return;
+                return true;
             }
         }
     }
-    sigaction(SIGBUS, &handler_before, NULL);   /* none of ours: let it happen again, as without us */
+    return false;
 }
 
 /* False when there are too many. */
 static bool guard(ChmuRegs *regs)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&maps_lock);
-    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO}, now;
 
-    if (sigaction(SIGBUS, NULL, &now) == 0 && now.sa_sigaction != on_bus_error) {
-        handler_before = now;
-        sigaction(SIGBUS, &action, NULL);
-    }
+    sigbus_add(take);
     for (regs->slot = 0; regs->slot < MAPS_MAX; regs->slot++) {
         if (maps[regs->slot].start == 0) {
             maps[regs->slot].bytes = regs->bytes;
@@ -168,14 +163,14 @@ static const char *flaw_of(const ChmuRegs *regs, const ChmuCaps *caps, uint64_t 
 bool chmu_regs_caps(const ChmuRegs *regs, unsigned instance, ChmuCaps *caps, GError **errp)
 {
     const uint64_t stride = chmu_get(chmu_regs_read(regs, CHMU_COMMON_CAP1), CHMU_COMMON_CAP1_INSTLEN);
-    const uint64_t base = CHMU_INSTANCES + instance * stride;
+    const uint64_t base = CHMU_INSTANCES + instance * stride, room = regs->bytes - MIN(base, regs->bytes);
     const uint64_t cap0 = chmu_regs_read(regs, base + CHMU_CAP0), cap1 = chmu_regs_read(regs, base + CHMU_CAP1);
     const uint64_t bitmap = chmu_regs_read(regs, base + CHMU_BITMAP_OFFSET);
     const uint64_t hotlist = chmu_regs_read(regs, base + CHMU_HOTLIST_OFFSET);
     const uint64_t factors = chmu_get(cap1, CHMU_CAP1_DOWN_SAMPLING);
     const char *flaw;
 
-    if (cap0 == CHMU_GONE || cap1 == CHMU_GONE || bitmap > regs->bytes || hotlist > regs->bytes ||
+    if (cap0 == CHMU_GONE || cap1 == CHMU_GONE || bitmap > room || hotlist > room ||
         (instance > 0 && stride < CHMU_INSTANCE_REGISTERS)) {
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL, "instance %u does not lie within its registers", instance);
         return false;
@@ -184,7 +179,7 @@ bool chmu_regs_caps(const ChmuRegs *regs, unsigned instance, ChmuCaps *caps, GEr
         .base = base,
         .bitmap = base + bitmap,
         .hotlist = base + hotlist,
-        .bitmap_words = (uint32_t)MIN(((hotlist > bitmap ? hotlist : regs->bytes) - bitmap) / 8, BITMAP_WORDS_MAX),
+        .bitmap_words = (uint32_t)MIN(((hotlist > bitmap ? hotlist : room) - bitmap) / 8, BITMAP_WORDS_MAX),
         .entries = (uint32_t)chmu_get(cap0, CHMU_CAP0_ENTRIES),
         .what = best_of((unsigned)chmu_get(cap0, CHMU_CAP0_TRACKED)),
         .down_sampling = factors ? (uint8_t)__builtin_ctzll(factors) : 0,
