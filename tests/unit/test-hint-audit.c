@@ -104,6 +104,22 @@ static void mixes(Sim *sim)
     }
 }
 
+/* Has what is cold promoted, and takes it back before anybody looks. */
+static void withdraws(Sim *sim)
+{
+    static const PolicyHint hints[] = {POLICY_HINT_HOT, POLICY_HINT_COLD};
+
+    for (unsigned pass = 0; pass < G_N_ELEMENTS(hints); pass++) {
+        for (size_t i = 0; i < sim->n; i += 4) {
+            if (!is_hot(sim, i)) {
+                policy_hint(sim->policy, hints[pass], SIM_REGION, i, 1, sim->now_ns);
+            }
+        }
+        sim->now_ns += 100 * MS;
+        sim_plan(sim);
+    }
+}
+
 static void floods(Sim *sim)
 {
     Rng rng = {.state = sim->now_ns};   /* its own, so that all else is as without hints */
@@ -167,6 +183,7 @@ static const struct Case {
     {"frees_what_is_hot", frees_what_is_hot, 0, 0.1, 20},
     {"pins_all", pins_all, 0, 0.2, 20},
     {"mixes", mixes, 0, 0.25, 20},
+    {"withdraws", withdraws, 0, 0.25, 20},
     {"floods", floods, 0, 0.25, 20},
 };
 
@@ -291,6 +308,18 @@ static void evidence_speaks_for_what_is_likelier(void)
     g_assert_cmpint(hint_ratio_of_count(&audit, 4096, 0.5, 0), <, -LOG2_ONE);
 }
 
+static void samples_that_are_out_of_bounds_are_refused(void)
+{
+    const int64_t ratios[] = {INT64_MIN, INT64_MAX, HINT_SURE + 1, -HINT_SURE - 1};
+    HintSample sample = {.ratio = -HINT_SURE};
+
+    g_assert_true(hint_sample_valid(&sample));
+    for (unsigned i = 0; i < G_N_ELEMENTS(ratios); i++) {
+        sample.ratio = ratios[i];
+        g_assert_false(hint_sample_valid(&sample));
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -302,6 +331,7 @@ int main(int argc, char **argv)
     ADD(trust_that_was_lost_comes_back_slowly);
     ADD(pins_of_one_who_is_not_trusted_end);
     ADD(evidence_speaks_for_what_is_likelier);
+    ADD(samples_that_are_out_of_bounds_are_refused);
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *trust = g_strdup_printf("/hint-audit/trust_follows_evidence/%s", cases[i].name);
         g_autofree char *loss = g_strdup_printf("/hint-audit/a_liar_loses_little/%s", cases[i].name);

@@ -400,20 +400,63 @@ static void a_huge_page_is_marked_as_most_of_its_granules(void)
     policy_block_set(sim->policy, SIM_REGION, 512, true);
     policy_block_set(sim->policy, SIM_REGION, 1024, true);
     say(sim, POLICY_HINT_COLD, 512, 255);
+    say(sim, POLICY_HINT_HOT, 512 + 256, 256);
     g_assert_cmpuint(hint_kind(hint_mark(map->coarse, 1)), ==, HINT_NONE);
-    say(sim, POLICY_HINT_COLD, 512, 256);
+    say(sim, POLICY_HINT_COLD, 512, 257);
     g_assert_cmpuint(hint_kind(hint_mark(map->coarse, 1)), ==, HINT_KIND(POLICY_HINT_COLD));
     say(sim, POLICY_HINT_PIN, 1030, 1);
     g_assert_cmpuint(hint_kind(hint_mark(map->coarse, 2)), ==, HINT_NONE);
-    say(sim, POLICY_HINT_PIN, 1100, 300);
+    say(sim, POLICY_HINT_PIN, 1024, 511);
+    g_assert_cmpuint(hint_kind(hint_mark(map->coarse, 2)), ==, HINT_NONE);     /* else 511 of the limit hold 512 */
+    say(sim, POLICY_HINT_PIN, 1535, 1);
     g_assert_cmpuint(hint_kind(hint_mark(map->coarse, 2)), ==, HINT_KIND(POLICY_HINT_PIN));
     policy_block_set(sim->policy, SIM_REGION, 1024, false);
     g_assert_cmpuint(hint_mark(map->coarse, 2), ==, 0);
     say(sim, POLICY_HINT_HOT, 2048, 512);
     policy_block_set(sim->policy, SIM_REGION, 2048, true);
     g_assert_cmpuint(hint_kind(hint_mark(map->coarse, 4)), ==, HINT_KIND(POLICY_HINT_HOT));
-    say(sim, POLICY_HINT_UNPIN, 1030, 370);
+    say(sim, POLICY_HINT_UNPIN, 1024, 512);
     g_assert_cmpuint(stats_of(sim).pinned_bytes, ==, 0);
+}
+
+static void a_huge_page_that_is_used_is_free_no_more(void)
+{
+    g_autoptr(Sim) sim = settled(&config);
+    HeatMap *map = policy_find_map(sim->policy, SIM_REGION);
+    const uint64_t used = 1;
+
+    policy_block_set(sim->policy, SIM_REGION, 512, true);
+    say(sim, POLICY_HINT_COLD, 512, 10);
+    say(sim, POLICY_HINT_FREE, 522, 502);
+    g_assert_cmpuint(stats_of(sim).free_bytes, ==, 502 * PAGE);
+    policy_evidence_bits(sim->policy, POLICY_SOURCE_RWP, SIM_REGION, 512, 512, &used, 20 * MS, sim->now_ns);
+    g_assert_cmpuint(stats_of(sim).free_bytes, ==, 0);
+    g_assert_cmpuint(hint_of(sim, 515), ==, POLICY_HINT_COLD);
+    policy_block_set(sim->policy, SIM_REGION, 512, false);
+    g_assert_cmpuint(hint_mark(map, 600), ==, 0);
+}
+
+/* Who says HOT of what is cold, and COLD of it once it was promoted, is held to what was followed. */
+static void what_was_followed_is_audited_though_it_was_taken_back(void)
+{
+    g_autoptr(Sim) sim = settled(&config);
+    const size_t granule = find(sim, 1, false, 7), honest = find(sim, 0, true, 7);
+    const uint64_t none = 0;
+
+    take(sim, POLICY_HINT_HOT, honest);     /* as is known, so it proves nothing */
+    take(sim, POLICY_HINT_HOT, granule);
+    sim->now_ns += 20 * MS;
+    sim_plan(sim);
+    g_assert_cmpuint(sim->tier[granule], ==, 0);
+    take(sim, POLICY_HINT_COLD, granule);
+    take(sim, POLICY_HINT_COLD, honest);
+    g_assert_true(hints_audits(&sim->policy->hints, policy_find_map(sim->policy, SIM_REGION), granule));
+    g_assert_false(hints_audits(&sim->policy->hints, policy_find_map(sim->policy, SIM_REGION), honest));
+    for (unsigned i = 0; i < 4; i++) {
+        policy_evidence_bits(sim->policy, POLICY_SOURCE_RWP, SIM_REGION, granule, 1, &none, 500 * MS, sim->now_ns);
+    }
+    g_assert_cmpuint(stats_of(sim).checked, ==, 1);
+    g_assert_cmpuint(stats_of(sim).right, ==, 0);
 }
 
 static void a_region_that_goes_takes_its_marks_along(void)
@@ -452,6 +495,8 @@ int main(int argc, char **argv)
     ADD(hints_do_not_touch_heat_nor_the_curve_nor_what_a_plan_gains);
     ADD(a_vm_without_hints_has_no_marks);
     ADD(a_huge_page_is_marked_as_most_of_its_granules);
+    ADD(a_huge_page_that_is_used_is_free_no_more);
+    ADD(what_was_followed_is_audited_though_it_was_taken_back);
     ADD(a_region_that_goes_takes_its_marks_along);
     return g_test_run();
 }

@@ -40,7 +40,8 @@ bool hint_audit_valid(const HintAudit *audit)
 
 bool hint_sample_valid(const HintSample *sample)
 {
-    return sample->claim <= HINT_CLAIM_COLD && sample->foretold <= HINT_CLAIM_COLD && ABS(sample->ratio) <= SURE;
+    return sample->claim <= HINT_CLAIM_COLD && sample->foretold <= HINT_CLAIM_COLD && sample->ratio >= -SURE &&
+           sample->ratio <= SURE;
 }
 
 /* Of one kind of claims: until much is known of it, what is known of both stands for it. */

@@ -131,16 +131,13 @@ static uint64_t unit_of(const HeatMap *map, size_t granule)
     return hint_unit(map->id, map->fine != NULL, granule);
 }
 
-/* The claim that the audit looks at, of a granule that is marked; NULL: it looks at none. */
+/* The claim that the audit looks at, of a granule, which may be marked otherwise by now; NULL: it looks at none. */
 static HintSample *sample_of(const Hints *hints, const HeatMap *map, size_t granule)
 {
     const uint64_t unit = unit_of(map, granule);
     HintSample *sample = hint_sample_at(hints->samples, unit);
 
-    return hint_sample_open(sample, hints->state->slot) && sample->unit == unit &&
-                   sample->claim == claim_of(hint_kind(map->hints->marks[granule]))
-               ? sample
-               : NULL;
+    return hint_sample_open(sample, hints->state->slot) && sample->unit == unit ? sample : NULL;
 }
 
 bool hints_audits(const Hints *hints, const HeatMap *map, size_t granule)
@@ -179,7 +176,13 @@ void hints_placed(HeatModel *model, HeatMap *map, size_t first, size_t n)
     }
 }
 
-/* Mark a huge block as most of its granules are. */
+/* How many granules of a huge block must be marked so: most, but pins keep the whole block, and so are to pin it. */
+static unsigned enough(unsigned kind)
+{
+    return kind == HINT_KIND(POLICY_HINT_PIN) ? BLOCK_GRANULES : BLOCK_GRANULES / 2 + 1;
+}
+
+/* Mark a huge block as its granules are. */
 static void mark_block(HeatMap *map, size_t granule)
 {
     const size_t block = granule >> BLOCK_SHIFT;
@@ -194,7 +197,7 @@ static void mark_block(HeatMap *map, size_t granule)
         const unsigned kind = hint_left(marks[i]) > 0 ? hint_kind(marks[i]) : HINT_NONE;
 
         granules[kind]++;
-        if (kind != HINT_NONE && granules[kind] == BLOCK_GRANULES / 2) {
+        if (kind != HINT_NONE && granules[kind] == enough(kind)) {
             mark = marks[i];
         }
     }
@@ -231,23 +234,6 @@ static void note_pin(Hints *hints, const HeatMap *map, size_t granule)
     g_array_append_val(hints->pins, pin);
 }
 
-static void mark_granule(Hints *hints, HeatMap *map, PolicyHint hint, size_t granule)
-{
-    const uint8_t was = map->hints->marks[granule];
-    const bool again = hint_left(was) > 0 && hint_kind(was) == HINT_KIND(hint);
-    const uint8_t mark = make_mark(HINT_KIND(hint), hint == POLICY_HINT_WILLNEED ? WILLNEED_LEFT : HINT_LEFT_MAX);
-
-    if (is_pinned(map, granule)) {
-        return;
-    }
-    set_mark(map, granule, again ? mark | (was & HINT_FOLLOWED) : mark);
-    follow(hints->state, map, granule);
-    if (hint == POLICY_HINT_PIN) {
-        note_pin(hints, map, granule);
-    }
-    hints->state->news |= !again && hint_wants_fast(HINT_KIND(hint)) && heat_tier(heat_at(map, granule)) != 0;
-}
-
 /* What a granule is known to be, without the hint; HINT_CLAIM_NONE: it was not seen. */
 static HintClaim foretold(const HeatModel *model, const HeatMap *map, size_t granule)
 {
@@ -274,10 +260,43 @@ static HintSample *take_up(const HeatModel *model, const HeatMap *map, size_t gr
     return hint_sample_begin(model->hints->samples, &sample);
 }
 
+/*
+ * Whether @hint takes back what was said of a granule, was followed, and was not what evidence says: so that nobody
+ * gets by with a lie who takes it back before evidence comes.
+ */
+static bool is_withdrawn(const HeatModel *model, const HeatMap *map, size_t granule, PolicyHint hint)
+{
+    const uint8_t was = map->hints->marks[granule];
+    const HintClaim claim = claim_of(hint_kind(was));
+
+    return was & HINT_FOLLOWED && claim != claim_of(HINT_KIND(hint)) && claim != foretold(model, map, granule);
+}
+
+static void mark_granule(HeatModel *model, HeatMap *map, PolicyHint hint, size_t granule)
+{
+    Hints *hints = model->hints;
+    const uint8_t was = map->hints->marks[granule];
+    const bool again = hint_left(was) > 0 && hint_kind(was) == HINT_KIND(hint);
+    const uint8_t mark = make_mark(HINT_KIND(hint), hint == POLICY_HINT_WILLNEED ? WILLNEED_LEFT : HINT_LEFT_MAX);
+
+    if (is_pinned(map, granule)) {
+        return;
+    }
+    if (is_withdrawn(model, map, granule, hint)) {
+        take_up(model, map, granule);
+    }
+    set_mark(map, granule, again ? mark | (was & HINT_FOLLOWED) : mark);
+    follow(hints->state, map, granule);
+    if (hint == POLICY_HINT_PIN) {
+        note_pin(hints, map, granule);
+    }
+    hints->state->news |= !again && hint_wants_fast(HINT_KIND(hint)) && heat_tier(heat_at(map, granule)) != 0;
+}
+
 void hints_take(HeatModel *model, HeatMap *map, PolicyHint hint, size_t first, size_t n)
 {
     for (size_t i = first; i < first + n; i++) {
-        mark_granule(model->hints, map, hint, i);
+        mark_granule(model, map, hint, i);
     }
     mark_blocks(map, first, n);
 }
@@ -454,6 +473,19 @@ static unsigned left_then(uint8_t mark, Log2 ratio, bool used)
     }
 }
 
+/* What @map's huge block @block was marked by ends with it. */
+static void end_marks_within(const Hints *hints, const HeatMap *map, size_t block, unsigned kind)
+{
+    HeatMap *fine = map->fine;
+    const size_t end = (block + 1) << BLOCK_SHIFT;
+
+    for (size_t i = hints_next(fine, block << BLOCK_SHIFT, end); i < end; i = hints_next(fine, i + 1, end)) {
+        if (hint_kind(fine->hints->marks[i]) == kind) {
+            end_mark(hints, fine, i);
+        }
+    }
+}
+
 /* Evidence of a granule that is marked comes. */
 static void hear(const HeatModel *model, HeatMap *map, size_t granule, Log2 ratio, bool used)
 {
@@ -471,6 +503,9 @@ static void hear(const HeatModel *model, HeatMap *map, size_t granule, Log2 rati
     }
     if (left == 0) {
         end_mark(hints, map, granule);
+        if (map->fine && hint_left(mark) > 0) {
+            end_marks_within(hints, map, granule, kind);
+        }
         return;
     }
     if (kind == HINT_KIND(POLICY_HINT_WILLNEED) && left > hint_left(mark)) {

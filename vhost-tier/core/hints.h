@@ -21,7 +21,8 @@
  * first, when limit or budget shrink so that too much is pinned; or when the guest is no longer trusted. While
  * the VM idles nothing can be seen, and marks stay.
  *
- * A huge page counts as marked where most of its granules are marked alike.
+ * A huge page counts as marked where most of its granules are marked alike, and as pinned where all are; and when
+ * evidence of it ends its mark, it ends theirs.
  *
  * Where a guest isn't trusted at all its marks have no effect, but the audit still looks at what they claim.
  */
