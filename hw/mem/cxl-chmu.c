@@ -142,6 +142,7 @@ static void mmio_write(void *opaque, hwaddr offset, uint64_t value,
         chmu_instance_write(inst, reg, value, mask);
     } else if (word >= 0 && word % chmu->area_words < chmu->bitmap_words) {
         inst = &chmu->instances[word / chmu->area_words];
+        chmu_instance_run(inst, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
         chmu_instance_write_bitmap(inst, word % chmu->area_words, value, mask);
     } else {
         qemu_log_mask(LOG_GUEST_ERROR, "cxl-chmu: 0x%" HWADDR_PRIx " can't be "
