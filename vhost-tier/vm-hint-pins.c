@@ -106,11 +106,16 @@ void link_pins_try(Link *link, uint64_t now_ns)
     if (hints->pins_until_ns == 0) {
         hints->pins_until_ns = now_ns + PINS_WAIT_NS;
     }
-    for (guint i = hints->pins->len; i-- > 0;) {
-        const HintPin *pin = &g_array_index(hints->pins, HintPin, i);
+    /* They count towards the limit of ranges as they would if the guest gave them: the rest has its turn later. */
+    for (guint left = hints->pins->len; left > 0 && hints_tokens_take(hints, now_ns); left--) {
+        const HintPin *pin;
 
-        if (link_hint_range(link, POLICY_HINT_PIN, pin->addr, pin->len, now_ns) == POLICY_HINT_TAKEN) {
-            g_array_remove_index_fast(hints->pins, i);
+        hints->pins_next %= hints->pins->len;
+        pin = &g_array_index(hints->pins, HintPin, hints->pins_next);
+        if (link_pin_again(link, pin->addr, pin->len, now_ns)) {
+            g_array_remove_index_fast(hints->pins, hints->pins_next);
+        } else {
+            hints->pins_next++;
         }
     }
     if (hints->pins->len > 0 && now_ns >= hints->pins_until_ns) {

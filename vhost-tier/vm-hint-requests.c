@@ -8,12 +8,10 @@
  * since it is those that addresses are looked up in. The policy believes hints as far as they have proved right. What
  * this file adds:
  *   - a limit of ranges a second, all devices together: a bucket of tokens that a second fills. A range takes one, and
- *     one more for each CHARGE_BYTES that it spans, as the policy's work grows with those; a range may overdraw the
- *     bucket, or a very large one would never be taken;
- *   - a query looks at so many granules only, spread over what is asked about.
+ *     one for each further CHARGE_BYTES of memory that it is found to span, as the policy's work grows with those; a
+ *     range may overdraw the bucket, or a very large one would never be taken;
+ *   - a query looks at so many granules only, spread over what is asked about, and is charged for those.
  */
-#include <math.h>
-
 #include "vm-hints-impl.h"
 
 #define CHARGE_BYTES    (UINT64_C(2) << 20)
@@ -67,61 +65,99 @@ const HintMap *link_map(Link *link)
 
 /* --- requests --- */
 
-static void tokens_fill(VmHints *hints)
+bool hints_tokens_take(VmHints *hints, uint64_t now_ns)
 {
     const double per_s = (double)hints->vm->facts->config->max_hint_ranges_per_s;
-    const uint64_t now_ns = clock_ns();
 
     hints->tokens = MIN(hints->tokens + per_s * (double)(now_ns - hints->tokens_ns) / 1e9, per_s);
     hints->tokens_ns = now_ns;
-}
-
-/* Whether one more range, of @bytes, is within the limit. */
-static bool tokens_take(VmHints *hints, uint64_t bytes)
-{
-    if (hints->vm->facts->config->max_hint_ranges_per_s == 0) {
-        return true;
-    }
-    if (hints->tokens <= 0) {
+    if (per_s > 0 && hints->tokens <= 0) {
         return false;
     }
-    hints->tokens -= 1 + floor((double)bytes / CHARGE_BYTES);
+    hints->tokens--;
     return true;
+}
+
+/* A range for which a token was taken means work on so many bytes. */
+static void tokens_charge(VmHints *hints, uint64_t bytes)
+{
+    hints->tokens -= (double)(bytes > 0 ? (bytes - 1) / CHARGE_BYTES : 0);
 }
 
 static PolicyHintFate hint_pieces(const VmHints *hints, PolicyHint hint, uint64_t now_ns)
 {
-    for (guint i = 0; i < hints->pieces->len; i++) {
-        const HintPiece *piece = &g_array_index(hints->pieces, HintPiece, i);
-        const PolicyHintFate fate =
-            policy_hint(hints->vm->policy, hint, piece->region, piece->first, piece->n, now_ns);
+    PolicyHintFate fate = POLICY_HINT_TAKEN;
 
-        if (fate != POLICY_HINT_TAKEN) {
-            /* A range is pinned in whole or not at all. */
-            for (; i > 0 && hint == POLICY_HINT_PIN; i--) {
-                piece = &g_array_index(hints->pieces, HintPiece, i - 1);
-                policy_hint(hints->vm->policy, POLICY_HINT_UNPIN, piece->region, piece->first, piece->n, now_ns);
-            }
-            return fate;
-        }
+    for (guint i = 0; i < hints->pieces->len && fate == POLICY_HINT_TAKEN; i++) {
+        const HintPiece *piece = &g_array_index(hints->pieces, HintPiece, i);
+
+        fate = policy_hint(hints->vm->policy, hint, piece->region, piece->first, piece->n, now_ns);
     }
-    return POLICY_HINT_TAKEN;
+    return fate;
 }
 
-PolicyHintFate link_hint_range(Link *link, PolicyHint hint, uint64_t addr, uint64_t len, uint64_t now_ns)
+/* What would become of PIN of all pieces. */
+static PolicyHintFate pin_fate(const VmHints *hints)
+{
+    PolicyHintFate fate = POLICY_HINT_TAKEN;
+    uint64_t bytes = 0;
+
+    for (guint i = 0; i < hints->pieces->len && fate == POLICY_HINT_TAKEN; i++) {
+        const HintPiece *piece = &g_array_index(hints->pieces, HintPiece, i);
+
+        fate = policy_pin_fate(hints->vm->policy, piece->region, piece->first, piece->n, &bytes);
+    }
+    return fate;
+}
+
+/* Have the pieces of a range found, and charged for. */
+static bool find_pieces(Link *link, PolicyHint hint, uint64_t addr, uint64_t len)
 {
     VmHints *hints = link->hints;
+    uint64_t bytes = 0;
 
     /* What is said of a part of a granule says little of the rest; but that it is not needed must be true of all. */
     if (!hint_map_find(link_map(link), addr, len, hint == POLICY_HINT_FREE, hints->pieces)) {
-        hints->ranges[hint][POLICY_HINT_NOT_THERE]++;
-        return POLICY_HINT_NOT_THERE;
+        return false;
+    }
+    for (guint i = 0; i < hints->pieces->len; i++) {
+        const HintPiece *piece = &g_array_index(hints->pieces, HintPiece, i);
+
+        bytes += (uint64_t)piece->n * piece->granule_bytes;
+    }
+    tokens_charge(hints, bytes);
+    return true;
+}
+
+bool link_pin_again(Link *link, uint64_t addr, uint64_t len, uint64_t now_ns)
+{
+    return find_pieces(link, POLICY_HINT_PIN, addr, len) && pin_fate(link->hints) == POLICY_HINT_TAKEN &&
+           hint_pieces(link->hints, POLICY_HINT_PIN, now_ns) == POLICY_HINT_TAKEN;
+}
+
+/* Give one hint, of a range that is sound, to the policy, of which there must be one. */
+static PolicyHintFate hint_range(Link *link, PolicyHint hint, uint64_t addr, uint64_t len, uint64_t now_ns)
+{
+    VmHints *hints = link->hints;
+    PolicyHintFate fate = POLICY_HINT_TAKEN;
+
+    if (!find_pieces(link, hint, addr, len)) {
+        fate = POLICY_HINT_NOT_THERE;
+    } else if (hint == POLICY_HINT_PIN && pin_fate(hints) == POLICY_HINT_OVER_LIMIT) {
+        fate = POLICY_HINT_OVER_LIMIT;      /* in whole, though some of its pieces may fit */
+    }
+    if (fate != POLICY_HINT_TAKEN) {
+        hints->ranges[hint][fate]++;
+        return fate;
     }
     return hint_pieces(hints, hint, now_ns);
 }
 
-/* Look at some granules of a piece and add what the whole comes to; at most @budget are looked at, but for one run. */
-static void query_piece(const Vm *vm, const HintPiece *piece, size_t budget, HintRange *range)
+/*
+ * Look at some granules of a piece and add what the whole comes to; at most @budget are looked at, but for one run.
+ * Returns the bytes looked at.
+ */
+static uint64_t query_piece(const Vm *vm, const HintPiece *piece, size_t budget, HintRange *range)
 {
     const size_t n_runs = (piece->n + QUERY_RUN - 1) / QUERY_RUN;
     const size_t looks = MIN(n_runs, MAX(budget / QUERY_RUN, 1));
@@ -154,18 +190,21 @@ static void query_piece(const Vm *vm, const HintPiece *piece, size_t budget, Hin
     }
     range->other_bytes += bytes - MIN(known, bytes);
     range->accesses_per_s += (uint64_t)(per_s * ((double)piece->n / (double)seen));
+    return (uint64_t)seen * piece->granule_bytes;
 }
 
 static uint32_t query_range(Link *link, HintRange *range, size_t budget)
 {
     const GArray *pieces = link->hints->pieces;
+    uint64_t bytes = 0;
 
     if (!hint_map_find(link_map(link), range->addr, range->len, false, link->hints->pieces)) {
         return VIRTIO_TIER_S_NOT_RAM;
     }
     for (guint i = 0; i < pieces->len; i++) {
-        query_piece(link->hints->vm, &g_array_index(pieces, HintPiece, i), budget / pieces->len, range);
+        bytes += query_piece(link->hints->vm, &g_array_index(pieces, HintPiece, i), budget / pieces->len, range);
     }
+    tokens_charge(link->hints, bytes);
     return VIRTIO_TIER_S_OK;
 }
 
@@ -179,8 +218,7 @@ static uint32_t take_range(Link *link, const HintRequest *request, HintRange *ra
         hints->refused++;
         return range->status;
     }
-    /* A query is no more work for more memory. */
-    if (!tokens_take(hints, query ? 0 : range->len)) {
+    if (!hints_tokens_take(hints, now_ns)) {
         hints->dropped_rate++;
         return VIRTIO_TIER_S_RATE;
     }
@@ -191,7 +229,7 @@ static uint32_t take_range(Link *link, const HintRequest *request, HintRange *ra
         return VIRTIO_TIER_S_OFF;
     }
     return query ? query_range(link, range, QUERY_GRANULES / request->n_ranges)
-                 : status_of_fate[link_hint_range(link, hint_of_type[request->type], range->addr, range->len, now_ns)];
+                 : status_of_fate[hint_range(link, hint_of_type[request->type], range->addr, range->len, now_ns)];
 }
 
 void link_tell_ignored(Link *link, uint64_t now_ns)
@@ -221,7 +259,6 @@ void link_request(void *opaque, HintRequest *request)
     if (request->status != VIRTIO_TIER_S_OK) {
         hints->refused++;
     }
-    tokens_fill(hints);
     for (uint32_t i = 0; i < request->n_ranges; i++) {
         HintRange *range = &request->ranges[i];
 

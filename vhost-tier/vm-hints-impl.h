@@ -8,7 +8,7 @@
 #include "hint-device.h"
 #include "vm-impl.h"
 
-#define HINTS_EVENT_PAUSE_NS G_GUINT64_CONSTANT(500000000)   /* between two notices of one kind */
+#define HINTS_EVENT_PAUSE_NS G_GUINT64_CONSTANT(1000000000)  /* between two notices of one kind */
 
 /* Of ranges that were ignored for one reason. */
 typedef struct Ignored {
@@ -40,6 +40,7 @@ struct VmHints {
     uint64_t ranges[TIER_HINT__MAX][TIER_HINT_FATE__MAX];   /* that never came to the policy */
     uint64_t dropped_rate, refused;
     GArray *pins;                   /* of HintPin: to be pinned as soon as can be */
+    guint pins_next;                /* of them, to be tried next */
     uint64_t pins_until_ns;         /* then those that are left are given up; 0: they have not been tried yet */
     double trust;                   /* for the policy to come; NaN: none is known */
     bool served;                    /* a device's queue was started before */
@@ -52,8 +53,10 @@ void link_request(void *opaque, HintRequest *request);
 bool link_counts(const Link *link);
 /* From the guest's addresses to granules, and back. */
 const HintMap *link_map(Link *link);
-/* Give one hint, of a range that is sound, to the policy, of which there must be one. */
-PolicyHintFate link_hint_range(Link *link, PolicyHint hint, uint64_t addr, uint64_t len, uint64_t now_ns);
+/* Whether one more range is within the limit of ranges a second. */
+bool hints_tokens_take(VmHints *hints, uint64_t now_ns);
+/* Pin a range that is sound, if it can be pinned in whole; else nothing is done and counted. There must be a policy. */
+bool link_pin_again(Link *link, uint64_t addr, uint64_t len, uint64_t now_ns);
 /* Tell the guest how many of its ranges were ignored, unless that was done a moment ago. */
 void link_tell_ignored(Link *link, uint64_t now_ns);
 

@@ -488,9 +488,70 @@ static void a_large_range_counts_as_several(Daemon *d, gconstpointer data)
     for (int i = 0; i < 30; i++) {
         taken += hint(guest, VIRTIO_TIER_T_COLD, 0, RAM_BYTES) == VIRTIO_TIER_S_OK;
     }
-    /* 100 a second, and 17 each; the machine may be slow. */
+    /* 100 a second, and 16 each; the machine may be slow. */
     g_assert_cmpuint(taken, >=, 6);
     g_assert_cmpuint(taken, <=, 20);
+    guest_free(guest);
+}
+
+/* What means no work costs one. */
+static void a_range_that_is_not_there_counts_once_however_long_it_is(Daemon *d, gconstpointer data)
+{
+    const struct virtio_tier_range vast = { 0, UINT64_C(1) << 62 };
+    Guest *guest = guest_alone();
+    uint32_t status;
+
+    guest_connect_hints(guest, d->socket_a);
+    g_assert_cmpuint(fake_frontend_request(guest->f, VIRTIO_TIER_T_HOT, &vast, 1, &status, 4), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(status, ==, VIRTIO_TIER_S_OFF);
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OFF);
+    guest_connect_memory(guest, d, "a", d->socket_a);
+    g_assert_cmpuint(fake_frontend_request(guest->f, VIRTIO_TIER_T_HOT, &vast, 1, &status, 4), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(status, ==, VIRTIO_TIER_S_NOT_RAM);
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    guest_free(guest);
+}
+
+static void a_query_counts_by_what_it_looks_at(Daemon *d, gconstpointer data)
+{
+    const struct virtio_tier_range asked = { FAKE_GPA, RAM_BYTES };
+    Guest *guest = guest_new(d, "a", d->socket_a);
+    struct virtio_tier_result result;
+    unsigned taken = 0;
+
+    for (int i = 0; i < 30; i++) {
+        fake_frontend_request(guest->f, VIRTIO_TIER_T_QUERY, &asked, 1, &result, sizeof(result));
+        taken += result.status == VIRTIO_TIER_S_OK;
+    }
+    g_assert_cmpuint(taken, >=, 6);
+    g_assert_cmpuint(taken, <=, 20);
+    guest_free(guest);
+}
+
+static void a_pin_that_is_refused_leaves_others_as_they_are(Daemon *d, gconstpointer data)
+{
+    Guest *guest = guest_alone();
+    const TierMsgConfig config = fake_qemu_config();
+    TierMsgRegionAdd region = fake_qemu_region(&guest->ram);
+
+    /* Two regions: the guest's RAM is one stretch for it, and two for the daemon. */
+    guest->channel = fake_qemu_connect(d->socket_a);
+    fake_qemu_hello(guest->channel);
+    g_assert_cmpuint(fake_qemu_send_config(guest->channel, &config, NULL), ==, 0);
+    for (region.size /= 2; region.id <= 2; region.id++) {
+        g_assert_cmpuint(fake_qemu_send_region(guest->channel, &region, &guest->ram, NULL), ==, 0);
+        region.hva += region.size;
+        region.fd_offset += region.size;
+    }
+    await_budget(d, "a");
+    guest_connect_hints(guest, d->socket_a);
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT - 65536, 65536), ==, VIRTIO_TIER_S_OK);
+    await_figure(d, "a", "pinned_bytes", 65536);
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT - (1 << 20), 13 << 20), ==, VIRTIO_TIER_S_LIMIT);
+    await_ranges(d, "a", "pin", "over_limit", 1);
+    g_assert_cmpuint(figure(d, "a", "pinned_bytes"), ==, 65536);
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT - 131072, 262144), ==, VIRTIO_TIER_S_OK);
+    await_figure(d, "a", "pinned_bytes", 262144);
     guest_free(guest);
 }
 
@@ -561,6 +622,9 @@ int main(int argc, char **argv)
     ADD(a_daemon_that_was_started_anew_tells_the_guest, NO_LIMITS);
     ADD(devices_of_one_guest_share_what_they_pin, NO_LIMITS);
     ADD(a_large_range_counts_as_several, FEW_RANGES);
+    ADD(a_range_that_is_not_there_counts_once_however_long_it_is, NO_LIMITS);
+    ADD(a_query_counts_by_what_it_looks_at, FEW_RANGES);
+    ADD(a_pin_that_is_refused_leaves_others_as_they_are, NO_LIMITS);
     ADD(qemu_is_told_the_figures, NO_LIMITS);
     ADD(a_vm_that_is_added_has_a_socket_for_hints, NO_LIMITS);
     ADD(no_descriptor_is_left_behind, NO_LIMITS);

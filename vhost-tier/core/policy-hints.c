@@ -24,17 +24,31 @@ static bool is_trusted(const Policy *policy)
     return hint_audit_trust(&policy->state.hints.audit) >= HINT_TRUST_LEAST;
 }
 
-static PolicyHintFate check_pin(const Policy *policy, const HeatMap *map, size_t first, size_t n)
+/* As policy_pin_fate(), of granules that there are. */
+static PolicyHintFate check_pin(const Policy *policy, const HeatMap *map, size_t first, size_t n, uint64_t *bytes)
 {
-    const uint64_t limit = pin_limit_bytes(policy), granules = limit / map->granule_bytes;
+    const uint64_t limit = pin_limit_bytes(policy);
     const uint64_t pinned = hints_bytes(policy_maps(policy), policy->maps->len, POLICY_HINT_PIN);
-    bool fits = n <= granules;      /* else it need not be gone through */
 
     if (!is_trusted(policy)) {
         return POLICY_HINT_UNTRUSTED;
     }
-    fits = fits && pinned + hints_unpinned(map, first, n) * map->granule_bytes <= limit;
-    return fits ? POLICY_HINT_TAKEN : POLICY_HINT_OVER_LIMIT;
+    if (n > limit / map->granule_bytes) {
+        return POLICY_HINT_OVER_LIMIT;      /* they need not be gone through */
+    }
+    *bytes += hints_unpinned(map, first, n) * map->granule_bytes;
+    return pinned + *bytes <= limit ? POLICY_HINT_TAKEN : POLICY_HINT_OVER_LIMIT;
+}
+
+PolicyHintFate policy_pin_fate(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t *bytes)
+{
+    size_t there_are = n;
+    const HeatMap *map = policy_find_range(policy, region, first, &there_are);
+
+    if (!policy->config.hints) {
+        return POLICY_HINT_OFF;
+    }
+    return map && there_are == n ? check_pin(policy, map, first, n, bytes) : POLICY_HINT_NOT_THERE;
 }
 
 /* What an untrusted guest's hint is noted as, for the audit. */
@@ -47,6 +61,7 @@ static PolicyHintFate take(Policy *policy, PolicyHint hint, uint32_t region, siz
 {
     size_t there_are = n;
     HeatMap *map = policy_find_range(policy, region, first, &there_are);
+    uint64_t bytes = 0;
     PolicyHintFate fate;
 
     if (!policy->config.hints) {
@@ -61,7 +76,7 @@ static PolicyHintFate take(Policy *policy, PolicyHint hint, uint32_t region, siz
     }
     fate = is_trusted(policy) ? POLICY_HINT_TAKEN : POLICY_HINT_UNTRUSTED;
     if (hint == POLICY_HINT_PIN) {
-        fate = check_pin(policy, map, first, n);
+        fate = check_pin(policy, map, first, n, &bytes);
     }
     if (fate != POLICY_HINT_OVER_LIMIT) {
         hints_take(&policy->model, map, fate == POLICY_HINT_TAKEN ? hint : claimed(hint), first, n);

@@ -279,6 +279,11 @@ PolicyBlockAdvice policy_block_advice(const Policy *policy, uint32_t region, siz
  * the guest may say must count granules, too.
  */
 PolicyHintFate policy_hint(Policy *policy, PolicyHint hint, uint32_t region, size_t first, size_t n, uint64_t now_ns);
+/*
+ * What would become of PIN of these granules, of which nobody takes note, after others that pin @bytes more than now;
+ * what these would pin is added. So a PIN of several stretches can be of all or of none.
+ */
+PolicyHintFate policy_pin_fate(const Policy *policy, uint32_t region, size_t first, size_t n, uint64_t *bytes);
 void policy_hint_stats(const Policy *policy, PolicyHintStats *stats);
 /*
  * The guest's hints proved worth @trust (0..1, else ignored) elsewhere, before it came here. For what is known of it
