@@ -7,11 +7,13 @@
  * start) starts the work that sends them. While earlier requests are with the
  * device, later hints gather and neighbours of one type are joined: the busier
  * the device, the larger the batches. When the ring is full, callers are told
- * -EAGAIN. The work keeps to the device's max_ranges_per_s.
+ * -EAGAIN. The work keeps to the device's max_ranges_per_s. Pins are not joined:
+ * the device takes a range whole or, beyond its limit, not at all.
  */
 #include <linux/export.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include <linux/virtio_tier_hint.h>
@@ -22,6 +24,7 @@
 #define VTIER_HINTS_IN_FLIGHT	4	/* requests */
 #define VTIER_BURST_NS		(100 * NSEC_PER_MSEC)	/* of the device's rate */
 #define VTIER_UNHEARD_NS	(NSEC_PER_SEC + VTIER_BURST_NS)
+#define VTIER_RATE_BYTES	SZ_2M		/* for each, a range may count once more */
 #define VTIER_RETRY		(HZ / 50 + 1)		/* where others filled the queue */
 
 struct vtier_hint {
@@ -47,7 +50,7 @@ static bool vtier_hints_push(struct vtier_hints *hints, u64 addr, u64 len, unsig
 {
 	struct vtier_hint *hint;
 
-	if (hints->head != hints->tail) {
+	if (hints->head != hints->tail && type != VIRTIO_TIER_T_PIN) {
 		hint = &hints->ring[(hints->head - 1) % VTIER_HINTS];
 		if (hint->type == type && hint->addr + hint->len == addr) {
 			hint->len += len;
@@ -143,15 +146,19 @@ static unsigned long vtier_hints_pause(struct vtier *vt)
  * Count a request that was sent against the device's rate. Where the device did
  * not want to hear the last hints, the next ones wait.
  */
-static void vtier_hints_pace(struct vtier *vt, unsigned int n_ranges)
+static void vtier_hints_pace(struct vtier *vt, const struct vtier_request *req)
 {
-	u64 now = ktime_get_ns();
+	u64 now = ktime_get_ns(), n_ranges = 0;
 	struct vtier_config config;
+	unsigned int i;
 
+	for (i = 0; i < vtier_request_ranges(req); i++)
+		n_ranges += 1 + vtier_request_bytes(req, i) / VTIER_RATE_BYTES;
 	vtier_get_config(vt, &config);
 	if (config.max_ranges_per_s)
 		vt->hints.paced_ns = max(vt->hints.paced_ns, now) +
-				     div_u64((u64)n_ranges * NSEC_PER_SEC, config.max_ranges_per_s);
+				     mul_u64_u32_div(n_ranges, NSEC_PER_SEC,
+						     config.max_ranges_per_s);
 	switch (atomic64_read(&vt->stats.last_status)) {
 	case VIRTIO_TIER_S_RATE:
 	case VIRTIO_TIER_S_UNTRUSTED:
@@ -193,7 +200,7 @@ static void vtier_hints_work(struct work_struct *work)
 						   VTIER_RETRY);
 			return;
 		}
-		vtier_hints_pace(vt, vtier_request_ranges(hints->next));
+		vtier_hints_pace(vt, hints->next);
 		vtier_request_put(hints->next);
 		hints->next = NULL;
 	}
