@@ -4,10 +4,10 @@
  *
  * Theory of operation: DAMON looks at all RAM of the guest by physical address, some regions at a time, and says of
  * each in how many of its looks it was used. That is kept by blocks of 2 MiB. Once an interval the blocks that were
- * used in many looks are told as HOT, those that were not used for long as COLD: at most as many ranges as DAMON has
- * regions. What DAMON's thread and we cost is measured; where it is more than allowed, DAMON looks more seldom. DAMON
- * has one user at a time: one that is at work is left alone, DAMON_STAT, which only collects statistics, is switched
- * off for as long, and all is given back at the end, or, where we were killed, by the next start.
+ * used in many looks are told as HOT, those that were not used for long as COLD. What DAMON's thread and we cost is
+ * measured; where it is more than allowed, DAMON looks more seldom. DAMON has one user at a time: one that is at work is
+ * left alone, DAMON_STAT, which only collects statistics, is switched off for as long, and all is given back at the end,
+ * or, where we were killed, by the next start.
  */
 #include <glib-unix.h>
 #include <sys/file.h>
@@ -36,14 +36,13 @@ typedef struct Auto {
     int fd, lock;
     bool claimed;
     GMainLoop *loop;
-    char *iomem;
     GArray *ram; /* of DamonRange */
     Blocks *blocks;
     DamonTrace *trace;
     uint32_t sample_us;
     pid_t kdamond;
     uint64_t cpu_ns, cpu_at_ns; /* what we and the kdamond had cost, and when */
-    unsigned status;            /* of the last hints: a change is told */
+    unsigned status[VIRTIO_TIER_T_COLD + 1]; /* of the last hints of each type: a change is told */
     GError *error;
 } Auto;
 
@@ -59,7 +58,6 @@ static void auto_clear(Auto *a)
     g_clear_pointer(&a->blocks, blocks_free);
     g_clear_pointer(&a->ram, g_array_unref);
     g_clear_pointer(&a->loop, g_main_loop_unref);
-    g_free(a->iomem);
     close(a->lock);
     close(a->fd);
 }
@@ -78,6 +76,12 @@ static uint64_t now_s(void)
     return clock_ns(CLOCK_BOOTTIME) / 1000000000;
 }
 
+/* DAMON tells once in so long what was used. */
+static uint64_t aggregation_us(const Auto *a)
+{
+    return UINT64_C(1) * a->sample_us * LOOKS;
+}
+
 /* CPU time of this process and of the kdamond, whose first field of schedstat that is. */
 static uint64_t cost_ns(const Auto *a)
 {
@@ -92,7 +96,7 @@ static bool damon_start(Auto *a, GError **errp)
     const DamonAttrs attrs = {
         .ops = DAMON_OPS_PADDR,
         .sample_us = a->sample_us,
-        .aggr_us = UINT64_C(1) * a->sample_us * LOOKS,
+        .aggr_us = aggregation_us(a),
         .max_regions = MAX_REGIONS,
     };
     const DamonTarget target = {.ranges = a->ram};
@@ -111,19 +115,23 @@ static bool damon_restart(Auto *a, GError **errp)
     return damon_sysfs_stop(SYSFS, errp) && damon_start(a, errp);
 }
 
+static bool same_ranges(const GArray *a, const GArray *b)
+{
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len * sizeof(DamonRange)) == 0);
+}
+
 /* The RAM, and blocks for it; memory may have been plugged or unplugged. Returns whether it is other than it was. */
 static bool look_for_ram(Auto *a)
 {
     g_autofree char *text = sysfs_read("/proc", NULL, "iomem");
+    g_autoptr(GArray) ram = text ? iomem_ram(text) : NULL;
 
-    if (!text || g_strcmp0(text, a->iomem) == 0) {
+    if (!ram || (a->ram && same_ranges(ram, a->ram))) {
         return false;
     }
-    g_free(a->iomem);
-    a->iomem = g_steal_pointer(&text);
     g_clear_pointer(&a->ram, g_array_unref);
     g_clear_pointer(&a->blocks, blocks_free);
-    a->ram = iomem_ram(a->iomem);
+    a->ram = g_steal_pointer(&ram);
     a->blocks = blocks_new(a->ram, now_s());
     return true;
 }
@@ -142,6 +150,9 @@ static bool send_hints(Auto *a, unsigned type, const GArray *ranges, GError **er
     struct virtio_tier_uresult sum;
     g_autoptr(GError) err = NULL;
 
+    if (ranges->len == 0) {
+        return true;
+    }
     if (!device_tell(a->fd, type, VIRTIO_TIER_CALL_PHYSICAL, (const struct virtio_tier_urange *)ranges->data,
                      ranges->len, &sum, &err)) {
         if (g_error_matches(err, G_FILE_ERROR, G_FILE_ERROR_NODEV)) {
@@ -150,9 +161,10 @@ static bool send_hints(Auto *a, unsigned type, const GArray *ranges, GError **er
         }
         sum.status = VIRTIO_TIER_S_IOERR;
     }
-    if (sum.status != a->status) {
-        g_message("hints are %s", err ? err->message : tier_hint_status(sum.status));
-        a->status = sum.status;
+    if (sum.status != a->status[type]) {
+        g_message("hints of %s memory are %s", type == VIRTIO_TIER_T_HOT ? "hot" : "cold",
+                  err ? err->message : tier_hint_status(sum.status));
+        a->status[type] = sum.status;
     }
     return true;
 }
@@ -178,6 +190,12 @@ static bool keep_to_cost(Auto *a, GError **errp)
     return damon_restart(a, errp);
 }
 
+/* Not before DAMON has told twice of memory that was not used in between. */
+static uint64_t cold_after_s(const Auto *a)
+{
+    return MAX((uint64_t)a->cold_after_s, (2 * aggregation_us(a) + 999999) / 1000000);
+}
+
 static bool tick(Auto *a, GError **errp)
 {
     g_autoptr(GArray) hot = g_array_new(FALSE, FALSE, sizeof(struct virtio_tier_urange));
@@ -188,7 +206,7 @@ static bool tick(Auto *a, GError **errp)
     }
     damon_trace_drain(a->trace, note, a);
     blocks_hot(a->blocks, (unsigned)a->hot_percent, hot);
-    blocks_cold(a->blocks, (uint64_t)a->cold_after_s, now_s(), cold);
+    blocks_cold(a->blocks, cold_after_s(a), now_s(), cold);
     blocks_begin(a->blocks);
     return send_hints(a, VIRTIO_TIER_T_HOT, hot, errp) && send_hints(a, VIRTIO_TIER_T_COLD, cold, errp) &&
            keep_to_cost(a, errp);
@@ -294,7 +312,6 @@ static int run_auto(const Command *command, char **args, GError **errp)
         .fd = -1,
         .lock = -1,
         .sample_us = 4 * MIN_SAMPLE_US,
-        .status = VIRTIO_TIER_S_OK,
     };
 
     if (!parse_options(&a, args, errp)) {
