@@ -8,6 +8,12 @@
  *     }
  *
  * Hints are advice: a program works the same without them, on a guest that has no such device, too.
+ *
+ * A pin is of the physical pages that a range has when it is pinned, and outlives the program. Say
+ * VIRTIO_TIER_T_UNPIN of the same range before its memory is freed or the program ends. Pages that the kernel moves
+ * meanwhile (it compacts memory, or copies what a fork shares) leave their pin behind, with whoever has them next:
+ * lock such memory, and do not fork. What was left behind is unpinned by its physical address, or all of it by a
+ * reset of the device (as by the module's unloading).
  */
 #ifndef TIER_HINT_H
 #define TIER_HINT_H

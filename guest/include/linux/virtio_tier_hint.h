@@ -15,7 +15,8 @@
  *
  * Callable from any context, NMI included. The hint is queued, joined with
  * its neighbours and sent soon; it goes to the first device that there is, and
- * nobody hears what becomes of it but the device's statistics.
+ * nobody hears what becomes of it but the device's statistics. A reset of the
+ * device and a suspend end all pins, and nobody gives them again.
  *
  * Return: 0: queued. -EAGAIN: too many are waiting, or an NMI met a lock that
  * is held: drop it or come again. -ENODEV: there is no device. -EOPNOTSUPP:

@@ -6,6 +6,11 @@
  * ranges. read() gives events, a struct virtio_tier_notice each, from the open
  * on; poll() tells when there is one. Types, statuses, events and reasons are
  * those of linux/virtio_tier.h.
+ *
+ * Pins belong to the physical pages that a range has at the time of the call,
+ * not to the file or the caller: neither close() nor exit() ends them, and a
+ * page that is moved or copied leaves its pin behind. UNPIN before memory is
+ * freed. A reset of the device ends all pins.
  */
 #ifndef _UAPI_LINUX_VIRTIO_TIER_IOCTL_H
 #define _UAPI_LINUX_VIRTIO_TIER_IOCTL_H
