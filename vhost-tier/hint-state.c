@@ -58,6 +58,32 @@ static bool invalid(GError **errp, const char *what)
     return false;
 }
 
+static int by_address(gconstpointer a, gconstpointer b)
+{
+    const HintPin *left = a, *right = b;
+
+    return (left->addr > right->addr) - (left->addr < right->addr);
+}
+
+/* Make one of those that overlap. */
+static void merge(GArray *pins)
+{
+    guint n = 0;
+
+    g_array_sort(pins, by_address);
+    for (guint i = 0; i < pins->len; i++) {
+        const HintPin *pin = &g_array_index(pins, HintPin, i);
+        HintPin *last = n > 0 ? &g_array_index(pins, HintPin, n - 1) : NULL;
+
+        if (last && pin->addr - last->addr < last->len) {
+            last->len = MAX(last->len, pin->addr - last->addr + pin->len);
+        } else {
+            g_array_index(pins, HintPin, n++) = *pin;
+        }
+    }
+    g_array_set_size(pins, n);
+}
+
 bool hint_state_parse(const uint8_t *bytes, size_t n, double *trust, GArray *pins, GError **errp)
 {
     uint32_t trust_ppm;
@@ -90,5 +116,6 @@ bool hint_state_parse(const uint8_t *bytes, size_t n, double *trust, GArray *pin
         }
         g_array_append_val(pins, pin);
     }
+    merge(pins);
     return true;
 }

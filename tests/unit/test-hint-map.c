@@ -129,6 +129,26 @@ static void what_is_saved_is_read_again(void)
     g_assert_cmpuint(g_array_index(pins, HintPin, 0).len, ==, 8192);
 }
 
+static void pins_that_overlap_become_one(void)
+{
+    g_autoptr(GByteArray) state = hint_state_new(1);
+    g_autoptr(GArray) pins = g_array_new(FALSE, FALSE, sizeof(HintPin));
+    double trust;
+
+    hint_state_add(state, &(HintPin) { GB, 4096 });
+    for (uint64_t i = 0; i < 1000; i++) {
+        hint_state_add(state, &(HintPin) { 4096 * (1000 - i), MB });
+    }
+    hint_state_add(state, &(HintPin) { 8192, 4096 });
+    hint_state_add(state, &(HintPin) { 4096 * 1000 + MB, 4096 });   /* a neighbour is another */
+    g_assert_true(hint_state_parse(state->data, state->len, &trust, pins, NULL));
+    g_assert_cmpuint(pins->len, ==, 3);
+    g_assert_cmpuint(g_array_index(pins, HintPin, 0).addr, ==, 4096);
+    g_assert_cmpuint(g_array_index(pins, HintPin, 0).len, ==, 4096 * 999 + MB);
+    g_assert_cmpuint(g_array_index(pins, HintPin, 1).addr, ==, 4096 * 1000 + MB);
+    g_assert_cmpuint(g_array_index(pins, HintPin, 2).addr, ==, GB);
+}
+
 static void a_state_has_no_more_than_a_mebibyte(void)
 {
     g_autoptr(GByteArray) state = hint_state_new(1);
@@ -180,6 +200,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hint-map/granules_have_their_addresses_back", granules_have_their_addresses_back);
     g_test_add_func("/hint-map/a_map_of_nothing_finds_nothing", a_map_of_nothing_finds_nothing);
     g_test_add_func("/hint-state/what_is_saved_is_read_again", what_is_saved_is_read_again);
+    g_test_add_func("/hint-state/pins_that_overlap_become_one", pins_that_overlap_become_one);
     g_test_add_func("/hint-state/a_state_has_no_more_than_a_mebibyte", a_state_has_no_more_than_a_mebibyte);
     g_test_add_func("/hint-state/a_state_with_any_byte_wrong_is_refused_or_sound",
                     a_state_with_any_byte_wrong_is_refused_or_sound);
