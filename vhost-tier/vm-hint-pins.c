@@ -75,6 +75,11 @@ bool link_load(void *opaque, const uint8_t *bytes, size_t n, GError **errp)
     VmHints *hints = link->hints;
     double trust;
 
+    if (link_is_strange(link)) {
+        g_set_error_literal(errp, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                            "the state comes from another process than the VM's memory");
+        return false;
+    }
     link_pins_give_up(hints);
     if (!hint_state_parse(bytes, n, &trust, hints->pins, errp)) {
         link_pins_give_up(hints);
@@ -144,6 +149,9 @@ void link_reset(void *opaque)
     const Vm *vm = link->hints->vm;
     g_autoptr(GArray) runs = g_array_new(FALSE, FALSE, sizeof(PinRun));
 
+    if (link_is_strange(link)) {
+        return;
+    }
     link_pins_give_up(link->hints);
     memset(link->ignored, 0, sizeof(link->ignored));
     for (guint i = 0; i < vm->regions->len; i++) {

@@ -35,16 +35,23 @@ static const uint32_t status_of_fate[] = {
 
 /* --- whether and where --- */
 
-bool link_counts(const Link *link)
+bool link_is_strange(const Link *link)
 {
     const Vm *vm = link->hints->vm;
     const Backend *first;
 
-    if (!vm->policy || vm->regions->len == 0 || !vm->hints_on || vm->mode == TIER_MODE_OFF) {
+    if (vm->backends->len == 0) {
         return false;
     }
     first = g_ptr_array_index(vm->backends, 0);
-    return first->peer.pid == link->peer.pid && peer_alive(&link->peer);
+    return first->peer.pid != link->peer.pid || !peer_alive(&link->peer);
+}
+
+bool link_counts(const Link *link)
+{
+    const Vm *vm = link->hints->vm;
+
+    return vm->policy && vm->regions->len > 0 && vm->hints_on && vm->mode != TIER_MODE_OFF && !link_is_strange(link);
 }
 
 const HintMap *link_map(Link *link)

@@ -49,6 +49,8 @@ struct VmHints {
 /* --- vm-hint-requests.c --- */
 /* HintOps.request */
 void link_request(void *opaque, HintRequest *request);
+/* Whether the VM's memory is of another process than this connection. Nobody can tell while there is none. */
+bool link_is_strange(const Link *link);
 /* Whether hints of this connection mean anything now. */
 bool link_counts(const Link *link);
 /* From the guest's addresses to granules, and back. */

@@ -138,16 +138,20 @@ void vm_hints_regions_changed(Vm *vm)
 void vm_hints_forget(Vm *vm)
 {
     VmHints *hints = vm->hints;
+    bool kept = false;
 
     if (!hints || !vm->policy) {
         return;
     }
-    /* QEMU may come back with another channel, as it does after a snapshot: its guest need not know. */
-    if (hints->links->len > 0) {
-        link_pins_keep(g_ptr_array_index(hints->links, 0));
-    }
     for (guint i = 0; i < hints->links->len; i++) {
-        ((Link *)g_ptr_array_index(hints->links, i))->dropped_bytes = 0;
+        Link *link = g_ptr_array_index(hints->links, i);
+
+        /* QEMU may come back with another channel, as it does after a snapshot: its guest need not know. */
+        if (!kept && !link_is_strange(link)) {
+            link_pins_keep(link);
+            kept = true;
+        }
+        link->dropped_bytes = 0;
     }
     memset(hints->ranges, 0, sizeof(hints->ranges));
     hints->dropped_rate = hints->refused = 0;
@@ -166,10 +170,8 @@ const char *vm_hints_problem(const Vm *vm)
     if (vm_hints_connected(vm) == 0) {
         return "no vhost-user-tier device of QEMU's is connected to the VM's socket for hints";
     }
-    for (guint i = 0; vm->backends->len > 0 && i < vm->hints->links->len; i++) {
-        const Backend *first = g_ptr_array_index(vm->backends, 0);
-
-        if (((const Link *)g_ptr_array_index(vm->hints->links, i))->peer.pid != first->peer.pid) {
+    for (guint i = 0; i < vm->hints->links->len; i++) {
+        if (link_is_strange(g_ptr_array_index(vm->hints->links, i))) {
             return "the vhost-user-tier device is of another process than the VM's memory, so its hints are not taken";
         }
     }

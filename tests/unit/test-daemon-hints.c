@@ -283,18 +283,26 @@ static void hints_of_another_process_do_not_count(Daemon *d, gconstpointer data)
     Guest *guest = guest_new(d, "a", d->socket_a);
     g_autofree char *path = hint_socket(d->socket_a);
     int status;
-    const pid_t pid = fork();
+    pid_t pid;
 
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
+    pid = fork();
     if (pid == 0) {
         FakeFrontend *other = fake_frontend_new(fake_qemu_connect(path), &guest->ram);
+        bool off;
 
         fake_frontend_start(other, FAKE_ALL_FEATURES);
-        _exit(fake_frontend_hint(other, VIRTIO_TIER_T_HOT, SPOT, 4096) == VIRTIO_TIER_S_OFF ? 0 : 1);
+        off = fake_frontend_hint(other, VIRTIO_TIER_T_HOT, SPOT, 4096) == VIRTIO_TIER_S_OFF;
+        _exit(off && fake_frontend_get(other, FAKE_RESET_DEVICE) == 0 ? 0 : 1);
     }
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
     g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     await_ranges(d, "a", "hot", "taken", 0);
     await_ranges(d, "a", "hot", "off", 1);
+    /* Nor does a reset of its device, by a snapshot that is younger than that. */
+    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    await_ranges(d, "a", "hot", "taken", 1);
+    g_assert_cmpuint(figure(d, "a", "pinned_bytes"), ==, 65536);
     guest_free(guest);
 }
 
