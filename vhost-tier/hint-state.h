@@ -22,7 +22,8 @@ bool hint_state_add(GByteArray *state, const HintPin *pin);
 
 /*
  * Read a state of @n bytes: @trust, and its pins, each checked as a request's ranges are, into @pins (of HintPin), by
- * address; those that overlap become one, so that all of them together are no more work than memory is large. False, with an error, where it is none.
+ * address; those that overlap become one, so that all of them together are no more work than memory is large. False,
+ * with an error, where it is none.
  */
 bool hint_state_parse(const uint8_t *bytes, size_t n, double *trust, GArray *pins, GError **errp);
 

@@ -8,7 +8,8 @@
  *
  * Where without load no tier is clearly slower than the one before it, it is not the memory that was measured (an
  * emulator has no caches to flush, and may give all memory the same speed): then nobody is told, and what was known at
- * start holds (again, where it comes out late). Tiers that are alike only under load are told of as they are: that is what this is for.
+ * start holds; again, where that comes out late. Tiers that are alike only under load are told of as they are: that is
+ * what this is for.
  */
 #ifndef VHOST_TIER_LATENCY_FILTER_H
 #define VHOST_TIER_LATENCY_FILTER_H
