@@ -9,7 +9,7 @@
  *   prepare            refuse what is not as its settings say
  *   start              register with the daemon: only now has libvirt chosen QEMU's user and labels
  *   reconnect          libvirt's daemon was started again: register where that is not so
- *   release            forget the domain
+ *   release            forget the domain, by its name and UUID alone
  *
  * libvirt refuses a start, with what stands on standard error, when 'prepare', 'start', 'migrate' or 'restore' exit
  * with another code than 0; after 'reconnect' it would kill the guest, so that exits with 0 whatever happens. A
@@ -37,6 +37,7 @@ typedef struct Operation {
     /* Returns the exit code. */
     int (*run)(Domain *domain, const Settings *settings);
     int failed;                 /* exit code where the domain can't be understood, or this comes to no end */
+    bool anyhow;                /* without settings, too: they may be gone since it started, or spoilt */
 } Operation;
 
 /* What the exit code is should the hook come to no end. */
@@ -128,7 +129,7 @@ static const Operation operations[] = {
     {"prepare", "begin", on_prepare, EXIT_FAILURE},
     {"start", "begin", on_start, EXIT_FAILURE},
     {"reconnect", "begin", on_reconnect, EXIT_SUCCESS},
-    {"release", "end", on_release, EXIT_SUCCESS},
+    {"release", "end", on_release, EXIT_SUCCESS, .anyhow = true},
     {"migrate", "begin", on_incoming, EXIT_FAILURE},
     {"restore", "begin", on_incoming, EXIT_FAILURE},
 };
@@ -176,11 +177,11 @@ static int run(const Operation *operation, const GString *xml)
     g_autoptr(Domain) domain = domain_parse(xml->str, xml->len, &err);
     g_autoptr(Settings) settings = NULL;
 
-    if (!domain || !rewrite_settings(domain, &settings, &err)) {
+    if (!domain || (!operation->anyhow && !rewrite_settings(domain, &settings, &err))) {
         refuse("", err);
         return operation->failed;
     }
-    return settings ? operation->run(domain, settings) : EXIT_SUCCESS;
+    return settings || operation->anyhow ? operation->run(domain, settings) : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

@@ -81,6 +81,14 @@ destroy_leaves_nothing() {
     [ "$(on alpha tierctl list --json)" = '[]' ]
 }
 
+release_needs_no_settings() {
+    on alpha virsh -q start web
+    await 'the connection' connected alpha web
+    on alpha virsh -q metadata web urn:vhost-tier:domain:1 --live --remove
+    on alpha virsh -q destroy web
+    await 'the end' knows_no alpha web
+}
+
 disable_gives_back_the_domain_as_it_was() {
     undefine alpha web
     define alpha web
@@ -102,5 +110,6 @@ it 'it outlives a restart of libvirtd' it_outlives_libvirtd
 it 'reconnect registers what the daemon does not know' reconnect_registers_what_the_daemon_does_not_know
 it 'reconnect lets the guest live where there is no daemon' reconnect_lets_the_guest_live_without_the_daemon
 it 'destroy leaves neither VM nor sockets' destroy_leaves_nothing
+it 'nor does it where its settings were taken out while it ran' release_needs_no_settings
 it 'disable gives back the domain as it was' disable_gives_back_the_domain_as_it_was
 told

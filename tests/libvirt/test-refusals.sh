@@ -189,6 +189,24 @@ bombs_are_not_expanded() {
     done
 }
 
+# libvirt would kill the guest after a reconnect that fails.
+what_must_not_fail_does_not_with_a_broken_hook() {
+    local broken program=/etc/libvirt/hooks/vhost-tier/libvirt-hook
+    tiered alpha web
+    on alpha virsh -q dumpxml web >"$BED/alpha/tiered.xml"
+    for broken in 'exit 127' 'kill -SEGV $$'; do
+        printf '#!/bin/sh\n%s\n' "$broken" >"$BED/alpha/broken"
+        chmod 755 "$BED/alpha/broken"
+        on alpha mount --bind "$BED/alpha/broken" "$program"
+        hook reconnect begin "$BED/alpha/tiered.xml"
+        hook started begin "$BED/alpha/tiered.xml"
+        hook release end "$BED/alpha/tiered.xml"
+        refuses '' hook prepare begin "$BED/alpha/tiered.xml"
+        on alpha umount "$program"
+    done
+    undefine alpha web
+}
+
 wrong_arguments_are_told_the_right_ones() {
     refuses 'DOMAIN OPERATION' on alpha "$HOOK"
     refuses 'DOMAIN OPERATION' on alpha "$HOOK" name prepare
@@ -209,5 +227,6 @@ it 'the hook costs a domain without tier settings next to nothing' an_untiered_d
 it 'a domain without tier settings starts whatever is broken' an_untiered_domain_starts_whatever_is_broken
 it 'what is no domain is no reason to fail' what_is_no_domain_is_no_reason_to_fail
 it 'bombs are not expanded, and end no guest' bombs_are_not_expanded
+it 'what must not fail does not, though the hook itself is broken' what_must_not_fail_does_not_with_a_broken_hook
 it 'wrong arguments are told the right ones' wrong_arguments_are_told_the_right_ones
 told
