@@ -14,8 +14,7 @@
 
 #define RECONNECT_MS 1000
 /*
- * The root bus's slots in which the hint device is put, the first that is free: far above those that libvirt gives
- * out from 1.
+ * The root bus's slots in which the hint device is put: far above those that libvirt gives out from 1.
  */
 #define HINT_SLOT_FIRST 0x18
 #define HINT_SLOT_LAST 0x08
@@ -152,16 +151,32 @@ static bool slot_taken(const Domain *domain, unsigned slot)
     return false;
 }
 
+/* Its slot, which the guest sees, is the one that it has already; else the first that is free. */
 static char *hint_device(const Domain *domain)
 {
-    const char *device = "vhost-user-tier-pci,id=" COMMANDLINE_HINT_ID ",chardev=" COMMANDLINE_HINT_ID "-chardev";
+    static const char device[] =
+        "vhost-user-tier-pci,id=" COMMANDLINE_HINT_ID ",chardev=" COMMANDLINE_HINT_ID "-chardev";
     const char *bus = machine_of(domain)->root_bus;
-    unsigned slot = HINT_SLOT_FIRST;
+    g_auto(GStrv) present = commandline_ours(domain);
+    g_autofree char *first = NULL;
 
-    while (slot >= HINT_SLOT_LAST && slot_taken(domain, slot)) {
-        slot--;
+    if (g_strv_contains((const char *const *)present, device)) {
+        return g_strdup(device);
     }
-    return bus && slot >= HINT_SLOT_LAST ? g_strdup_printf("%s,bus=%s,addr=0x%x", device, bus, slot) : g_strdup(device);
+    for (unsigned slot = HINT_SLOT_FIRST; bus && slot >= HINT_SLOT_LAST; slot--) {
+        g_autofree char *there = g_strdup_printf("%s,bus=%s,addr=0x%x", device, bus, slot);
+
+        if (slot_taken(domain, slot)) {
+            continue;
+        }
+        if (g_strv_contains((const char *const *)present, there)) {
+            return g_steal_pointer(&there);
+        }
+        if (!first) {
+            first = g_steal_pointer(&there);
+        }
+    }
+    return first ? g_steal_pointer(&first) : g_strdup(device);
 }
 
 char **commandline_make(const Domain *domain, const Settings *settings, uint64_t memory, const char *socket_dir)

@@ -10,13 +10,12 @@
 #include "libvirt-hooks/problems.h"
 
 #define OUR_SETTINGS "/domain/metadata[1]/tier:memory"
+#define OUR_FAMILY "/domain/metadata[1]/*[starts-with(namespace-uri(), '" TIER_NS_FAMILY "')]"
 
 /* Settings of a version that this one does not know: a namespace of the same family. */
 static bool check_version(const Domain *domain, GError **errp)
 {
-    g_autoptr(xmlNodeSet) nodes =
-        domain_find(domain, "/domain/metadata[1]/*[starts-with(namespace-uri(), '" TIER_NS_FAMILY "')]"
-                            "[not(self::tier:memory)]");
+    g_autoptr(xmlNodeSet) nodes = domain_find(domain, OUR_FAMILY "[not(self::tier:memory)]");
     const xmlNode *node = xmlXPathNodeSetItem(nodes, 0);
 
     if (node) {
@@ -84,6 +83,13 @@ bool rewrite_has_command_line(const Domain *domain)
     return *ours != NULL;
 }
 
+bool rewrite_has_hint_device(const Domain *domain)
+{
+    g_auto(GStrv) ours = commandline_ours(domain);
+
+    return g_strv_contains((const char *const *)ours, "-device");
+}
+
 /* The <emulator>, made @path; NULL: none. */
 static void set_emulator(Domain *domain, const char *path)
 {
@@ -139,12 +145,13 @@ static xmlNode *metadata(Domain *domain)
     return node;
 }
 
+/* Those of other versions, too. */
 static void remove_settings(Domain *domain)
 {
     g_autofree char *was = before(domain, "metadata");
     xmlNode *parent = NULL, *node;
 
-    while ((node = domain_find_first(domain, OUR_SETTINGS))) {
+    while ((node = domain_find_first(domain, OUR_FAMILY))) {
         parent = node->parent;
         node_remove(node);
     }

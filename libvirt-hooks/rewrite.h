@@ -41,7 +41,10 @@ char *rewrite_socket(const Domain *domain, const char *which);
  */
 bool rewrite_enable(Domain *domain, const Settings *settings, GError **errp);
 
-/* Make it ordinary again; what is not ours stays as it is. No change where it is ordinary. */
+/*
+ * Make it ordinary again; settings of other versions go, too, but what is not ours stays as it is. No change where it
+ * is ordinary.
+ */
 void rewrite_disable(Domain *domain);
 
 /* Make it stripped, with the emulator that it had before. A guest that runs can't lose its hint device, though. */
@@ -49,6 +52,8 @@ void rewrite_strip(Domain *domain);
 
 /* Whether QEMU is given anything of ours. */
 bool rewrite_has_command_line(const Domain *domain);
+/* Whether a hint device is among that. */
+bool rewrite_has_hint_device(const Domain *domain);
 
 /*
  * Whether the command line of a tiered domain is the one that follows from its settings, and nothing beside it takes

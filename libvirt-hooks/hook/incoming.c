@@ -13,26 +13,40 @@
 
 #define NOBODY          65534
 #define EMULATOR_LATE_S 2
+#define NOT_RUN         127     /* exit code of what could not be run, as that of a program without its libraries */
 
 /* The emulator is asked without any right to do more than answer, and not for ever. */
 static void restrain(gpointer data)
 {
     if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0)) {
-        _exit(127);
+        _exit(NOT_RUN);
     }
     alarm(EMULATOR_LATE_S);
 }
 
-/* Whether the emulator knows tiered memory. */
-static bool emulator_can(const char *path)
+/*
+ * Whether the emulator knows tiered memory: only its own "no" is one. False, with an error, where it can't be asked, or
+ * has no answer.
+ */
+static bool ask_emulator(const char *path, bool *can, GError **errp)
 {
     const char *argv[] = {path, "-object", "memory-backend-tier,help", NULL};
     int status = 0;
 
-    return path &&
-           g_spawn_sync("/", (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, restrain,
-                        NULL, NULL, NULL, &status, NULL) &&
-           status == 0;
+    if (!path) {
+        g_set_error(errp, DOMAIN_ERROR, DOMAIN_ERROR_XML, "the domain has no <emulator>");
+        return false;
+    }
+    if (!g_spawn_sync("/", (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, restrain, NULL,
+                      NULL, NULL, &status, errp)) {
+        return false;
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) == NOT_RUN) {
+        g_spawn_check_wait_status(status, errp);
+        return false;
+    }
+    *can = WEXITSTATUS(status) == 0;
+    return true;
 }
 
 static bool refuse(const Domain *domain, const char *why, const char *remedy, GError **errp)
@@ -52,7 +66,7 @@ static bool strip(Domain *domain, const Settings *settings, GError **errp)
         return refuse(domain, "its <tier:memory> says required='yes'",
                       "'virt-tier set DOMAIN --required no' on the host it is on now", errp);
     }
-    if (settings->hints) {
+    if (rewrite_has_hint_device(domain)) {
         return refuse(domain, "the guest has a virtio-tier device, which can't go while it runs",
                       "switch hints off ('virt-tier set DOMAIN --hints off') and start the guest anew before it moves", errp);
     }
@@ -78,20 +92,36 @@ static bool enable(Domain *domain, const Settings *settings, GError **errp)
         hook_warn("'%s' goes on with this host's own tiers: %s", domain_name(domain), err->message);
         settings_clear(fit, SETTING_TIERS);
     }
-    if (!rewrite_has_command_line(domain)) {    /* the guest runs without a virtio-tier device, and none can come */
+    if (!rewrite_has_hint_device(domain)) {
         settings_clear(fit, SETTING_HINTS);
         settings_clear(fit, SETTING_PIN_LIMIT);
+    } else if (!fit->hints) {
+        settings_set(fit, SETTING_HINTS, "on", NULL);
     }
     return rewrite_enable(domain, fit, errp);
+}
+
+/* Settings that were changed while it ran are not in the arguments that it was started with. */
+static bool is_as_it_should_be(const Domain *domain, const Settings *settings)
+{
+    return rewrite_has_command_line(domain) && rewrite_agrees(domain, settings, NULL) &&
+           settings_check_host(settings, "/sys", NULL);
 }
 
 bool incoming_fit(Domain *domain, const Settings *settings, bool *changed, GError **errp)
 {
     const char *chosen = settings->text[SETTING_EMULATOR];
     g_autofree char *given = domain_emulator(domain);
-    const bool can = emulator_can(chosen ? chosen : given), stripped = !rewrite_has_command_line(domain);
+    g_autoptr(GError) err = NULL;
+    bool can;
 
-    *changed = can ? stripped || !settings_check_host(settings, "/sys", NULL) : !stripped;
+    *changed = false;
+    if (!ask_emulator(chosen ? chosen : given, &can, &err)) {
+        hook_warn("'%s' goes on as it came, as there is no telling whether its emulator knows tiered memory: %s",
+                  domain_name(domain), err->message);
+        return true;
+    }
+    *changed = can ? !is_as_it_should_be(domain, settings) : rewrite_has_command_line(domain);
     if (!*changed) {
         return true;
     }

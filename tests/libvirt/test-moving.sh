@@ -14,11 +14,12 @@ saved_and_restored() {
     tiered alpha web --fast-max 25%
     on alpha virsh -q start web
     await 'the connection' connected alpha web
+    on alpha virt-tier set web --fast-max 50%
     on alpha virsh -q managedsave web
     await 'the end' knows_no alpha web
     on alpha virsh -q start web
     await 'the connection' connected alpha web
-    [ "$(given alpha web)" = '16 MiB, weight 100' ]
+    [ "$(given alpha web)" = '32 MiB, weight 100' ]
     running alpha web
 }
 
@@ -33,10 +34,11 @@ saved_tiered_restored_without_the_daemon() {
 }
 
 there_and_back() {
+    on alpha virt-tier set web --weight 300
     migrate alpha beta web
     running beta web
     await 'the connection' connected beta web
-    [ "$(given beta web)" = '16 MiB, weight 100' ]
+    [ "$(given beta web)" = '32 MiB, weight 300' ]
     await 'the end' knows_no alpha web
     migrate beta alpha web
     await 'the connection' connected alpha web

@@ -135,6 +135,21 @@ static void golden(gconstpointer data)
     check_undone(domain, before);
 }
 
+/* They would keep the domain from starting. */
+static void disabling_takes_settings_of_other_versions_away(void)
+{
+    g_autofree char *xml = read_golden("other-metadata", ".xml"), *before = NULL, *after = NULL;
+    g_auto(GStrv) halves = g_strsplit(xml, "\n  </metadata>", 2);
+    g_autofree char *newer =
+        g_strconcat(halves[0], "\n    <t:memory xmlns:t='urn:vhost-tier:domain:9'/>\n  </metadata>", halves[1], NULL);
+    g_autoptr(Domain) ordinary = parse(xml), domain = parse(newer);
+
+    rewrite_disable(domain);
+    before = domain_format(ordinary);
+    after = domain_format(domain);
+    g_assert_cmpstr(after, ==, before);
+}
+
 int main(int argc, char **argv)
 {
     g_autofree char *folder = NULL;
@@ -153,5 +168,7 @@ int main(int argc, char **argv)
             g_test_add_data_func_full(test, name, golden, g_free);
         }
     }
+    g_test_add_func("/libvirt/golden/disabling_takes_settings_of_other_versions_away",
+                    disabling_takes_settings_of_other_versions_away);
     return g_test_run();
 }
