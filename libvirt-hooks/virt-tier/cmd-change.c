@@ -73,6 +73,7 @@ static int job_finish(const Job *job, const char *done)
 static int run_enable(const VirtTier *tool, const char *name)
 {
     g_autoptr(Settings) settings = settings_new();
+    g_autofree char *emulator = NULL;
     g_auto(Job) job = {0};
     GError *error = NULL;
 
@@ -87,7 +88,8 @@ static int run_enable(const VirtTier *tool, const char *name)
     if (!host_check_settings(job.connection, settings, &error) || !rewrite_enable(job.domain, settings, &error)) {
         return tool_fail(error);
     }
-    host_check_emulator(job.connection, job.domain);
+    emulator = domain_emulator(job.domain);
+    host_check_emulator(job.connection, emulator);
     return job_finish(&job, connection_is_running(job.handle)
                                 ? "tiered from its next start on (shut it down and start it again)"
                                 : "tiered from its next start on");
@@ -98,6 +100,18 @@ static const SettingId live_settings[] = {
     SETTING_REQUIRED, SETTING_MODE,     SETTING_FAST_MIN,  SETTING_FAST_MAX,
     SETTING_WEIGHT,   SETTING_SLOWDOWN, SETTING_PIN_LIMIT, SETTING_SOURCES,
 };
+
+/*
+ * Whether @id of a running domain with the settings @running is to change. '--live' leaves those that are not given as
+ * they were set before; a pin limit for hints that come with the next start comes with them.
+ */
+static bool goes_live(const VirtTier *tool, const Settings *running, SettingId id)
+{
+    if (tool->live) {
+        return tool->settings[id] != NULL;
+    }
+    return id != SETTING_PIN_LIMIT || running->hints;
+}
 
 /* Tell the daemon. */
 static bool set_in_daemon(const Job *job, const Domain *running, const Settings *settings, uint64_t memory,
@@ -152,6 +166,9 @@ static bool set_live(const Job *job, const Settings *wanted, bool *changed, GErr
     for (size_t i = 0; i < G_N_ELEMENTS(live_settings); i++) {
         SettingId id = live_settings[i];
 
+        if (!goes_live(job->tool, settings, id)) {
+            continue;
+        }
         settings_clear(settings, id);
         if (wanted->text[id]) {
             settings_set(settings, id, wanted->text[id], NULL);

@@ -160,7 +160,10 @@ static int run_check(const VirtTier *tool, const char *what)
     }
     problems = find_problems(domain, settings, local, !settings_were_given(tool));
     if (connection) {
-        host_check_emulator(connection, domain);
+        const char *chosen = settings->text[SETTING_EMULATOR];
+        g_autofree char *given = domain_emulator(domain);
+
+        host_check_emulator(connection, chosen ? chosen : given);
     }
     if (problems > 0) {
         tool_say("%s: %u problem%s", domain_name(domain), problems, problems == 1 ? "" : "s");

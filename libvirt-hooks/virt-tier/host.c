@@ -34,10 +34,9 @@ bool host_check_settings(virConnect *connection, const Settings *settings, GErro
     return !connection_is_local(connection) || settings_check_host(settings, "/sys", errp);
 }
 
-void host_check_emulator(virConnect *connection, const Domain *domain)
+void host_check_emulator(virConnect *connection, const char *emulator)
 {
     static const char name[] = "memory-backend-tier";
-    g_autofree char *emulator = domain_emulator(domain);
     g_autoptr(GMappedFile) file =
         emulator && connection_is_local(connection) ? g_mapped_file_new(emulator, FALSE, NULL) : NULL;
 

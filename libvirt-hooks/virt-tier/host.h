@@ -16,8 +16,9 @@ bool host_check_connection(virConnect *connection, GError **errp);
 bool host_check_settings(virConnect *connection, const Settings *settings, GError **errp);
 
 /*
- * Note it where the domain's emulator has no memory-backend-tier. Nothing is run: its file is searched for that name.
+ * Note it where @emulator (a path, or NULL: none) has no memory-backend-tier. Nothing is run: its file is searched for
+ * that name.
  */
-void host_check_emulator(virConnect *connection, const Domain *domain);
+void host_check_emulator(virConnect *connection, const char *emulator);
 
 #endif /* VIRT_TIER_HOST_H */

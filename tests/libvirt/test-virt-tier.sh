@@ -66,6 +66,10 @@ settings_change_live_or_defined() {
     case $(xml web) in *300*) return 1 ;; esac
     on alpha virt-tier set web --config --weight 400
     [ "$(given alpha web)" = '16 MiB, weight 300' ]
+    on alpha virt-tier set web --live --fast-max 40%
+    [ "$(given alpha web)" = '25 MiB, weight 300' ]
+    on alpha virt-tier set web --hints on --pin-limit 4MiB
+    on alpha virt-tier set web --hints default --pin-limit default
     on alpha virt-tier set web --fast-max 50% --weight default
     [ "$(given alpha web)" = '32 MiB, weight 100' ]
     says 'observe' "$(on alpha virt-tier status web)"
