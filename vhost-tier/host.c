@@ -301,6 +301,9 @@ bool host_floor_check(Host *host, Vm *vm, uint64_t bytes, GError **errp)
 
         if (wants.entries[i]->vm == vm) {
             bytes = MIN(bytes, ram);
+            if (bytes <= wants.claims[i].floor_bytes) {
+                return true;
+            }
         } else {
             others += MIN(MIN(wants.claims[i].floor_bytes, wants.claims[i].ceiling_bytes), capacity - others);
         }

@@ -48,8 +48,8 @@ bool host_vm_del(Host *host, const char *name, VmDone done, void *opaque, GError
 /* NULL, with an error, when there is none. */
 Vm *host_vm_find(Host *host, const char *name, GError **errp);
 /*
- * Whether @vm may have a floor of @bytes: false, with an error, where all floors together would exceed what is
- * shared out.
+ * Whether @vm may have a floor of @bytes: false, with an error, where that is more than it has and all floors together
+ * would exceed what is shared out.
  */
 bool host_floor_check(Host *host, Vm *vm, uint64_t bytes, GError **errp);
 /* All, sorted by name; valid until one is added or removed. The caller frees the array. */

@@ -110,6 +110,35 @@ static void a_floor_that_cannot_be_is_refused(Daemon *f, gconstpointer data)
     }
 }
 
+static uint64_t floor_set(Daemon *f, const char *name, uint64_t bytes)
+{
+    g_autofree char *request =
+        g_strdup_printf("{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"%s\",\"weight\":300,\"fast-min\":%"
+                        G_GUINT64_FORMAT "}}", name, bytes);
+    g_autoptr(JsonObject) answer = daemon_ask(f->control, request);
+
+    g_assert_true(json_object_has_member(answer, "return"));
+    return field_uint(json_object_get_object_member(answer, "return"), "fast_min", 0);
+}
+
+static void floors_that_are_too_many_may_be_kept_and_lowered(Daemon *f, gconstpointer data)
+{
+    FakeRam rams[] = { fake_ram_new(RAM_BYTES), fake_ram_new(RAM_BYTES) };
+    const int socks[] = { fake_qemu_backend(f->socket_a, &rams[0]), fake_qemu_backend(f->socket_b, &rams[1]) };
+
+    set_config(socks[0], 8 * MIB, 0);
+    set_config(socks[1], 4 * MIB, 0);
+    await_budget(f, "a", 4 * MIB);
+    g_assert_cmpuint(floor_set(f, "a", 8 * MIB), ==, 8 * MIB);
+    g_assert_cmpuint(floor_set(f, "a", 7 * MIB), ==, 7 * MIB);
+    daemon_assert_error(f, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"b\",\"fast-min\":5242880}}",
+                        "InvalidArgument", "other VMs' floors take 6291456");
+    for (size_t i = 0; i < G_N_ELEMENTS(socks); i++) {
+        close(socks[i]);
+        fake_ram_free(&rams[i]);
+    }
+}
+
 static bool host_warns(Daemon *f)
 {
     g_autoptr(JsonObject) answer = daemon_ask(f->control, "{\"execute\":\"query-host\"}");
@@ -200,6 +229,7 @@ int main(int argc, char **argv)
     ADD(vms_that_come_and_go_share_what_there_is, CAPACITY_12M);
     ADD(a_frozen_vm_keeps_what_it_has, CAPACITY_12M);
     ADD(a_floor_that_cannot_be_is_refused, CAPACITY_6M);
+    ADD(floors_that_are_too_many_may_be_kept_and_lowered, CAPACITY_6M);
     ADD(floors_of_qemus_that_are_too_many_are_cut_and_told, CAPACITY_6M);
     ADD(a_target_comes_from_qemu_or_the_operator, NULL);
     ADD(how_busy_a_vm_is_is_measured, NULL);
