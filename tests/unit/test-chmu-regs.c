@@ -201,12 +201,26 @@ static void expect_trip(void)
     close(fd);
 }
 
+/* Whether this is a process of the test's own, where nobody has handled a signal yet; else it has ended now. */
+static bool in_child(void)
+{
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 10000000, 0);
+        return false;
+    }
+    return true;
+}
+
 static void guests_memory_and_registers_may_go_by_turns(void)
 {
     g_autoptr(GError) err = NULL;
     g_autoptr(ChmuRegs) regs = NULL;
     Bed bed;
 
+    if (!in_child()) {
+        g_test_trap_assert_passed();
+        return;
+    }
     bed_init(&bed);
     expect_trip();
     regs = chmu_regs_map(bed.root, &bed.place, &err);
@@ -224,6 +238,10 @@ static void a_memory_error_that_nobody_ran_into_is_harmless(void)
 {
     siginfo_t info = {.si_signo = SIGBUS, .si_code = BUS_MCEERR_AO};
 
+    if (!in_child()) {
+        g_test_trap_assert_passed();
+        return;
+    }
     expect_trip();
     g_assert_cmpint(syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGBUS, &info), ==, 0);
     expect_trip();
@@ -231,7 +249,7 @@ static void a_memory_error_that_nobody_ran_into_is_harmless(void)
 
 static void a_bus_error_elsewhere_still_kills(void)
 {
-    if (g_test_subprocess()) {
+    if (in_child()) {
         g_autoptr(ChmuRegs) regs = NULL;
         volatile uint8_t *other;
         Bed bed;
@@ -240,13 +258,15 @@ static void a_bus_error_elsewhere_still_kills(void)
         regs = chmu_regs_map(bed.root, &bed.place, NULL);
         g_assert_nonnull(regs);
         expect_trip();
+        chmu_regs_unmap(regs);
+        regs = chmu_regs_map(bed.root, &bed.place, NULL);
+        g_assert_nonnull(regs);
         other = bed.file;                       /* a mapping of which neither knows */
         g_assert_cmpint(truncate(bed.path, 0), ==, 0);
         remove_tree(bed.root);
         g_assert_cmpuint(other[0], ==, 0);
         return;
     }
-    g_test_trap_subprocess(NULL, 10000000, 0);
     g_test_trap_assert_failed();
     g_assert_false(g_test_trap_reached_timeout());
 }
