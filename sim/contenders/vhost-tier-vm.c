@@ -129,6 +129,7 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
         .crowded = crowded,
     };
 
+    policy_cover_above(vm->policy, chmu_evidence_sees_above(&listing));
     chmu_evidence_give(&vm->news, vm->policy, REGION, &listing, is_counted, vm, machine_now_ns(vm->machine));
     if (chmu_evidence_news(&vm->news, slowdown_total(&vm->curve), epoch_ns) && vm->watcher) {
         watcher_changed(vm->watcher);

@@ -150,7 +150,6 @@ static void whose_list_others_fill_looks_elsewhere(void)
     g_autoptr(Policy) policy = make_policy();
     ChmuListing listing = {.first_unit = UNIT0, .epoch_ns = SECOND, .accesses_per_touch = 2, .limit_per_s = 1000,
                            .crowded = true};
-    ChmuNews news = {0};
     uint8_t score[2];
 
     g_assert_false(chmu_crowded(100, 100, 1));
@@ -162,16 +161,16 @@ static void whose_list_others_fill_looks_elsewhere(void)
     policy_evidence_rate(policy, POLICY_SOURCE_RWP, REGION, 31, 1, 2000, SECOND, SECOND);
     policy_plan(policy, SECOND);
     policy_cover(policy, 1u << 1);
-    chmu_evidence_give(&news, policy, REGION, &listing, in_tier_1, NULL, 2 * SECOND);
+    policy_cover_above(policy, chmu_evidence_sees_above(&listing));
     policy_uncertainty(policy, REGION, 30, 2, 2 * SECOND, score);
     g_assert_cmpuint(score[0], >, 0);
     g_assert_cmpuint(score[1], ==, 0);          /* above 500 touches a second: the unit would list it */
     listing.limit_per_s = 0;                    /* it lists as much as it can, and says nothing of the rest */
-    chmu_evidence_give(&news, policy, REGION, &listing, in_tier_1, NULL, 2 * SECOND);
+    policy_cover_above(policy, chmu_evidence_sees_above(&listing));
     policy_uncertainty(policy, REGION, 30, 2, 2 * SECOND, score);
     g_assert_cmpuint(score[1], >, 0);
     listing.crowded = false;
-    chmu_evidence_give(&news, policy, REGION, &listing, in_tier_1, NULL, 2 * SECOND);
+    policy_cover_above(policy, chmu_evidence_sees_above(&listing));
     policy_uncertainty(policy, REGION, 30, 2, 2 * SECOND, score);
     g_assert_cmpuint(score[0], ==, 0);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/policy-internal.h"
 #include "fake-chmu.h"
 #include "source-run.h"
 #include "sources/chmu.h"
@@ -154,7 +155,9 @@ static ChmuWatch *watch_region(Bed *bed, uint64_t page_size)
     return chmu_host_watch(bed->host, &region, false);
 }
 
-/* @n pages of the region's, from its first on, lie @page pages into the device's. */
+#define DRAM (DEVICES + 1)
+
+/* @n pages of the region's, from its first on, lie @page pages into the device's, or, for DRAM, on no device. */
 static void lie(Bed *bed, ChmuWatch *watch, unsigned device, unsigned page, unsigned n)
 {
     const DamonRun run = {.virtual = HVA, .physical = HPA(device) + page * 4096ull, .bytes = n * 4096ull};
@@ -163,11 +166,11 @@ static void lie(Bed *bed, ChmuWatch *watch, unsigned device, unsigned page, unsi
     g_autofree uint8_t *devices = g_malloc0(n);
 
     g_array_append_val(runs, run);
-    chmu_host_place(bed->host, watch, runs, 0, devices);
+    chmu_host_place(bed->host, watch, runs, 0, n, devices);
     for (unsigned i = 0; i < n; i++) {
-        g_assert_cmpuint(devices[i], ==, device);
+        g_assert_cmpuint(devices[i], ==, device % DRAM);
     }
-    pages[device] = n;
+    pages[device % DRAM] = n;
     chmu_host_spread(bed->host, watch, pages);
 }
 
@@ -225,6 +228,48 @@ static void who_has_nothing_on_a_device_has_no_part_in_its_list(void)
     chmu_host_unwatch(bed.host, most);
     chmu_host_unwatch(bed.host, few);
     chmu_host_unwatch(bed.host, none);
+    bed_clear(&bed);
+}
+
+/* What an epoch, in which page @page of device 1 was listed, says of the region's first page. */
+static uint32_t counted(Bed *bed, ChmuWatch *watch, unsigned page)
+{
+    g_autoptr(ChmuBatch) batch = NULL;
+
+    list_pages(bed, 1, page, 1);
+    run(bed, 510);
+    do {
+        g_clear_pointer(&batch, chmu_batch_free);
+        batch = chmu_host_take(bed->host, watch);
+    } while (batch && batch->device != 1);
+    g_assert_nonnull(batch);
+    g_assert_cmpuint(batch->counts->len, ==, 1);
+    while (take(bed, watch, 1, &(bool){false})) {
+    }
+    return g_array_index(batch->counts, ChmuCount, 0).count;
+}
+
+static void a_page_that_comes_back_to_its_frame_has_come(void)
+{
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(DamonRun));
+    uint8_t device = 1;
+    ChmuWatch *watch;
+    Bed bed;
+
+    bed_init(&bed);
+    watch = watch_region(&bed, 4096);
+    run(&bed, 100);
+    lie(&bed, watch, 1, 5, 1);
+    g_assert_cmpuint(counted(&bed, watch, 5), >, 0);
+    lie(&bed, watch, DRAM, 5, 1);
+    lie(&bed, watch, 1, 5, 1);
+    g_assert_cmpuint(counted(&bed, watch, 5), ==, 0);
+    g_assert_cmpuint(counted(&bed, watch, 5), >, 0);
+    chmu_host_place(bed.host, watch, none, 0, 1, &device);      /* swapped out */
+    g_assert_cmpuint(device, ==, 0);
+    lie(&bed, watch, 1, 5, 1);
+    g_assert_cmpuint(counted(&bed, watch, 5), ==, 0);
+    chmu_host_unwatch(bed.host, watch);
     bed_clear(&bed);
 }
 
@@ -319,6 +364,18 @@ static void place(unsigned page, uint64_t physical)
     close(fd);
 }
 
+/* Let time pass with the source, up to @ms milliseconds. */
+static void run_source(Bed *bed, Source *source, unsigned ms)
+{
+    const uint64_t end_ns = bed->now_ns + ms * MS;
+    uint64_t next_ns;
+
+    while ((next_ns = chmu_source_class.tick(source, bed->now_ns)) <= end_ns) {
+        bed->now_ns = MAX(next_ns, bed->now_ns);
+    }
+    bed->now_ns = end_ns;
+}
+
 /* Limits are given of a part of a region at a time, more than two of which it takes here. */
 static void all_that_a_device_does_not_list_has_its_limit_in_turn(void)
 {
@@ -330,7 +387,6 @@ static void all_that_a_device_does_not_list_has_its_limit_in_turn(void)
     g_autoptr(GError) err = NULL;
     Policy *policy = source_run_policy(&region);
     Source *source;
-    uint64_t end_ns;
     Bed bed;
 
     bed_init(&bed);
@@ -344,9 +400,7 @@ static void all_that_a_device_does_not_list_has_its_limit_in_turn(void)
     policy_evidence_rate(policy, POLICY_SOURCE_CHMU, region.id, 0, PAGES, 20000, 500 * MS, bed.now_ns);
     source = chmu_start_with(bed.host, open_pagemap, &params, policy);
     g_assert_true(chmu_source_class.region_add(source, &region, &err));
-    for (end_ns = bed.now_ns + 20000 * MS; bed.now_ns < end_ns;) {
-        bed.now_ns = MAX(chmu_source_class.tick(source, bed.now_ns), bed.now_ns);
-    }
+    run_source(&bed, source, 20000);
     for (size_t i = 0; i < G_N_ELEMENTS(pages); i++) {
         for (unsigned k = 0; k < 2; k++) {
             double per_s;
@@ -361,13 +415,48 @@ static void all_that_a_device_does_not_list_has_its_limit_in_turn(void)
     bed_clear(&bed);
 }
 
+static void what_one_device_misses_is_looked_for_elsewhere_whatever_others_see(void)
+{
+    const Region region = {.id = 1, .granule_bytes = 4096, .hva = HVA, .size = 4 * MIB, .page_size = 4096, .pid = 1,
+                           .pidfd = -1};
+    const SourceParams params = {.touch_accesses = 1};
+    Policy *policy = source_run_policy(&region);
+    ChmuWatch *other;
+    Source *source;
+    Bed bed;
+
+    bed_init(&bed);
+    place(4 * MIB / 4096 - 1, 0x1000);          /* the file's end */
+    place(0, HPA(1));
+    place(1, HPA(2));
+    source = chmu_start_with(bed.host, open_pagemap, &params, policy);
+    g_assert_true(chmu_source_class.region_add(source, &region, NULL));
+    run_source(&bed, source, 100);
+    g_assert_cmpint(policy->covered_above, ==, LOG2_ZERO);
+    other = watch_region(&bed, 4096);
+    lie(&bed, other, 1, 100, 12);
+    list_pages(&bed, 1, 100, 12);
+    run_source(&bed, source, 520);
+    g_assert_cmpint(policy->covered_above, >, LOG2_ZERO);       /* though device 2 was heard last */
+    place(0, 0x2000);                           /* it has nothing there any more */
+    run_source(&bed, source, 1500);
+    g_assert_cmpint(policy->covered_above, ==, LOG2_ZERO);
+    chmu_host_unwatch(bed.host, other);
+    chmu_source_class.region_del(source, &region);
+    chmu_source_class.stop(source);
+    policy_free(policy);
+    bed_clear(&bed);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(name) g_test_add_func("/chmu/host/" #name, name)
     ADD(who_has_nothing_on_a_device_has_no_part_in_its_list);
+    ADD(a_page_that_comes_back_to_its_frame_has_come);
     ADD(counts_of_more_than_a_page_are_not_for_who_came_meanwhile);
     ADD(who_comes_while_a_stalled_device_is_given_back_is_not_held_up);
+    ADD(what_one_device_misses_is_looked_for_elsewhere_whatever_others_see);
     ADD(all_that_a_device_does_not_list_has_its_limit_in_turn);
     return g_test_run();
 }

@@ -47,10 +47,8 @@ static void give_rate(ChmuNews *news, Policy *policy, uint32_t region, size_t gr
 size_t chmu_evidence_give(ChmuNews *news, Policy *policy, uint32_t region, const ChmuListing *listing,
                           ChmuWatched *watched, void *opaque, uint64_t now_ns)
 {
-    const double limit_per_s = listing->limit_per_s / listing->accesses_per_touch;
     size_t given = 0, first = 0;    /* the first granule after those that were spoken of */
 
-    policy_cover_above(policy, !listing->crowded ? 0 : limit_per_s > 0 ? limit_per_s : INFINITY);
     for (size_t i = 0; i <= listing->n; i++) {
         const bool listed = i < listing->n;
         const size_t granule = listed ? (size_t)(listing->counts[i].unit - listing->first_unit) : SIZE_MAX;
@@ -66,6 +64,14 @@ size_t chmu_evidence_give(ChmuNews *news, Policy *policy, uint32_t region, const
         first = granule + 1;
     }
     return given;
+}
+
+double chmu_evidence_sees_above(const ChmuListing *listing)
+{
+    if (!listing->crowded) {
+        return 0;
+    }
+    return listing->limit_per_s > 0 ? listing->limit_per_s / listing->accesses_per_touch : INFINITY;
 }
 
 bool chmu_evidence_news(ChmuNews *news, double total_per_s, uint64_t epoch_ns)

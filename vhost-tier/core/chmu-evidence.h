@@ -48,6 +48,9 @@ static inline bool chmu_crowded(size_t listed, size_t all, size_t sharers)
 size_t chmu_evidence_give(ChmuNews *news, Policy *policy, uint32_t region, const ChmuListing *listing,
                           ChmuWatched *watched, void *opaque, uint64_t now_ns);
 
+/* From how many touches a second on the unit sees what it watches of the region: 0: all; INFINITY: nothing for sure. */
+double chmu_evidence_sees_above(const ChmuListing *listing);
+
 /*
  * After an epoch's listings: whether a good part of all accesses (@total_per_s a second) were found lately where
  * few were known to be.

@@ -4,6 +4,8 @@
  */
 #include "chmu-host.h"
 
+#include <string.h>
+
 #include "chmu-unit.h"
 #include "chmu-watch.h"
 
@@ -210,23 +212,27 @@ static unsigned device_of(const ChmuHost *host, uint64_t physical)
     return 0;
 }
 
-void chmu_host_place(ChmuHost *host, ChmuWatch *watch, const GArray *runs, size_t first, uint8_t *device)
+void chmu_host_place(ChmuHost *host, ChmuWatch *watch, const GArray *runs, size_t first, size_t n, uint8_t *device)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+    uint64_t next = first;              /* the first page of which nothing was said */
 
+    memset(device, 0, n);
     for (guint i = 0; i < runs->len; i++) {
         const DamonRun *run = &g_array_index(runs, DamonRun, i);
         const uint64_t number = (run->virtual - watch->region.hva) / CHMU_PAGE;
 
-        for (uint64_t k = 0; k < run->bytes / CHMU_PAGE; k++) {
-            const uint64_t physical = run->physical + k * CHMU_PAGE;
+        chmu_watch_leave(watch, next, number - next);
+        next = number + run->bytes / CHMU_PAGE;
+        for (uint64_t page = number; page < next; page++) {
+            const uint64_t physical = run->physical + (page - number) * CHMU_PAGE;
 
-            device[number + k - first] =
-                (uint8_t)(chmu_watch_note(watch, host->pages, number + k, physical, host->epochs)
-                              ? device_of(host, physical)
-                              : 0);
+            if (chmu_watch_note(watch, host->pages, page, physical, host->epochs)) {
+                device[page - first] = (uint8_t)device_of(host, physical);
+            }
         }
     }
+    chmu_watch_leave(watch, next, first + n - next);
 }
 
 void chmu_host_spread(ChmuHost *host, ChmuWatch *watch, const uint64_t *pages)

@@ -63,11 +63,11 @@ ChmuWatch *chmu_host_watch(ChmuHost *host, const Region *region, bool take);
 void chmu_host_unwatch(ChmuHost *host, ChmuWatch *watch);
 
 /*
- * The region's pages in @runs (of DamonRun, within the region) lie there now, and no longer where they were. For each
- * of its pages of 4 KiB from number @first on, all of which must lie in that part, @device[number - first] becomes the
- * number of the device that counts accesses to it; 0: none does.
+ * Of the region's @n pages of 4 KiB from number @first on, those in @runs (of DamonRun, ascending, within that part)
+ * lie there now, and no longer where they were; the others nowhere. @device[number - first] becomes the number of the
+ * device that counts accesses to a page; 0: none does.
  */
-void chmu_host_place(ChmuHost *host, ChmuWatch *watch, const GArray *runs, size_t first, uint8_t *device);
+void chmu_host_place(ChmuHost *host, ChmuWatch *watch, const GArray *runs, size_t first, size_t n, uint8_t *device);
 
 /*
  * @pages[N] of the region's pages lie on device N, from 1 to chmu_host_devices(). Where it has none, it takes no part

@@ -4,6 +4,9 @@
  */
 #include "chmu-watch.h"
 
+#define AWAY 0x80                   /* in a stay: it is over, and the next one has not begun */
+#define NUMBER_MAX 0x7f
+
 static size_t pages_of(const ChmuWatch *watch)
 {
     return (size_t)(watch->region.size / CHMU_PAGE);
@@ -42,9 +45,9 @@ bool chmu_watch_note(ChmuWatch *watch, ChmuPages *pages, uint64_t number, uint64
     if (chmu_pages_get(pages, physical, &page) && chmu_watch_is_there(watch, &page) && page.number == number) {
         return true;
     }
-    page = (ChmuPage){.owner = watch->owner, .stay = (uint8_t)(*stay % UINT8_MAX + 1), .number = number};
+    page = (ChmuPage){.owner = watch->owner, .stay = (*stay & NUMBER_MAX) % NUMBER_MAX + 1, .number = number};
     if (!chmu_pages_set(pages, physical, &page)) {
-        *stay = MAX(*stay, 1);
+        chmu_watch_leave(watch, number, 1);
         return false;
     }
     if (*stay > 0) {
@@ -52,6 +55,13 @@ bool chmu_watch_note(ChmuWatch *watch, ChmuPages *pages, uint64_t number, uint64
     }
     *stay = page.stay;
     return true;
+}
+
+void chmu_watch_leave(ChmuWatch *watch, uint64_t first, uint64_t n)
+{
+    for (uint64_t i = first; i < first + n; i++) {
+        watch->stays[i] |= AWAY;
+    }
 }
 
 bool chmu_watch_came_since(const ChmuWatch *watch, uint64_t number, uint64_t epoch)

@@ -20,7 +20,7 @@ struct ChmuWatch {
     bool on[CHMU_DEVICES_MAX + 1];      /* devices by number: pages lie there */
     GQueue pending;                     /* of ChmuBatch */
 
-    uint8_t *stays;                     /* for each page, the number of its stay; 0: it was not seen yet, anywhere */
+    uint8_t *stays;                     /* for each page, the number of its stay; or it is away; 0: not looked for */
     GHashTable *came;                   /* page -> the epoch when it was seen to have moved to where it is, of late */
 };
 
@@ -30,6 +30,8 @@ void chmu_watch_free(ChmuWatch *watch);
 
 /* Page @number lies at @physical, as of @epoch; false where @pages does not cover that. */
 bool chmu_watch_note(ChmuWatch *watch, ChmuPages *pages, uint64_t number, uint64_t physical, uint64_t epoch);
+/* @n pages from @first on lie nowhere that is known. */
+void chmu_watch_leave(ChmuWatch *watch, uint64_t first, uint64_t n);
 /* Whether @page is the watch's, and lies yet where it was said to. */
 bool chmu_watch_is_there(const ChmuWatch *watch, const ChmuPage *page);
 /* Whether page @number has come to where it lies in @epoch or later. */

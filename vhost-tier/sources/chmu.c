@@ -43,6 +43,7 @@ typedef struct Watched {
     size_t scanned;                 /* the page where the next part of a scan begins */
     bool known;                     /* it was looked through once */
     size_t limited[CHMU_DEVICES_MAX + 1];   /* for each device, the granule where its next limits begin */
+    double sees_above[CHMU_DEVICES_MAX + 1];    /* each device, as of its last list: chmu_evidence_sees_above() */
     uint8_t speaking;               /* the device whose list is being reported */
 } Watched;
 
@@ -91,7 +92,7 @@ static void put(Watched *watched, size_t page, unsigned device)
 static bool look(Chmu *self, Watched *watched, size_t first, size_t n)
 {
     g_autoptr(GArray) runs = g_array_new(FALSE, FALSE, sizeof(DamonRun));
-    g_autofree uint8_t *device = g_malloc0(n);
+    g_autofree uint8_t *device = g_malloc(n);
     const uint64_t end = watched->region.hva + (first + n) * CHMU_PAGE;
     uint64_t at = watched->region.hva + first * CHMU_PAGE;
     size_t left = n;
@@ -99,7 +100,7 @@ static bool look(Chmu *self, Watched *watched, size_t first, size_t n)
     if (!damon_pages_read(watched->pagemap, 0, &at, end, SIZE_MAX, &left, runs)) {
         return false;
     }
-    chmu_host_place(self->host, watched->watch, runs, first, device);
+    chmu_host_place(self->host, watched->watch, runs, first, n, device);
     for (size_t i = 0; i < n; i++) {
         put(watched, first + i, device[i]);
     }
@@ -137,9 +138,25 @@ static bool all_work(const Chmu *self)
     return true;
 }
 
+/* What every device sees that the VM's pages lie on. */
+static double sees_above(const Chmu *self)
+{
+    double above = 0;
+
+    for (guint i = 0; i < self->regions->len; i++) {
+        const Watched *watched = g_ptr_array_index(self->regions, i);
+
+        for (unsigned number = 1; number <= chmu_host_devices(self->host); number++) {
+            above = watched->on[number] > 0 ? MAX(above, watched->sees_above[number]) : above;
+        }
+    }
+    return above;
+}
+
 static void cover(Chmu *self)
 {
     policy_cover(self->policy, all_work(self) ? self->covered : 0);
+    policy_cover_above(self->policy, sees_above(self));
 }
 
 static void begin_round(Chmu *self)
@@ -273,6 +290,7 @@ static void report(Chmu *self, Watched *watched, ChmuBatch *batch, uint64_t now_
         .below_end = below_end,
         .crowded = batch->crowded,
     };
+    watched->sees_above[batch->device] = chmu_evidence_sees_above(&listing);
     chmu_history_add(watched->history, listing.counts, listing.n, batch->epoch_ns, now_ns, per_s);
     watched->speaking = (uint8_t)batch->device;
     self->reports += chmu_evidence_give(&self->news, self->policy, region->id, &listing, is_watched, watched, now_ns);
