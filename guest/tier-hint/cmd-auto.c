@@ -5,9 +5,9 @@
  * Theory of operation: DAMON looks at all RAM of the guest by physical address, some regions at a time, and says of
  * each in how many of its looks it was used. That is kept by blocks of 2 MiB. Once an interval the blocks that were
  * used in many looks are told as HOT, those that were not used for long as COLD. What DAMON's thread and we cost is
- * measured; where it is more than allowed, DAMON looks more seldom. DAMON has one user at a time: one that is at work is
- * left alone, DAMON_STAT, which only collects statistics, is switched off for as long, and all is given back at the end,
- * or, where we were killed, by the next start.
+ * measured; where it is more than allowed, DAMON looks more seldom. DAMON has one user at a time: one that is at work
+ * is left alone, DAMON_STAT, which only collects statistics, is switched off for as long, and all is given back at the
+ * end, or, where we were killed, by the next start.
  */
 #include <glib-unix.h>
 #include <sys/file.h>
@@ -41,7 +41,7 @@ typedef struct Auto {
     DamonTrace *trace;
     uint32_t sample_us;
     pid_t kdamond;
-    uint64_t cpu_ns, cpu_at_ns; /* what we and the kdamond had cost, and when */
+    uint64_t cpu_ns, cpu_at_ns;              /* what we and the kdamond had cost, and when */
     unsigned status[VIRTIO_TIER_T_COLD + 1]; /* of the last hints of each type: a change is told */
     GError *error;
 } Auto;
@@ -262,7 +262,8 @@ static bool parse_options(Auto *a, char **args, GError **errp)
         a->cold_after_s < 1 || !(a->max_cpu_percent > 0 && a->max_cpu_percent <= 100)) {
         g_set_error(
             errp, USAGE_ERROR, 0,
-            "--interval is 1 to 3600, --hot 1 to 100, --cold-after 1 or more, --max-cpu above 0 up to 100, and nothing else");
+            "--interval is 1 to 3600, --hot 1 to 100, --cold-after 1 or more, --max-cpu above 0 up to 100, and nothing "
+            "else");
         return false;
     }
     return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where this machine's RAM is. A line is 'START-END : WHAT', indented where it is part of another. Firmware may say that
- * RAM begins or ends within a page: only whole pages count.
+ * Where this machine's RAM is. A line is 'START-END : WHAT', indented where it is part of another. Firmware may say
+ * that RAM begins or ends within a page: only whole pages count.
  */
 #include "iomem.h"
 
