@@ -267,10 +267,16 @@ static void pins_keep_to_their_limit_and_to_half_of_the_budget(void)
 {
     g_autoptr(Sim) sim = settled(&config);
     PolicyConfig other = config;
+    uint64_t bytes = 0;
 
     g_assert_cmpint(say(sim, POLICY_HINT_PIN, 0, 65), ==, POLICY_HINT_OVER_LIMIT);
     g_assert_cmpuint(stats_of(sim).pinned_bytes, ==, 0);
     g_assert_cmpint(say(sim, POLICY_HINT_PIN, 0, 60), ==, POLICY_HINT_TAKEN);
+    /* Asked alone, and after another, which nobody counts: */
+    g_assert_cmpint(policy_pin_fate(sim->policy, SIM_REGION, 30, 34, &bytes), ==, POLICY_HINT_TAKEN);
+    g_assert_cmpuint(bytes, ==, 4 * PAGE);
+    g_assert_cmpint(policy_pin_fate(sim->policy, SIM_REGION, 100, 1, &bytes), ==, POLICY_HINT_OVER_LIMIT);
+    g_assert_cmpint(policy_pin_fate(sim->policy, SIM_REGION, GRANULES - 1, 2, &bytes), ==, POLICY_HINT_NOT_THERE);
     g_assert_cmpint(say(sim, POLICY_HINT_PIN, 30, 34), ==, POLICY_HINT_TAKEN);
     g_assert_cmpint(say(sim, POLICY_HINT_PIN, 0, 65), ==, POLICY_HINT_OVER_LIMIT);
     g_assert_cmpuint(stats_of(sim).pinned_bytes, ==, 64 * PAGE);
