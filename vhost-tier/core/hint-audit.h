@@ -9,7 +9,8 @@
  * that fill the budget, or under that of the rest. Evidence of access bits, rates and limits adds to the
  * logarithm of that ratio, from 0 on, until it is sure to 32 : 1 (the sequential probability ratio test: Wald,
  * 1945). What evidence comes of first is the host's choice, not the guest's, and so nobody can have harmless
- * claims looked at instead of others.
+ * claims looked at instead of others. A claim that was followed, and that evidence does not foretell, is
+ * looked at as well where the guest takes it back: else who does so soon enough was never wrong.
  *
  * To be right is no merit where chance is right as often, nor where evidence had known it all along. So a claim
  * is held against what was to be expected without it: that the granule stays as it was known to be, or, where
