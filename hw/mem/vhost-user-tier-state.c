@@ -169,7 +169,7 @@ static int state_pre_save(void *opaque)
     Error *err = NULL;
     size_t done = 0;
 
-    if (tier->state_size) {         /* it still waits for a daemon: on it goes */
+    if (tier->state_size) {     /* it still waits for a daemon: on it goes */
         return 0;
     }
     if (hand_over(tier, VHOST_TRANSFER_STATE_DIRECTION_SAVE, &done, &err)) {
