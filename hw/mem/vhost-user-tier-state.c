@@ -185,7 +185,7 @@ static int state_post_save(void *opaque)
 {
     VHostUserTier *tier = opaque;
 
-    if (tier->connected) {          /* its daemon knows it, if the guest stays */
+    if (tier->connected) {      /* its daemon knows it, if the guest stays */
         vhost_user_tier_drop_state(tier);
     }
     return 0;
