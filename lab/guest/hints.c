@@ -13,6 +13,7 @@
 #define RANGES VIRTIO_TIER_MAX_RANGES
 #define PROBE_PAGES    64u      /* that are asked for at once */
 #define PROBE_PERIOD_S 5u
+#define PROBE_FROM_S   30u      /* by then the host knows what is hot, and has little else to move */
 #define DIVERT_EVERY   4u
 
 /* Of which pages something is said. */
@@ -54,7 +55,7 @@ static const char *const status_names[VIRTIO_TIER_S_COUNT] = {
 
 /* hints=probe: a range that lies in slow memory is asked for, and asked after until it is in fast memory. */
 typedef struct Probe {
-    enum { PROBE_REST, PROBE_LOOK, PROBE_ASK, PROBE_WAIT } state;
+    enum { PROBE_REST, PROBE_LEAVE, PROBE_LOOK, PROBE_ASK, PROBE_WAIT } state;
     uint32_t first;             /* page */
     uint64_t asked_ms;
     uint32_t made, landed;
@@ -124,8 +125,8 @@ void hints_second(void)
         h.at = 0;
         h.telling = true;
     }
-    if (h.options->hints == HINTS_PROBE && h.second % PROBE_PERIOD_S == 0) {
-        h.probe.state = PROBE_LOOK;
+    if (h.options->hints == HINTS_PROBE && h.second >= PROBE_FROM_S && h.second % PROBE_PERIOD_S == 0) {
+        h.probe.state = h.probe.made ? PROBE_LEAVE : PROBE_LOOK;
     }
 }
 
@@ -193,23 +194,23 @@ static void tell_next(void)
 
 static void probe_next(void)
 {
+    static const uint16_t types[] = {
+        [PROBE_LEAVE] = VIRTIO_TIER_T_COLD, [PROBE_LOOK] = VIRTIO_TIER_T_QUERY,
+        [PROBE_ASK] = VIRTIO_TIER_T_HOT, [PROBE_WAIT] = VIRTIO_TIER_T_QUERY,
+    };
     Probe *p = &h.probe;
 
-    switch (p->state) {
-    case PROBE_REST:
+    if (p->state == PROBE_REST) {
         return;
-    case PROBE_LOOK:
+    }
+    if (p->state == PROBE_LOOK) {
         p->first = random_below(&h.random, h.pattern->pages / PROBE_PAGES) * PROBE_PAGES;
-        break;
-    case PROBE_ASK:
+    } else if (p->state == PROBE_ASK) {
         p->made++;
         p->asked_ms = clock_ms();
-        break;
-    case PROBE_WAIT:
-        break;
     }
     set_range(0, p->first, PROBE_PAGES);
-    send(p->state == PROBE_ASK ? VIRTIO_TIER_T_HOT : VIRTIO_TIER_T_QUERY, 1);
+    send(types[p->state], 1);
 }
 
 static void probe_answered(void)
@@ -219,6 +220,9 @@ static void probe_answered(void)
 
     switch (p->state) {
     case PROBE_REST:
+        break;
+    case PROBE_LEAVE:
+        p->state = PROBE_LOOK;
         break;
     case PROBE_LOOK:
         if (fast < PROBE_PAGES * GUEST_PAGE_BYTES / 2) {

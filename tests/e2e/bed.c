@@ -14,6 +14,8 @@
 #define LOG_LINES 25
 #define OUTPUT_LINES 60
 #define WAIT_STEP_US 50000
+#define DAEMON_CPU 0
+#define GUEST_CPU 1
 
 /* The bed's folder: one for each test of a program. */
 static void make_folder(Bed *bed)
@@ -36,7 +38,7 @@ bool bed_daemon(Bed *bed, const char *config, GError **errp)
     if (!g_file_set_contents(file, text, -1, errp)) {
         return false;
     }
-    bed->daemon = daemon_start("vhost-tier", bed->folder, file, -1, errp);
+    bed->daemon = daemon_start("vhost-tier", bed->folder, file, bed->pinned ? DAEMON_CPU : -1, errp);
     return bed->daemon != NULL;
 }
 
@@ -62,7 +64,7 @@ Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, uns
         .accel = "kvm",
         .backend = object,
         .ram_bytes = ((uint64_t)mib << 20) + BED_RAM_BEYOND_AREA,
-        .cpu = -1,
+        .cpu = bed->pinned ? GUEST_CPU : -1,
     };
 
     make_folder(bed);

@@ -29,6 +29,7 @@ typedef struct Bed {
     char *folder;   /* for sockets, logs and traces; NULL before the first bed_... */
     Daemon *daemon; /* NULL: none */
     Guest *guest;   /* NULL: none */
+    bool pinned;    /* the guest has a CPU for itself, and the daemon the other: where speed is measured */
 } Bed;
 
 /* Ends the test, as failed, when @condition does not hold; the rest is a format and tells what was seen. */
