@@ -429,13 +429,13 @@ static void a_huge_page_that_is_used_is_free_no_more(void)
 {
     g_autoptr(Sim) sim = settled(&config);
     HeatMap *map = policy_find_map(sim->policy, SIM_REGION);
-    const uint64_t used = 1;
+    const uint64_t used[512 / 64] = {1};
 
     policy_block_set(sim->policy, SIM_REGION, 512, true);
     say(sim, POLICY_HINT_COLD, 512, 10);
     say(sim, POLICY_HINT_FREE, 522, 502);
     g_assert_cmpuint(stats_of(sim).free_bytes, ==, 502 * PAGE);
-    policy_evidence_bits(sim->policy, POLICY_SOURCE_RWP, SIM_REGION, 512, 512, &used, 20 * MS, sim->now_ns);
+    policy_evidence_bits(sim->policy, POLICY_SOURCE_RWP, SIM_REGION, 512, 512, used, 20 * MS, sim->now_ns);
     g_assert_cmpuint(stats_of(sim).free_bytes, ==, 0);
     g_assert_cmpuint(hint_of(sim, 515), ==, POLICY_HINT_COLD);
     policy_block_set(sim->policy, SIM_REGION, 512, false);
