@@ -157,8 +157,8 @@ static void test_the_truth_about_a_jump_shortens_the_way_back(void)
     wanted = 0.9 * MAX(steady_hit_ratio(&silent), steady_hit_ratio(&honest));
     without = seconds_to(&silent, wanted, "off");
     with = seconds_to(&honest, wanted, "honest");
-    g_test_message("a hit ratio of %.3f after %.2f s with hints, %.2f s without: %.2f of it (wanted %.1f)", wanted, with,
-                   without, with / without, JUMP_SHARE);
+    g_test_message("a hit ratio of %.3f after %.2f s with hints, %.2f s without: %.2f of it (wanted %.1f)", wanted,
+                   with, without, with / without, JUMP_SHARE);
     EXPECT(with <= JUMP_SHARE_MAX * without, "%.2f s is not %.1f of %.2f s", with, JUMP_SHARE_MAX, without);
 }
 
