@@ -17,13 +17,14 @@
 
 #define AREA_MIB      28u
 #define FAST          "fast-size=6M,mode=on"
-#define PERIOD_S      12u           /* of gups-move */
-#define JUMPS         2u            /* of its hot set, that are timed */
+#define PERIOD_S      20u           /* of gups-move */
+#define FIRST_JUMP    2u            /* of its hot set, that is timed: by then the host knows the guest */
+#define JUMPS         2u            /* from that one on */
 #define SAMPLE_US     250000
 #define LANDED_MS     200.0         /* wanted, */
 #define LANDED_MS_MAX 2000.0        /* and asserted */
 #define JUMP_SHARE    0.5           /* of the time without hints */
-#define JUMP_SHARE_MAX 0.7
+#define JUMP_SHARE_MAX 0.8
 #define PROBES_S      65.0      /* the guest asks from its 30th second on */
 #define LIE_S         60u           /* from the start; what is judged is the last fifth */
 #define LIE_THOROUGH_S 75u
@@ -73,7 +74,7 @@ static double mean_hit_ratio(const GArray *samples, guint first, guint end)
     return sum / (end - first);
 }
 
-/* How a guest fared after each jump: the samples of its phases 1 to JUMPS but the first of each, in which it jumped. */
+/* How a guest fared after each jump that is timed: its samples from then on, but the first, in which it jumps. */
 typedef struct Jumps {
     GArray *samples;
     guint first[JUMPS], end[JUMPS];
@@ -85,26 +86,28 @@ static void jumps_clear(Jumps *jumps)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Jumps, jumps_clear)
 
-/* Watch a guest of gups-move that gives @hints over JUMPS jumps. */
+/* Watch a guest of gups-move that gives @hints until its last jump that is timed is over. */
 static bool watch_jumps(const char *hints, Jumps *jumps, GError **errp)
 {
     g_auto(Bed) bed = {.pinned = true};
     g_autofree char *pattern = g_strdup_printf("pattern=gups-move period=%u hints=%s", PERIOD_S, hints);
     guint at = 0;
 
-    if (!start(&bed, pattern, errp) || !(jumps->samples = watch(&bed, PERIOD_S * (JUMPS + 2), errp))) {
+    if (!start(&bed, pattern, errp) || !(jumps->samples = watch(&bed, PERIOD_S * (FIRST_JUMP + JUMPS), errp))) {
         return false;
     }
-    for (uint32_t phase = 1; phase <= JUMPS; phase++) {
+    for (uint32_t i = 0; i < JUMPS; i++) {
+        const uint32_t phase = FIRST_JUMP + i;
+
         while (at < jumps->samples->len && g_array_index(jumps->samples, Sample, at).phase < phase) {
             at++;
         }
-        jumps->first[phase - 1] = at + 1;
+        jumps->first[i] = at + 1;
         while (at < jumps->samples->len && g_array_index(jumps->samples, Sample, at).phase == phase) {
             at++;
         }
-        jumps->end[phase - 1] = at;
-        if (at < jumps->first[phase - 1] + 4) {
+        jumps->end[i] = at;
+        if (at < jumps->first[i] + 4) {
             g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "hints=%s: phase %u was not seen", hints, phase);
             return false;
         }
@@ -139,7 +142,7 @@ static double seconds_to(const Jumps *jumps, double wanted, const char *hints)
         }
         const double seconds = samples[at].at_s - samples[jumps->first[i] - 1].at_s;
 
-        g_test_message("hints=%s, jump %u: from %.3f to %.3f in %.2f s", hints, i + 1,
+        g_test_message("hints=%s, jump %u: from %.3f to %.3f in %.2f s", hints, FIRST_JUMP + i,
                        samples[jumps->first[i]].hit_ratio, samples[at].hit_ratio, seconds);
         sum += seconds;
     }
