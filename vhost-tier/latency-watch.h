@@ -10,9 +10,9 @@
  *
  * A thread follows a chain of pointers through some pages of each tier (chase.h), LATENCY_EVERY_NS apart, and never so
  * often that it would take more than LATENCY_COST of a CPU: on an emulated host, where it takes a thousand times
- * longer, it measures as much more seldom. What it finds goes through latency-filter.h; each VM looks at the outcome when it
- * plans (facts_costs_of()). A read is what it costs a CPU that happens to run the thread; VMs that are bound to another
- * socket may see something else.
+ * longer, it measures as much more seldom. What it finds goes through latency-filter.h; each VM looks at the outcome
+ * when it plans (facts_costs_of()). A read is what it costs a CPU that happens to run the thread; VMs that are bound to
+ * another socket may see something else.
  *
  * Where the pages of a tier can't be had (it is full, offline, or left out of the daemon's cpuset) or have been taken
  * elsewhere, latencies are those that were known at start until they can, which is tried every LATENCY_RETRY_NS.

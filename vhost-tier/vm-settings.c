@@ -119,7 +119,8 @@ static bool read_sources(JsonObject *object, VmSettings *settings, GError **errp
         const SourceClass *class = source_by_name(*name);
 
         if (!class) {
-            problem = g_strdup_printf("sources '%s': there is no source '%s'; 'tierctl host' shows those there are", text, *name);
+            problem = g_strdup_printf("sources '%s': there is no source '%s'; 'tierctl host' shows those there are",
+                                      text, *name);
             return value_error(errp, problem);
         }
         settings->sources |= 1u << class->id;

@@ -313,7 +313,8 @@ static void settings_in_force(Vm *vm)
     vm->hints_on = now.hints;
     vm->has_pin_limit = now.has_pin_limit;
     vm->pin_limit = now.pin_limit;
-    if (vm->mode == TIER_MODE_ON && configured && (vm->topology->n_tiers < 2 || vm->facts->cannot_move)) {
+    if (vm->mode == TIER_MODE_ON && configured && vm->topology &&
+        (vm->topology->n_tiers < 2 || vm->facts->cannot_move)) {
         vm->mode = TIER_MODE_OBSERVE;
     }
 }

@@ -179,10 +179,10 @@ static void limits_that_are_none_are_refused(Daemon *f, gconstpointer data)
 {
     daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"x\",\"weight\":1001}}", "InvalidArgument",
                         "1 to 1000");
-    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"x\",\"mode\":\"fast\"}}", "InvalidArgument",
-                        "on, observe, off");
-    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"x\",\"fast-size\":-1}}", "InvalidArgument",
-                        "'fast-size'");
+    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"x\",\"mode\":\"fast\"}}",
+                        "InvalidArgument", "on, observe, off");
+    daemon_assert_error(f, "{\"execute\":\"vm-add\",\"arguments\":{\"name\":\"x\",\"fast-size\":-1}}",
+                        "InvalidArgument", "'fast-size'");
 }
 
 /* The register is the daemon's own, but a line that a crash has cut short must not cost the others. */
@@ -191,7 +191,8 @@ static void a_broken_line_of_the_register_costs_no_other_vm(Daemon *f, gconstpoi
     g_autofree char *path = g_build_filename(f->dir, "vms", NULL);
 
     daemon_stop(f, SIGTERM);
-    g_assert_true(g_file_set_contents(path, "{\"name\": \"half\n{\"uid\": 3}\n[]\n{\"name\": \"good\", \"mode\": \"off\"}\n"
+    g_assert_true(g_file_set_contents(path, "{\"name\": \"half\n{\"uid\": 3}\n[]\n"
+                                      "{\"name\": \"good\", \"mode\": \"off\"}\n"
                                       "{\"name\": \"bad\", \"weight\": 5000}\n", -1, NULL));
     daemon_start(f);
     daemon_await_flag(f, "good", "connected", false);
@@ -232,7 +233,8 @@ static void only_sources_that_are_allowed_watch(Daemon *f, gconstpointer data)
     g_autoptr(JsonObject) refused = NULL;
 
     await_shut_out(f, "damon", false);
-    refused = daemon_ask(f->control, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"vm\",\"sources\":\"wp,pebs\"}}");
+    refused = daemon_ask(f->control,
+                         "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"vm\",\"sources\":\"wp,pebs\"}}");
     g_assert_cmpstr(field_string(field_object(refused, "error"), "class"), ==, "InvalidArgument");
     set(f, "\"sources\":\"wp\"");
     await_shut_out(f, "damon", true);
