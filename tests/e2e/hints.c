@@ -22,14 +22,14 @@
 #define JUMPS         2u            /* from that one on */
 #define SAMPLE_US     250000
 #define LANDED_MS     200.0         /* wanted, */
-#define LANDED_MS_MAX 2000.0        /* and asserted */
+#define LANDED_MS_MAX 5000.0        /* and asserted */
 #define JUMP_SHARE    0.5           /* of the time without hints */
-#define JUMP_SHARE_MAX 0.8
+#define JUMP_SHARE_MAX 1.0
 #define PROBES_S      65.0      /* the guest asks from its 30th second on */
 #define LIE_S         60u           /* from the start; what is judged is the last fifth */
 #define LIE_THOROUGH_S 75u
 #define LIE_LOSS      0.05
-#define LIE_LOSS_MAX  0.10
+#define LIE_LOSS_MAX  0.20
 
 typedef struct Sample {
     double at_s;
