@@ -172,36 +172,68 @@ typedef struct Gathering {
     Reach hot, cold;
 } Gathering;
 
-static void gather_run(Gathering *gathering, const HeatMap *map, size_t first, size_t end)
+#define SIFTED 1024u                            /* granules that are sifted at once */
+
+/*
+ * Write down which of the granules @first..@first + @n - 1 may be within reach, as counted from @first, and return
+ * how many these are. Every step is the same for every granule: which ones it will be can't be guessed, and each
+ * wrong guess of the processor would cost as much as ten granules.
+ */
+static size_t sift(const Span *span, const HeatMap *map, size_t first, size_t n, uint16_t *sifted)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const Heat heat = heat_at(map, first + i);
+        const uint8_t tier = heat_tier(heat);
+        const bool reached = heat.estimate - span->least[tier] < span->n[tier];
+
+        sifted[found] = i;
+        found += reached | (span->unseen[tier] & (heat.estimate < SEEN)) | (hint_mark(map, first + i) != 0);
+    }
+    return found;
+}
+
+/* Gather a granule, if it can be part of the plan. */
+static void gather_one(Gathering *gathering, const HeatMap *map, size_t granule)
 {
     const Rules *rules = &gathering->rules;
-    const Span *span = &gathering->span;
-    Reach *hot = &gathering->hot, *cold = &gathering->cold;
+    const Heat heat = heat_at(map, granule);
+    const uint8_t mark = hint_mark(map, granule);
+    Candidate candidate = {.map = gathering->map, .granule = granule, .tier = heat_tier(heat)};
+    const Role role = census_judge(rules, heat, mark, &candidate.heat);
 
-    for (size_t i = first; i < end && (hot->total > 0 || cold->total > 0); i++) {
-        const Heat heat = heat_at(map, i);
-        const uint8_t tier = heat_tier(heat), mark = hint_mark(map, i);
-        Candidate candidate = {.map = gathering->map, .granule = i, .tier = tier};
-        Role role;
+    if (role == ROLE_NONE) {
+        return;
+    }
+    candidate.estimate = census_estimate(rules, heat);
+    candidate.sure = candidate.heat;
+    if (mark != 0) {
+        census_judge(rules, heat, 0, &candidate.sure);
+    }
+    if (role == ROLE_CANDIDATE && within(&gathering->hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
+        g_array_append_val(gathering->job->planner->candidates, candidate);
+    } else if (role == ROLE_VICTIM &&
+               within(&gathering->cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
+        g_array_append_val(gathering->job->planner->victims, candidate);
+    }
+}
 
-        if (mark == 0 &&
-            (heat.estimate < SEEN ? !span->unseen[tier] : heat.estimate - span->least[tier] >= span->n[tier])) {
-            continue;
-        }
-        role = census_judge(rules, heat, mark, &candidate.heat);
-        if (role == ROLE_NONE) {
-            continue;
-        }
-        candidate.estimate = census_estimate(rules, heat);
-        candidate.sure = candidate.heat;
-        if (mark != 0) {
-            census_judge(rules, heat, 0, &candidate.sure);
-        }
-        if (role == ROLE_CANDIDATE && within(hot, census_bucket(candidate.heat), -1, map->granule_bytes)) {
-            g_array_append_val(gathering->job->planner->candidates, candidate);
-        } else if (role == ROLE_VICTIM &&
-                   within(cold, census_bucket(candidate.heat), 1, map->granule_bytes)) {
-            g_array_append_val(gathering->job->planner->victims, candidate);
+/* Whether all that the plan can reach has been gathered. */
+static bool gathered_all(const Gathering *gathering)
+{
+    return gathering->hot.total == 0 && gathering->cold.total == 0;
+}
+
+static void gather_run(Gathering *gathering, const HeatMap *map, size_t first, size_t end)
+{
+    uint16_t sifted[SIFTED];
+
+    for (; first < end && !gathered_all(gathering); first += SIFTED) {
+        const size_t n = sift(&gathering->span, map, first, MIN(end - first, SIFTED), sifted);
+
+        for (size_t i = 0; i < n && !gathered_all(gathering); i++) {
+            gather_one(gathering, map, first + sifted[i]);
         }
     }
 }
@@ -211,7 +243,7 @@ void plan_gather(Job *job, const PolicyConfig *config, const HeatModel *model)
     Gathering gathering = {.job = job};
 
     lay_out(job, &gathering.hot, &gathering.cold);
-    if (gathering.hot.total == 0 && gathering.cold.total == 0) {
+    if (gathered_all(&gathering)) {
         return;
     }
     for (size_t m = 0; m < job->n_maps; m++) {
