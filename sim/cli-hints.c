@@ -20,15 +20,15 @@ int cli_hints(char **args G_GNUC_UNUSED)
     GError *error = NULL;
 
     if (option_scale < 1 || option_scale > 10000) {
-        return cli_usage(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                                     "--scale %d: must be from 1 to 10000", option_scale));
+        return sim_usage(
+            g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--scale %d: must be from 1 to 10000", option_scale));
     }
     run_options_default(&options);
     options.scale = 1.0 / option_scale;
     options.seed = (uint64_t)option_seed;
     text = hint_table_text(&options, &error);
     if (!text) {
-        return cli_fail(error);
+        return sim_fail(error);
     }
     g_print("%s", text);
     return EXIT_OK;

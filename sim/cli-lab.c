@@ -178,12 +178,12 @@ int cli_lab(char **args G_GNUC_UNUSED)
     }
     for (char **path = option_measured; path && *path; path++) {
         if (!read_measured(*path, rows, &error)) {
-            return cli_usage(error);
+            return sim_usage(error);
         }
     }
     for (guint i = 0; i < rows->len; i++) {
         if (!simulate(&g_array_index(rows, LabRow, i), &error)) {
-            return cli_fail(error);
+            return sim_fail(error);
         }
     }
     return show(rows);

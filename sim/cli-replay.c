@@ -17,12 +17,12 @@ int cli_replay(char **args)
 
     file = g_mapped_file_new(args[0], false, &error);
     if (!file) {
-        return cli_usage(error);
+        return sim_usage(error);
     }
     if (!trace_replay(g_mapped_file_get_contents(file), g_mapped_file_get_length(file), MAX_GRANULES, &replay,
                       &error)) {
         g_prefix_error(&error, "%s: ", args[0]);
-        return cli_usage(error);
+        return sim_usage(error);
     }
     g_print("%s: %" G_GUINT64_FORMAT " records over %.1f s, %" G_GUINT64_FORMAT
             " plans with %" G_GUINT64_FORMAT " moves: %s%s\n",

@@ -143,15 +143,15 @@ int cli_results(char **args)
     GError *error = NULL;
 
     if (!check_options(experiment, &error)) {
-        return cli_usage(error);
+        return sim_usage(error);
     }
     if (g_mkdir_with_parents(inner, 0777) != 0 || g_access(inner, W_OK) != 0) {
-        return cli_usage(
+        return sim_usage(
             g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "'%s' can't be made or written to", inner));
     }
     experiment_add_rest(experiment);
     if (!experiment_run(experiment, 0, true, &error) || !write_all(experiment, args[0], &error)) {
-        return cli_fail(error);
+        return sim_fail(error);
     }
     return EXIT_OK;
 }

@@ -216,8 +216,7 @@ static int print(char *text)
 
     g_free(text);
     return good ? EXIT_OK
-                : cli_fail(
-                      g_error_new_literal(G_FILE_ERROR, G_FILE_ERROR_IO, "standard output can't be written"));
+                : sim_fail(g_error_new_literal(G_FILE_ERROR, G_FILE_ERROR_IO, "standard output can't be written"));
 }
 
 int cli_run(char **args)
@@ -227,19 +226,19 @@ int cli_run(char **args)
     GError *error = NULL;
 
     if (!read_options(experiment, traces, &error)) {
-        return cli_usage(error);
+        return sim_usage(error);
     }
     experiment_add_rest(experiment);
     if (option_plot && experiment->rows->len > PLOT_MAX_PANELS) {
-        return cli_usage(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        return sim_usage(g_error_new(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                                      "--plot: a picture shows at most %d rows, and these are %u; name some with --row",
                                      PLOT_MAX_PANELS, experiment->rows->len));
     }
     if (!experiment_run(experiment, (unsigned)option_threads, !option_quiet, &error)) {
-        return cli_usage(error); /* what runs depend on is what the user gave */
+        return sim_usage(error); /* what runs depend on is what the user gave */
     }
     if (!write_reports(experiment, &error)) {
-        return cli_fail(error);
+        return sim_fail(error);
     }
     return print(report_table(experiment, option_timing));
 }

@@ -5,21 +5,11 @@
 #ifndef VHOST_TIER_SIM_CLI_H
 #define VHOST_TIER_SIM_CLI_H
 
-#include <glib.h>
-
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-typedef struct SimCommand {
-    const char *name;
-    const char *arguments;          /* their names, with a space between; or NULL */
-    const char *summary;
-    const GOptionEntry *options;    /* or NULL */
-    int (*run)(char **args);        /* as many as 'arguments' names */
-} SimCommand;
+#include "cli/cli.h"
 
 /* Say on stderr what was wrong with the request or went wrong, free @error, and return the exit code. */
-int cli_usage(GError *error);
-int cli_fail(GError *error);
+int sim_usage(GError *error);
+int sim_fail(GError *error);
 
 int cli_run(char **args);
 int cli_hints(char **args);

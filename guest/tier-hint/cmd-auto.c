@@ -334,6 +334,6 @@ static int run_auto(const Command *command, char **args, GError **errp)
 }
 
 const Command auto_commands[] = {
-    {"auto", "[OPTION...]", "tell what DAMON finds hot and cold in this guest", 0, 16, run_auto, 0},
-    {0},
+    {{"auto", "[OPTION...]", "tell what DAMON finds hot and cold in this guest"}, 0, 16, run_auto, 0},
+    {{0}},
 };

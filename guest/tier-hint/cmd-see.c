@@ -128,7 +128,7 @@ static int stats(const Command *command, char **args, GError **errp)
 }
 
 const Command see_commands[] = {
-    {"watch", NULL, "print events of the device as they come", 0, 0, watch, 0},
-    {"stats", NULL, "print what the driver says of each device", 0, 0, stats, 0},
-    {0},
+    {{"watch", NULL, "print events of the device as they come"}, 0, 0, watch, 0},
+    {{"stats", NULL, "print what the driver says of each device"}, 0, 0, stats, 0},
+    {{0}},
 };

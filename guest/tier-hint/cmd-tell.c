@@ -186,7 +186,7 @@ static int tell(const Command *command, char **args, GError **errp)
 }
 
 /* clang-format off */
-#define TELL(word, number, text) {word, "PID|phys ADDR LEN", text, 3, 3, tell, number}
+#define TELL(word, number, text) {{word, "PID|phys ADDR LEN", text}, 3, 3, tell, number}
 /* clang-format on */
 
 const Command tell_commands[] = {
@@ -197,5 +197,5 @@ const Command tell_commands[] = {
     TELL("pin", VIRTIO_TIER_T_PIN, "keep it in the fast tier"),
     TELL("unpin", VIRTIO_TIER_T_UNPIN, "no longer"),
     TELL("query", VIRTIO_TIER_T_QUERY, "which tiers hold it, how hot does the host think it is"),
-    {0},
+    {{0}},
 };

@@ -8,12 +8,11 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "cli/cli.h"
 #include "tier-hint.h"
 
 typedef struct Command {
-    const char *name;
-    const char *arguments; /* for the help; NULL: none */
-    const char *summary;
+    CliCommand head;
     int min_args, max_args;
     /* Returns the exit code: 0 done, 1 it failed (with an error), 2 usage (likewise). @args ends with NULL. */
     int (*run)(const struct Command *command, char **args, GError **errp);

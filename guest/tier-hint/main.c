@@ -5,40 +5,30 @@
 #include <locale.h>
 #include <stdio.h>
 
+#include "cli/cli.h"
 #include "command.h"
 #include "config.h"
 
-static const Command *const groups[] = {tell_commands, see_commands, auto_commands};
-
-static const Command *find_command(const char *name)
-{
-    for (size_t g = 0; g < G_N_ELEMENTS(groups); g++) {
-        for (const Command *c = groups[g]; c->name; c++) {
-            if (g_str_equal(c->name, name)) {
-                return c;
-            }
-        }
-    }
-    return NULL;
-}
+static const void *const tables[] = {tell_commands, see_commands, auto_commands};
+static const CliProgram program = {
+    .name = "tier-hint",
+    .tables = tables,
+    .n_tables = G_N_ELEMENTS(tables),
+    .row_bytes = sizeof(Command),
+};
 
 static void print_help(void)
 {
-    puts(
-        "Usage: tier-hint [--device PATH] COMMAND [ARGUMENT...]\n\nTell the host about memory of this guest.\n\nCommands:");
-    for (size_t g = 0; g < G_N_ELEMENTS(groups); g++) {
-        for (const Command *c = groups[g]; c->name; c++) {
-            g_autofree char *form = g_strjoin(" ", c->name, c->arguments, NULL);
+    g_autofree char *commands = cli_list_commands(&program);
 
-            printf("  %-27s %s\n", form, c->summary);
-        }
-    }
-    puts("\nExit codes: 0 done, 1 it failed or the host did not take all of it, 2 usage. See tier-hint(1).");
+    printf("Usage: tier-hint [--device PATH] COMMAND [ARGUMENT...]\n\nTell the host about memory of this guest.\n\n%s\n"
+           "Exit codes: 0 done, 1 it failed or the host did not take all of it, 2 usage. See tier-hint(1).\n",
+           commands);
 }
 
 static int run(char **args, GError **errp)
 {
-    const Command *command = args[0] ? find_command(args[0]) : NULL;
+    const Command *command = args[0] ? (const Command *)cli_find_command(&program, args[0]) : NULL;
     int n = args[0] ? (int)g_strv_length(args + 1) : 0;
 
     if (!command) {
@@ -46,8 +36,8 @@ static int run(char **args, GError **errp)
         return 2;
     }
     if (n < command->min_args || n > command->max_args) {
-        g_set_error(errp, USAGE_ERROR, 0, "usage: tier-hint %s %s", command->name,
-                    command->arguments ? command->arguments : "");
+        g_set_error(errp, USAGE_ERROR, 0, "usage: tier-hint %s %s", command->head.name,
+                    command->head.arguments ? command->head.arguments : "");
         return 2;
     }
     return command->run(command, args + 1, errp);

@@ -232,8 +232,8 @@ static int run_set(const VirtTier *tool, const char *name)
     int result;
 
     if (tool->live && needs_restart(tool)) {
-        return tool_usage(
-            "set",
+        return cli_usage(
+            "virt-tier", "set",
             "while a domain runs, all but placement, granule, hugepages, tiers, hints and emulator can change: leave out --live");
     }
     if (!job_open(&job, tool, name, &error)) {
@@ -285,11 +285,13 @@ static int run_disable(const VirtTier *tool, const char *name)
 #define DEFAULT_WORD "The word 'default' as VALUE takes a setting back to its default."
 
 const Command change_commands[] = {
-    {"enable", "DOMAIN", "Make a domain tiered from its next start on.", NULL, COMMAND_SETTINGS | COMMAND_DRY_RUN,
+    {{"enable", "DOMAIN", "Make a domain tiered from its next start on."},
+     COMMAND_SETTINGS | COMMAND_DRY_RUN,
      run_enable},
-    {"set", "DOMAIN", "Change the settings of a tiered domain, and those in force where it runs.",
-     DEFAULT_WORD "\nWithout any setting the command line is written anew, as after a change of <memory>.",
-     COMMAND_SETTINGS | COMMAND_DRY_RUN | COMMAND_WHERE, run_set},
-    {"disable", "DOMAIN", "Make it as it was before 'enable'.", NULL, COMMAND_DRY_RUN, run_disable},
-    {0},
+    {{"set", "DOMAIN", "Change the settings of a tiered domain, and those in force where it runs.",
+      DEFAULT_WORD "\nWithout any setting the command line is written anew, as after a change of <memory>."},
+     COMMAND_SETTINGS | COMMAND_DRY_RUN | COMMAND_WHERE,
+     run_set},
+    {{"disable", "DOMAIN", "Make it as it was before 'enable'."}, COMMAND_DRY_RUN, run_disable},
+    {{0}},
 };

@@ -175,9 +175,10 @@ static int run_check(const VirtTier *tool, const char *what)
 }
 
 const Command check_commands[] = {
-    {"check", "FILE|DOMAIN", "Say what would be done to a domain, and everything that is in the way.",
-     "FILE is a domain's XML, known by a '/' in its name or by being there; '-' reads what is fed in. Nothing is changed.\n"
-     "Settings given as options are checked in the place of the domain's own.",
-     COMMAND_SETTINGS, run_check},
-    {0},
+    {{"check", "FILE|DOMAIN", "Say what would be done to a domain, and everything that is in the way.",
+      "FILE is a domain's XML, known by a '/' in its name or by being there; '-' reads what is fed in. Nothing is changed.\n"
+      "Settings given as options are checked in the place of the domain's own."},
+     COMMAND_SETTINGS,
+     run_check},
+    {{0}},
 };

@@ -268,19 +268,21 @@ static int run_plain(const VirtTier *tool, const char *name)
 }
 
 const Command see_commands[] = {
-    {"show", "DOMAIN", "Show a domain's tier settings, and whether its command line follows from them.", NULL, 0,
-     run_show},
-    {"status", "[DOMAIN]", "Show where the memory of running tiered domains is, and what it costs them.",
-     "BUDGET: fast memory that it may hold now; FAST, SLOW: where its memory is; HITS: accesses that hit fast memory;\n"
-     "SLOWDOWN: time that it loses to slow memory. 'tierctl show' tells more.",
-     0, run_status},
-    {"list", NULL, "List all domains, and whether they are tiered.",
-     "TIERED: yes; no; stripped (settings, but ordinary memory, as on a host without vhost-tier); invalid ('virt-tier check DOMAIN' "
-     "says why).",
-     0, run_list},
-    {"plain", "DOMAIN", "Print the XML with which a running domain can migrate to a host without vhost-tier.",
-     "virt-tier plain DOMAIN >FILE; virsh migrate --live --persistent --xml FILE --persistent-xml FILE DOMAIN URI\n"
-     "The settings go with it: a host with vhost-tier makes it tiered again. FILE has the domain's passwords, too.",
-     0, run_plain},
-    {0},
+    {{"show", "DOMAIN", "Show a domain's tier settings, and whether its command line follows from them."}, 0, run_show},
+    {{"status", "[DOMAIN]", "Show where the memory of running tiered domains is, and what it costs them.",
+      "BUDGET: fast memory that it may hold now; FAST, SLOW: where its memory is; HITS: accesses that hit fast memory;\n"
+      "SLOWDOWN: time that it loses to slow memory. 'tierctl show' tells more."},
+     0,
+     run_status},
+    {{"list", NULL, "List all domains, and whether they are tiered.",
+      "TIERED: yes; no; stripped (settings, but ordinary memory, as on a host without vhost-tier); invalid ('virt-tier check DOMAIN' "
+      "says why)."},
+     0,
+     run_list},
+    {{"plain", "DOMAIN", "Print the XML with which a running domain can migrate to a host without vhost-tier.",
+      "virt-tier plain DOMAIN >FILE; virsh migrate --live --persistent --xml FILE --persistent-xml FILE DOMAIN URI\n"
+      "The settings go with it: a host with vhost-tier makes it tiered again. FILE has the domain's passwords, too."},
+     0,
+     run_plain},
+    {{0}},
 };

@@ -8,12 +8,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "cli/cli.h"
 #include "libvirt-hooks/settings.h"
-
-/* Exit codes */
-#define EXIT_OK     0
-#define EXIT_FAILED 1       /* the request failed; of 'check': there are problems */
-#define EXIT_USAGE  2
 
 typedef struct VirtTier {
     char *uri;                      /* of libvirt; NULL: its default */
@@ -32,12 +28,12 @@ typedef enum CommandOptions {
 
 /* A subcommand: one row of the tables at the end of each cmd-*.c. */
 typedef struct Command {
-    const char *name;
-    const char *arguments;          /* as in "DOMAIN", or "[DOMAIN]" where it may be left out; NULL: none */
-    const char *summary;
-    const char *description;        /* below the options in --help */
+    CliCommand head; /* at most one argument */
     CommandOptions options;
-    /* Carry it out; @argument is NULL where none was given. Returns an exit code. */
+    /*
+     * Carry it out; @argument is NULL where none was given. Returns an exit code; 'check' fails where there are
+     * problems.
+     */
     int (*run)(const VirtTier *tool, const char *argument);
 } Command;
 
@@ -63,8 +59,5 @@ int tool_say(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /* Tell something on standard error that is no failure. */
 void tool_note(const char *format, ...) G_GNUC_PRINTF(1, 2);
-
-/* Tell, on standard error, what is wrong with the command line and where help is; returns EXIT_USAGE. */
-int tool_usage(const char *command, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 #endif /* VIRT_TIER_H */

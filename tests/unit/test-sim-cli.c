@@ -82,7 +82,7 @@ static void test_bad_input_is_named_with_what_is_allowed(void)
         g_autofree char *out = NULL, *err = NULL;
         int code = tier_sim(folder, cases[i].words, &out, &err);
 
-        if (code != 2 || !g_str_has_prefix(err, "tier-sim: ")) {
+        if (code != 2 || !g_str_has_prefix(err, "tier-sim")) {
             g_error("'%s' gave exit code %d and '%s'", cases[i].words, code, err);
         }
         for (size_t k = 0; k < G_N_ELEMENTS(cases[i].messages) && cases[i].messages[k]; k++) {

@@ -341,7 +341,7 @@ static void tells_usage_errors_by_exit_code_2_and_asks_nothing(void)
     static const struct {
         const char *line, *reason;
     } cases[] = {
-        {"frobnicate", "unknown command"},
+        {"frobnicate", "there is no command"},
         {"show", "VM is missing"},
         {"show a b", "unexpected argument 'b'"},
         {"list --nope", "Unknown option"},

@@ -132,7 +132,7 @@ static int run_set(const Tierctl *ctl, char **args)
     JsonObject *vm;
 
     if (!add_settings(arguments, &usage)) {
-        return tierctl_usage("set", "%s", usage->message);
+        return cli_usage("tierctl", "set", "%s", usage->message);
     }
     answer = tierctl_call(ctl, "vm-set", arguments, &error);
     if (!answer) {
@@ -224,7 +224,7 @@ static int run_add(const Tierctl *ctl, char **args)
     GError *error = NULL;
 
     if (option_owner && !add_owner(arguments, option_owner, &usage)) {
-        return tierctl_usage("add", "%s", usage->message);
+        return cli_usage("tierctl", "add", "%s", usage->message);
     }
     answer = tierctl_call(ctl, "vm-add", arguments, &error);
     if (!answer) {
@@ -252,16 +252,17 @@ static int run_remove(const Tierctl *ctl, char **args)
 }
 
 const Command change_commands[] = {
-    {"set", "VM", "Change a VM's share of fast memory, or its mode, while it runs.",
-     "SIZE is in bytes, or with K, M, G or T: 512M, 1.5G. What the daemon then holds is printed.",
-     set_options, run_set},
-    {"add", "VM", "Register a VM and print the socket that its QEMU connects to.",
-     "Then start QEMU with\n"
-     "  -chardev socket,id=tier,path=SOCKET,reconnect-ms=1000\n"
-     "  -object memory-backend-tier,id=ram,size=4G,fast-size=1G,chardev=tier -machine memory-backend=ram\n"
-     "and, where its guest is to give hints, with the other socket that 'tierctl show VM' names:\n"
-     "  -chardev socket,id=hint,path=HINT_SOCKET,reconnect-ms=1000 -device vhost-user-tier-pci,chardev=hint",
-     add_options, run_add},
-    {"remove", "VM", "Forget a VM; it runs on, untiered.", NULL, NULL, run_remove},
-    {0},
+    {{"set", "VM", "Change a VM's share of fast memory, or its mode, while it runs.",
+      "SIZE is in bytes, or with K, M, G or T: 512M, 1.5G. What the daemon then holds is printed.", set_options},
+     run_set},
+    {{"add", "VM", "Register a VM and print the socket that its QEMU connects to.",
+      "Then start QEMU with\n"
+      "  -chardev socket,id=tier,path=SOCKET,reconnect-ms=1000\n"
+      "  -object memory-backend-tier,id=ram,size=4G,fast-size=1G,chardev=tier -machine memory-backend=ram\n"
+      "and, where its guest is to give hints, with the other socket that 'tierctl show VM' names:\n"
+      "  -chardev socket,id=hint,path=HINT_SOCKET,reconnect-ms=1000 -device vhost-user-tier-pci,chardev=hint",
+      add_options},
+     run_add},
+    {{"remove", "VM", "Forget a VM; it runs on, untiered."}, run_remove},
+    {{0}},
 };

@@ -419,10 +419,10 @@ static int run_explain(const Tierctl *ctl, char **args)
     int rc = EXIT_OK;
 
     if (option_granules < 0 || option_granules > MAX_DETAIL) {
-        return tierctl_usage("explain", "--granules: %d is not from 1 to %d", option_granules, MAX_DETAIL);
+        return cli_usage("tierctl", "explain", "--granules: %d is not from 1 to %d", option_granules, MAX_DETAIL);
     }
     if (!address_parse(args[1], &address, &usage)) {
-        return tierctl_usage("explain", "%s", usage->message);
+        return cli_usage("tierctl", "explain", "%s", usage->message);
     }
     option_verbose = option_verbose || option_granules > 0;
     vm = tierctl_call(ctl, "query-vm", arguments, &error);
@@ -452,13 +452,14 @@ static int run_explain(const Tierctl *ctl, char **args)
 }
 
 const Command explain_commands[] = {
-    {"explain", "VM ADDRESS", "Tell why a page of a VM, or those of a range, lie where they do.",
-     "ADDRESS is an offset into guest RAM (0x200000, 4M), of the region that is named where there are several\n"
-     "(ram:4M, 1:0x200000), or an address in QEMU's memory (hva:0x7f0000200000). With +LENGTH it is a range, and\n"
-     "REGION: alone is all of it. Guest-physical addresses are not known to the daemon: below the hole for devices\n"
-     "they are the offset, above it less by the hole's size ('info mtree' in QEMU's monitor).\n"
-     "Of a page: its tier, its heat with what it may well be, who told of it and when, its last move, and why it\n"
-     "stays or what it waits for. With --json a range of more than 1 GiB is told in several lines.",
-     options, run_explain},
-    {0},
+    {{"explain", "VM ADDRESS", "Tell why a page of a VM, or those of a range, lie where they do.",
+      "ADDRESS is an offset into guest RAM (0x200000, 4M), of the region that is named where there are several\n"
+      "(ram:4M, 1:0x200000), or an address in QEMU's memory (hva:0x7f0000200000). With +LENGTH it is a range, and\n"
+      "REGION: alone is all of it. Guest-physical addresses are not known to the daemon: below the hole for devices\n"
+      "they are the offset, above it less by the hole's size ('info mtree' in QEMU's monitor).\n"
+      "Of a page: its tier, its heat with what it may well be, who told of it and when, its last move, and why it\n"
+      "stays or what it waits for. With --json a range of more than 1 GiB is told in several lines.",
+      options},
+     run_explain},
+    {{0}},
 };

@@ -259,10 +259,10 @@ static int run_heatmap(const Tierctl *ctl, char **args)
     GError *error = NULL;
 
     if (option_seconds < 0 || option_seconds > MAX_SECONDS) {
-        return tierctl_usage("heatmap", "--seconds: %d is not from 1 to %d", option_seconds, MAX_SECONDS);
+        return cli_usage("tierctl", "heatmap", "--seconds: %d is not from 1 to %d", option_seconds, MAX_SECONDS);
     }
     if (option_output && !plot_check_path(option_output, &usage)) {
-        return tierctl_usage("heatmap", "--output: %s", usage->message);
+        return cli_usage("tierctl", "heatmap", "--output: %s", usage->message);
     }
     json_object_set_int_member(arguments, "buckets", (gint64)buckets_wanted(columns));
     client = client_connect(ctl->socket, &error);
@@ -283,10 +283,11 @@ static int run_heatmap(const Tierctl *ctl, char **args)
 }
 
 const Command heatmap_commands[] = {
-    {"heatmap", "VM", "Show a VM's memory as a picture: which is hot, and in which tier it lies.",
-     "Without --seconds as it is now, else over time, once a second. In a terminal a rough picture, in letters where\n"
-     "it has no colours; with --output a good one. Addresses are those of guest RAM, all regions one behind the other.\n"
-     "Of more than 1 GiB a sample of the pages is looked at.",
-     options, run_heatmap},
-    {0},
+    {{"heatmap", "VM", "Show a VM's memory as a picture: which is hot, and in which tier it lies.",
+      "Without --seconds as it is now, else over time, once a second. In a terminal a rough picture, in letters where\n"
+      "it has no colours; with --output a good one. Addresses are those of guest RAM, all regions one behind the other.\n"
+      "Of more than 1 GiB a sample of the pages is looked at.",
+      options},
+     run_heatmap},
+    {{0}},
 };

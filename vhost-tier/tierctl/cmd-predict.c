@@ -206,7 +206,7 @@ static int run_predict(const Tierctl *ctl, char **args)
     GError *error = NULL;
 
     if (option_output && !plot_check_path(option_output, &usage)) {
-        return tierctl_usage("predict", "--output: %s", usage->message);
+        return cli_usage("tierctl", "predict", "--output: %s", usage->message);
     }
     answer = tierctl_call(ctl, "query-prediction", arguments, &error);
     if (!answer) {
@@ -223,10 +223,11 @@ static int run_predict(const Tierctl *ctl, char **args)
 }
 
 const Command predict_commands[] = {
-    {"predict", "VM", "Tell what hit ratio and slowdown to expect with more or less fast memory.",
-     "FAST: a size of fast memory; OF ALL: its share of what the VM uses. HIT: the share of accesses that would hit it with\n"
-     "the hottest pages there. SLOWDOWN: the time lost against all memory fast. Works in mode 'observe' as well: watch a\n"
-     "VM before it is given a size. The error is that of earlier predictions against what came of them.",
-     options, run_predict},
-    {0},
+    {{"predict", "VM", "Tell what hit ratio and slowdown to expect with more or less fast memory.",
+      "FAST: a size of fast memory; OF ALL: its share of what the VM uses. HIT: the share of accesses that would hit it with\n"
+      "the hottest pages there. SLOWDOWN: the time lost against all memory fast. Works in mode 'observe' as well: watch a\n"
+      "VM before it is given a size. The error is that of earlier predictions against what came of them.",
+      options},
+     run_predict},
+    {{0}},
 };

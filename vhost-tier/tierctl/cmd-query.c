@@ -401,12 +401,11 @@ static int run_host(const Tierctl *ctl, char **args)
 }
 
 const Command query_commands[] = {
-    {"list", NULL, "Show all VMs, one a line.",
-     "FAST and SLOW: memory that lies in tier 0 and in the others. BUDGET: what the VM may hold of tier 0 now.\n"
-     "HIT: estimated share of accesses that hit tier 0. IDEAL: the same if the hottest pages filled the budget.",
-     NULL, run_list},
-    {"show", "VM", "Show all that is known of one VM.", NULL, NULL, run_show},
-    {"host", NULL, "Show the host's tiers, its sources of evidence, costs, and what else moves memory.", NULL,
-     NULL, run_host},
-    {0},
+    {{"list", NULL, "Show all VMs, one a line.",
+      "FAST and SLOW: memory that lies in tier 0 and in the others. BUDGET: what the VM may hold of tier 0 now.\n"
+      "HIT: estimated share of accesses that hit tier 0. IDEAL: the same if the hottest pages filled the budget."},
+     run_list},
+    {{"show", "VM", "Show all that is known of one VM."}, run_show},
+    {{"host", NULL, "Show the host's tiers, its sources of evidence, costs, and what else moves memory."}, run_host},
+    {{0}},
 };

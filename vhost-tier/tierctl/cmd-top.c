@@ -202,7 +202,7 @@ static int run_top(const Tierctl *ctl, char **args)
     Top top = {.ctl = ctl};
 
     if (!(option_interval >= 0.1 && option_interval <= 3600)) {
-        return tierctl_usage("top", "--interval: %g is not from 0.1 to 3600 seconds", option_interval);
+        return cli_usage("tierctl", "top", "--interval: %g is not from 0.1 to 3600 seconds", option_interval);
     }
     top.loop = g_main_loop_new(NULL, FALSE);
     if (!option_once && !ctl->json) {
@@ -225,10 +225,11 @@ static int run_top(const Tierctl *ctl, char **args)
 }
 
 const Command top_commands[] = {
-    {"top", NULL, "Watch all VMs on a live screen; q ends it.",
-     "FAST and SLOW: memory in tier 0 and in the others. HIT: estimated share of accesses that hit tier 0; IDEAL: the same if\n"
-     "the hottest pages filled the budget. UNDONE: of what was moved lately, the share that was moved back within 10 s.\n"
-     "SOURCES: those at work, with the guest time that they cost; '!' marks one with a problem ('tierctl show VM' tells which).",
-     options, run_top},
-    {0},
+    {{"top", NULL, "Watch all VMs on a live screen; q ends it.",
+      "FAST and SLOW: memory in tier 0 and in the others. HIT: estimated share of accesses that hit tier 0; IDEAL: the same if\n"
+      "the hottest pages filled the budget. UNDONE: of what was moved lately, the share that was moved back within 10 s.\n"
+      "SOURCES: those at work, with the guest time that they cost; '!' marks one with a problem ('tierctl show VM' tells which).",
+      options},
+     run_top},
+    {{0}},
 };

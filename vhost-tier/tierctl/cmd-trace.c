@@ -48,7 +48,7 @@ static int run_record(const Tierctl *ctl, char **args)
     GError *error = NULL;
 
     if (!(option_seconds >= 0 && option_seconds <= 30 * 86400)) {
-        return tierctl_usage("record", "--seconds: %g is not between 0 and 30 days", option_seconds);
+        return cli_usage("tierctl", "record", "--seconds: %g is not between 0 and 30 days", option_seconds);
     }
     json_object_set_string_member(start, "file", file);
     started = tierctl_call(ctl, "trace-start", start, &error);
@@ -139,12 +139,13 @@ static int run_replay(const Tierctl *ctl, char **args)
 }
 
 const Command trace_commands[] = {
-    {"record", "VM FILE", "Record what a VM's policy is told and what it plans.",
-     "The daemon makes FILE, new and readable for root only, in a folder that its configuration allows (trace-dir).\n"
-     "'tierctl replay FILE' runs it again.",
-     record_options, run_record},
-    {"replay", "FILE", "Run a recorded trace through the policy again; needs no daemon.",
-     "Tells whether each plan is, byte for byte, the recorded one; if not, exits with code 1.", NULL,
+    {{"record", "VM FILE", "Record what a VM's policy is told and what it plans.",
+      "The daemon makes FILE, new and readable for root only, in a folder that its configuration allows (trace-dir).\n"
+      "'tierctl replay FILE' runs it again.",
+      record_options},
+     run_record},
+    {{"replay", "FILE", "Run a recorded trace through the policy again; needs no daemon.",
+      "Tells whether each plan is, byte for byte, the recorded one; if not, exits with code 1."},
      run_replay},
-    {0},
+    {{0}},
 };

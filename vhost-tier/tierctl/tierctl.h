@@ -10,12 +10,8 @@
 #include <json-glib/json-glib.h>
 #include <stdbool.h>
 
+#include "cli/cli.h"
 #include "client/client.h"
-
-/* Exit codes */
-#define EXIT_OK     0
-#define EXIT_FAILED 1       /* the request failed */
-#define EXIT_USAGE  2
 
 typedef struct Tierctl {
     char *socket;           /* NULL: the usual place */
@@ -24,12 +20,8 @@ typedef struct Tierctl {
 
 /* A subcommand: one row of the tables at the end of each cmd-*.c. */
 typedef struct Command {
-    const char *name;
-    const char *arguments;          /* as in "VM FILE"; NULL: none. One word each, all required */
-    const char *summary;
-    const char *description;        /* below the options in --help */
-    const GOptionEntry *options;    /* NULL: only those that all have */
-    /* Carry it out with the arguments given (as many as 'arguments' has words); returns an exit code. */
+    CliCommand head;
+    /* Carry it out with the arguments given (as many as its head's 'arguments' has words); returns an exit code. */
     int (*run)(const Tierctl *ctl, char **args);
 } Command;
 
@@ -50,8 +42,5 @@ JsonObject *tierctl_vm_arguments(const char *vm);
 
 /* Tell @error (freed) on standard error; returns EXIT_FAILED. */
 int tierctl_fail(GError *error);
-
-/* Tell, on standard error, what is wrong with the command line and where help is; returns EXIT_USAGE. */
-int tierctl_usage(const char *command, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 #endif /* VHOST_TIER_TIERCTL_TIERCTL_H */
