@@ -4,12 +4,11 @@
  */
 #include "damos.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <gio/gio.h>
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "setting.h"
 
 #define ADMIN   "/sys/kernel/mm/damon/admin/kdamonds"
 #define CONTEXT "0/contexts/0"
@@ -21,21 +20,12 @@ struct Damos {
     bool made;                  /* the kdamond is ours to remove */
 };
 
-/* A file below ADMIN, in one write, as these files want it. */
+/* A file below ADMIN */
 static bool put(const char *file, const char *value, GError **errp)
 {
     g_autofree char *path = g_build_filename(ADMIN, file, NULL);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool done = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
 
-    if (!done) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_FAILED, "writing '%s' to %s: %s", value, path,
-                    g_strerror(errno));
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return done;
+    return setting_write(path, value, errp);
 }
 
 static bool put_number(const char *file, uint64_t value, GError **errp)

@@ -16,8 +16,7 @@ struct Setting {
     char *before;
 };
 
-/* In one write, as these files want it; no new file, as g_file_set_contents() would make. */
-static bool write_value(const char *path, const char *value, GError **errp)
+bool setting_write(const char *path, const char *value, GError **errp)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     bool done = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
@@ -37,7 +36,7 @@ Setting *setting_new(const char *path, const char *value, GError **errp)
     g_autofree char *before = NULL;
     Setting *setting;
 
-    if (!g_file_get_contents(path, &before, NULL, errp) || !write_value(path, value, errp)) {
+    if (!g_file_get_contents(path, &before, NULL, errp) || !setting_write(path, value, errp)) {
         return NULL;
     }
     setting = g_new0(Setting, 1);
@@ -50,7 +49,7 @@ void setting_free(Setting *setting)
 {
     g_autoptr(GError) error = NULL;
 
-    if (!write_value(setting->path, setting->before, &error)) {
+    if (!setting_write(setting->path, setting->before, &error)) {
         g_printerr("tier-observer: the setting could not be put back: %s\n", error->message);
     }
     g_free(setting->path);

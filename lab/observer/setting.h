@@ -6,6 +6,13 @@
 #define LAB_OBSERVER_SETTING_H
 
 #include <glib.h>
+#include <stdbool.h>
+
+/*
+ * Write @value to @path in one write, as these files want it, and make no new file, as g_file_set_contents() would;
+ * false with an error.
+ */
+bool setting_write(const char *path, const char *value, GError **errp);
 
 typedef struct Setting Setting;
 
