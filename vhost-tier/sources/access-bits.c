@@ -226,19 +226,23 @@ static Source *wp_start(const SourceParams *params, Policy *policy, GError **err
     return access_bits_start(&wp_source_class, UFFD_WP, params, policy, errp);
 }
 
+/* What both sources do; they differ in what is armed, and in when that is possible. */
+#define ACCESS_BITS_METHODS \
+    .region_add = access_bits_region_add, \
+    .region_del = access_bits_region_del, \
+    .tick = access_bits_tick, \
+    .set_cpus = access_bits_set_cpus, \
+    .look_again = access_bits_look_again, \
+    .pause = access_bits_pause, \
+    .health = access_bits_health, \
+    .stop = access_bits_stop
+
 const SourceClass rwp_source_class = {
     .name = "rwp",
     .id = POLICY_SOURCE_RWP,
     .probe = rwp_probe,
     .start = rwp_start,
-    .region_add = access_bits_region_add,
-    .region_del = access_bits_region_del,
-    .tick = access_bits_tick,
-    .set_cpus = access_bits_set_cpus,
-    .look_again = access_bits_look_again,
-    .pause = access_bits_pause,
-    .health = access_bits_health,
-    .stop = access_bits_stop,
+    ACCESS_BITS_METHODS,
 };
 
 const SourceClass wp_source_class = {
@@ -246,12 +250,5 @@ const SourceClass wp_source_class = {
     .id = POLICY_SOURCE_WP,
     .probe = wp_probe,
     .start = wp_start,
-    .region_add = access_bits_region_add,
-    .region_del = access_bits_region_del,
-    .tick = access_bits_tick,
-    .set_cpus = access_bits_set_cpus,
-    .look_again = access_bits_look_again,
-    .pause = access_bits_pause,
-    .health = access_bits_health,
-    .stop = access_bits_stop,
+    ACCESS_BITS_METHODS,
 };
