@@ -418,34 +418,45 @@ static void the_hot_set_of_a_process_is_found(const void *ops)
     assert_all_given_back();
 }
 
-static void two_vms_share_the_kdamond(const void *ops)
+/* A VM's process, and what DAMON says of it */
+typedef struct Watched {
+    Child child;
+    Policy *policy;
+    Source *source;
+} Watched;
+
+static void watched_start(Watched *vm)
 {
     g_autoptr(GError) err = NULL;
-    Source *sources[2];
-    Policy *policies[2];
+
+    child_start(&vm->child, PAGES, hot_stretch, false);
+    vm->policy = source_run_policy(&vm->child.region);
+    vm->source = damon_source_class.start(&real_params, vm->policy, &err);
+    g_assert_no_error(err);
+    damon_source_class.region_add(vm->source, &vm->child.region, &err);
+    g_assert_no_error(err);
+}
+
+static void two_vms_share_the_kdamond(const void *ops)
+{
     SourceHealth health;
-    Child children[2];
+    Watched vms[2];
 
     if (!real_damon_is_free(ops)) {
         return;
     }
     for (int i = 0; i < 2; i++) {
-        child_start(&children[i], PAGES, hot_stretch, false);
-        policies[i] = source_run_policy(&children[i].region);
-        sources[i] = damon_source_class.start(&real_params, policies[i], &err);
-        g_assert_no_error(err);
-        damon_source_class.region_add(sources[i], &children[i].region, &err);
-        g_assert_no_error(err);
+        watched_start(&vms[i]);
     }
-    source_run_for(sources[0], 1500);
+    source_run_for(vms[0].source, 1500);
     for (int i = 1; i >= 0; i--) { /* the second goes first, and the first goes on */
-        source_run_for(sources[i], 1500);
-        damon_source_class.health(sources[i], &health);
+        source_run_for(vms[i].source, 1500);
+        damon_source_class.health(vms[i].source, &health);
         g_assert_cmpstr(health.problem, ==, NULL);
         g_assert_cmpuint(health.reports, >, PAGES);
-        damon_source_class.stop(sources[i]);
-        policy_free(policies[i]);
-        child_end(&children[i]);
+        damon_source_class.stop(vms[i].source);
+        policy_free(vms[i].policy);
+        child_end(&vms[i].child);
     }
     assert_all_given_back();
 }
@@ -453,34 +464,26 @@ static void two_vms_share_the_kdamond(const void *ops)
 /* A VM's thread may not know yet that its QEMU has ended when another VM comes. */
 static void an_ended_process_does_not_blind_another(const void *ops)
 {
-    g_autoptr(GError) err = NULL;
-    Source *sources[2];
-    Policy *policies[2];
     SourceHealth health;
-    Child children[2];
+    Watched vms[2];
 
     if (!real_damon_is_free(ops)) {
         return;
     }
     for (int i = 0; i < 2; i++) {
-        child_start(&children[i], PAGES, hot_stretch, false);
-        policies[i] = source_run_policy(&children[i].region);
-        sources[i] = damon_source_class.start(&real_params, policies[i], &err);
-        g_assert_no_error(err);
-        damon_source_class.region_add(sources[i], &children[i].region, &err);
-        g_assert_no_error(err);
+        watched_start(&vms[i]);
         if (i == 0) {
-            child_kill(&children[0]);
+            child_kill(&vms[0].child);
         }
     }
-    source_run_for(sources[1], 1500);
-    damon_source_class.health(sources[1], &health);
+    source_run_for(vms[1].source, 1500);
+    damon_source_class.health(vms[1].source, &health);
     g_assert_cmpstr(health.problem, ==, NULL);
     g_assert_cmpuint(health.reports, >, PAGES);
-    child_end(&children[1]);    /* it has inherited what DAMON is read through */
+    child_end(&vms[1].child); /* it has inherited what DAMON is read through */
     for (int i = 0; i < 2; i++) {
-        damon_source_class.stop(sources[i]);
-        policy_free(policies[i]);
+        damon_source_class.stop(vms[i].source);
+        policy_free(vms[i].policy);
     }
     assert_all_given_back();
 }

@@ -179,56 +179,56 @@ static void lists_what_is_accessed_often_enough(void)
     sim_chmu_free(chmu);
 }
 
+/* A unit that counts for a second, from 1 access on, while @n pages from @first on are accessed @per_s times each */
+typedef struct Second {
+    SimChmu *chmu;
+    const SimChmuEntry *entries;
+    size_t n;
+    bool overflowed;
+} Second;
+
+static Second count_for_a_second(Machine *host, Guest *guest, size_t first, size_t n, float per_s)
+{
+    const ChmuSetting setting = {.epoch_ns = 1000 * MS, .threshold = 1};
+    Second second = {.chmu = sim_chmu_new(host)};
+
+    guest_set_rate(guest, first, n, per_s);
+    sim_chmu_begin(second.chmu, &setting);
+    machine_advance(host, 1000 * MS);
+    second.n = sim_chmu_drain(second.chmu, &second.entries, &second.overflowed);
+    return second;
+}
+
 static void sees_nothing_of_dram(void)
 {
     g_autoptr(Machine) host = machine(1);
     Guest *guest = add_guest(host, SIM_FAST_FIRST);     /* pages 0..1023 are in DRAM */
-    SimChmu *chmu = sim_chmu_new(host);
-    const ChmuSetting setting = {.epoch_ns = 1000 * MS, .threshold = 1};
-    const SimChmuEntry *entries;
-    bool overflowed;
+    Second second = count_for_a_second(host, guest, 1000, 100, 1000);
 
-    guest_set_rate(guest, 1000, 100, 1000);
-    sim_chmu_begin(chmu, &setting);
-    machine_advance(host, 1000 * MS);
-    g_assert_cmpuint(sim_chmu_drain(chmu, &entries, &overflowed), ==, 76);
-    g_assert_cmpuint(entries[0].page, ==, 1024);
-    sim_chmu_free(chmu);
+    g_assert_cmpuint(second.n, ==, 76);
+    g_assert_cmpuint(second.entries[0].page, ==, 1024);
+    sim_chmu_free(second.chmu);
 }
 
 static void loses_what_its_hotlist_has_no_room_for(void)
 {
     g_autoptr(Machine) host = machine(1 / 655.35);      /* room for 100 */
-    Guest *guest = add_guest(host, SIM_SLOW);
-    SimChmu *chmu = sim_chmu_new(host);
-    const ChmuSetting setting = {.epoch_ns = 1000 * MS, .threshold = 1};
-    const SimChmuEntry *entries;
-    bool overflowed;
+    Second second = count_for_a_second(host, add_guest(host, SIM_SLOW), 0, 101, 1000);
 
-    guest_set_rate(guest, 0, 101, 1000);
-    sim_chmu_begin(chmu, &setting);
-    machine_advance(host, 1000 * MS);
-    g_assert_cmpuint(sim_chmu_limits(chmu)->hotlist_entries, ==, 100);
-    g_assert_cmpuint(sim_chmu_drain(chmu, &entries, &overflowed), ==, 100);
-    g_assert_true(overflowed);
-    sim_chmu_free(chmu);
+    g_assert_cmpuint(sim_chmu_limits(second.chmu)->hotlist_entries, ==, 100);
+    g_assert_cmpuint(second.n, ==, 100);
+    g_assert_true(second.overflowed);
+    sim_chmu_free(second.chmu);
 }
 
 static void a_count_saturates(void)
 {
     g_autoptr(Machine) host = machine(1);
-    Guest *guest = add_guest(host, SIM_SLOW);
-    SimChmu *chmu = sim_chmu_new(host);
-    const ChmuSetting setting = {.epoch_ns = 1000 * MS, .threshold = 1};
-    const SimChmuEntry *entries;
-    bool overflowed;
+    Second second = count_for_a_second(host, add_guest(host, SIM_SLOW), 7, 1, 1e6);
 
-    guest_set_rate(guest, 7, 1, 1e6);
-    sim_chmu_begin(chmu, &setting);
-    machine_advance(host, 1000 * MS);
-    g_assert_cmpuint(sim_chmu_drain(chmu, &entries, &overflowed), ==, 1);
-    g_assert_cmpuint(entries[0].count, ==, 65535);
-    sim_chmu_free(chmu);
+    g_assert_cmpuint(second.n, ==, 1);
+    g_assert_cmpuint(second.entries[0].count, ==, 65535);
+    sim_chmu_free(second.chmu);
 }
 
 int main(int argc, char **argv)

@@ -8,60 +8,57 @@
 
 #include "uapi/linux/virtio_tier.h"
 
-/* One field: its offset and size in bytes. */
-#define FIELD(type, field, offset, bytes) \
-    do { \
-        g_assert_cmpuint(offsetof(struct type, field), ==, offset); \
-        g_assert_cmpuint(sizeof(((struct type *)NULL)->field), ==, bytes); \
-    } while (0)
-
-#define SIZE(type, bytes) g_assert_cmpuint(sizeof(struct type), ==, bytes)
-
-static void configuration_is_laid_out_as_specified(void)
+static void structures_are_laid_out_as_specified(void)
 {
-    FIELD(virtio_tier_config, granule, 0, 8);
-    FIELD(virtio_tier_config, fast_budget, 8, 8);
-    FIELD(virtio_tier_config, pin_limit, 16, 8);
-    FIELD(virtio_tier_config, max_ranges, 24, 4);
-    FIELD(virtio_tier_config, max_ranges_per_s, 28, 4);
-    FIELD(virtio_tier_config, n_tiers, 32, 4);
-    FIELD(virtio_tier_config, reserved, 36, 4);
-    SIZE(virtio_tier_config, 40);
-}
+    static const struct {
+        const char *name;
+        size_t offset, bytes, specified_offset, specified_bytes;
+    } fields[] = {
+#define FIELD(type, field, at, size) \
+    { #type "." #field, offsetof(struct type, field), sizeof(((struct type *)NULL)->field), at, size }
+#define SIZE(type, size) { #type, 0, sizeof(struct type), 0, size }
+        FIELD(virtio_tier_config, granule, 0, 8),
+        FIELD(virtio_tier_config, fast_budget, 8, 8),
+        FIELD(virtio_tier_config, pin_limit, 16, 8),
+        FIELD(virtio_tier_config, max_ranges, 24, 4),
+        FIELD(virtio_tier_config, max_ranges_per_s, 28, 4),
+        FIELD(virtio_tier_config, n_tiers, 32, 4),
+        FIELD(virtio_tier_config, reserved, 36, 4),
+        SIZE(virtio_tier_config, 40),
+        FIELD(virtio_tier_req, type, 0, 2),
+        FIELD(virtio_tier_req, flags, 2, 2),
+        FIELD(virtio_tier_req, n_ranges, 4, 4),
+        FIELD(virtio_tier_req, cookie, 8, 8),
+        SIZE(virtio_tier_req, 16),
+        FIELD(virtio_tier_range, addr, 0, 8),
+        FIELD(virtio_tier_range, len, 8, 8),
+        SIZE(virtio_tier_range, 16),
+        FIELD(virtio_tier_resp, status, 0, 4),
+        FIELD(virtio_tier_resp, n_ranges, 4, 4),
+        FIELD(virtio_tier_resp, cookie, 8, 8),
+        SIZE(virtio_tier_resp, 16),
+        FIELD(virtio_tier_result, status, 0, 4),
+        FIELD(virtio_tier_result, reserved, 4, 4),
+        FIELD(virtio_tier_result, tier_bytes, 8, 32),
+        FIELD(virtio_tier_result, other_bytes, 40, 8),
+        FIELD(virtio_tier_result, accesses_per_s, 48, 8),
+        SIZE(virtio_tier_result, 56),
+        FIELD(virtio_tier_event, type, 0, 4),
+        FIELD(virtio_tier_event, reason, 4, 4),
+        FIELD(virtio_tier_event, value, 8, 8),
+        FIELD(virtio_tier_event, lost, 16, 8),
+        SIZE(virtio_tier_event, 24),
+#undef FIELD
+#undef SIZE
+    };
 
-static void requests_are_laid_out_as_specified(void)
-{
-    FIELD(virtio_tier_req, type, 0, 2);
-    FIELD(virtio_tier_req, flags, 2, 2);
-    FIELD(virtio_tier_req, n_ranges, 4, 4);
-    FIELD(virtio_tier_req, cookie, 8, 8);
-    SIZE(virtio_tier_req, 16);
-    FIELD(virtio_tier_range, addr, 0, 8);
-    FIELD(virtio_tier_range, len, 8, 8);
-    SIZE(virtio_tier_range, 16);
-}
-
-static void responses_are_laid_out_as_specified(void)
-{
-    FIELD(virtio_tier_resp, status, 0, 4);
-    FIELD(virtio_tier_resp, n_ranges, 4, 4);
-    FIELD(virtio_tier_resp, cookie, 8, 8);
-    SIZE(virtio_tier_resp, 16);
-    FIELD(virtio_tier_result, status, 0, 4);
-    FIELD(virtio_tier_result, reserved, 4, 4);
-    FIELD(virtio_tier_result, tier_bytes, 8, 32);
-    FIELD(virtio_tier_result, other_bytes, 40, 8);
-    FIELD(virtio_tier_result, accesses_per_s, 48, 8);
-    SIZE(virtio_tier_result, 56);
-}
-
-static void events_are_laid_out_as_specified(void)
-{
-    FIELD(virtio_tier_event, type, 0, 4);
-    FIELD(virtio_tier_event, reason, 4, 4);
-    FIELD(virtio_tier_event, value, 8, 8);
-    FIELD(virtio_tier_event, lost, 16, 8);
-    SIZE(virtio_tier_event, 24);
+    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
+        if (fields[i].offset != fields[i].specified_offset || fields[i].bytes != fields[i].specified_bytes) {
+            g_test_message("%s has %zu bytes at %zu, not %zu at %zu", fields[i].name, fields[i].bytes, fields[i].offset,
+                           fields[i].specified_bytes, fields[i].specified_offset);
+            g_test_fail();
+        }
+    }
 }
 
 static void numbers_are_as_specified(void)
@@ -95,10 +92,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(test) g_test_add_func("/virtio-tier-abi/" #test, test)
-    ADD(configuration_is_laid_out_as_specified);
-    ADD(requests_are_laid_out_as_specified);
-    ADD(responses_are_laid_out_as_specified);
-    ADD(events_are_laid_out_as_specified);
+    ADD(structures_are_laid_out_as_specified);
     ADD(numbers_are_as_specified);
 #undef ADD
     return g_test_run();
