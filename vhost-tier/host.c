@@ -5,14 +5,12 @@
  */
 #include "host.h"
 
-#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/arbiter.h"
 #include "hint-device.h"
-#include "socket.h"
+#include "host-sockets.h"
 #include "tier-channel.h"
 
 #define REGISTER_FILE  "vms"
@@ -233,7 +231,6 @@ static void note_floors(Host *host, uint64_t cut)
     host->floors_cut = cut;
 }
 
-/* Split tier 0 between the VMs that want some of it. */
 /*
  * How far a VM is to leave memory is paced by the second: in between nobody is told to leave more than it was, or the
  * news of each page that left would be answered by the next.
@@ -249,7 +246,7 @@ static void keep_pace(Wants *wants)
     }
 }
 
-/* @tick: it is the once a second that this is done anyway, not for a change. */
+/* Split tier 0 between the VMs that want some of it. @tick: it is the once a second that this is done anyway, not for a change. */
 static void share_out(Host *host, bool tick)
 {
     const uint64_t capacity = host->facts->capacity_bytes;
@@ -386,74 +383,6 @@ static void on_vm_stopped(Vm *vm, void *opaque)
     }
 }
 
-/* Names end in paths, logs and lines of the register. */
-static bool name_check(const char *name, GError **errp)
-{
-    const size_t len = strlen(name);
-    bool ok = len > 0 && len < TIER_NAME_LEN && *name != '.' && g_utf8_validate(name, -1, NULL);
-
-    for (const char *p = name; ok && *p; p = g_utf8_next_char(p)) {
-        ok = *p != '/' && !g_unichar_iscntrl(g_utf8_get_char(p));
-    }
-    if (!ok) {
-        g_autofree char *shown = g_strescape(name, NULL);
-
-        g_set_error(
-            errp, HOST_ERROR, HOST_ERROR_INVALID,
-            "'%.80s' can be no VM's name: it must have 1 to %d bytes of UTF-8 without '/' and control characters, "
-            "and not start with '.'",
-            shown, TIER_NAME_LEN - 1);
-    }
-    return ok;
-}
-
-/* Where a VM's QEMU is listened for; freed by the caller. */
-static char *socket_path(const Host *host, const VmSpec *spec, GError **errp)
-{
-    g_autofree char *base = spec->directory ? g_strdup("memory.sock") : g_strdup_printf("vm-%s.sock", spec->name);
-    g_autofree char *dir = NULL;
-    g_autoptr(GError) err = NULL;
-
-    if (spec->socket) {
-        return g_strdup(spec->socket);
-    }
-    dir = socket_dir(host->runtime_dir, spec->directory, &err);
-    if (!dir) {
-        g_set_error(errp, HOST_ERROR, HOST_ERROR_INVALID, "VM '%s': %s", spec->name, err->message);
-    }
-    return dir ? g_build_filename(dir, base, NULL) : NULL;
-}
-
-/* Where its hint device is listened for, as the other socket is at @path; freed by the caller. */
-static char *hint_path(const VmSpec *spec, const char *path)
-{
-    g_autofree char *dir = g_path_get_dirname(path);
-    g_autofree char *stem = g_strndup(path, strlen(path) - (g_str_has_suffix(path, ".sock") ? strlen(".sock") : 0));
-
-    return spec->directory && !spec->socket ? g_build_filename(dir, "hint.sock", NULL)
-                                            : g_strconcat(stem, ".hint.sock", NULL);
-}
-
-/* Listen for both; false, with an error, where one of them can't be. */
-static bool sockets_listen(const VmSpec *spec, VmSocket *memory, VmSocket *hint, GError **errp)
-{
-    g_autoptr(GError) err = NULL;
-
-    memory->fd = socket_listen(memory->path, spec->uid, spec->gid, &err);
-    if (memory->fd >= 0 && hint->path) {
-        hint->fd = socket_listen(hint->path, spec->uid, spec->gid, &err);
-    }
-    if (err) {
-        g_set_error(errp, HOST_ERROR, HOST_ERROR_FAILED, "VM '%s': %s", spec->name, err->message);
-        if (memory->fd >= 0) {
-            close(memory->fd);
-            g_unlink(memory->path);
-        }
-        return false;
-    }
-    return true;
-}
-
 Vm *host_vm_add(Host *host, const VmSpec *spec, GError **errp)
 {
     const char *name = spec->name;
@@ -461,7 +390,7 @@ Vm *host_vm_add(Host *host, const VmSpec *spec, GError **errp)
     VmSocket memory, hint;
     HostVm *entry;
 
-    if (!name_check(name, errp)) {
+    if (!host_name_check(name, errp)) {
         return NULL;
     }
     if (g_hash_table_contains(host->vms, name)) {
@@ -472,14 +401,14 @@ Vm *host_vm_add(Host *host, const VmSpec *spec, GError **errp)
         g_set_error(errp, HOST_ERROR, HOST_ERROR_FAILED, "there are %d VMs already", HOST_MAX_VMS);
         return NULL;
     }
-    path = socket_path(host, spec, errp);
+    path = host_socket_path(host->runtime_dir, spec, errp);
     if (!path) {
         return NULL;
     }
-    hints = hint_device_unusable() ? NULL : hint_path(spec, path);
+    hints = hint_device_unusable() ? NULL : host_hint_path(spec, path);
     memory = (VmSocket) { path, -1 };
     hint = (VmSocket) { hints, -1 };
-    if (!sockets_listen(spec, &memory, &hint, errp)) {
+    if (!host_sockets_listen(spec, &memory, &hint, errp)) {
         return NULL;
     }
     entry = g_new0(HostVm, 1);
