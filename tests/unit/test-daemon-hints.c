@@ -3,8 +3,6 @@
  * The real daemon and its guests' hints: this process plays QEMU, its memory channel and its hint device, the guest's
  * driver, and the operator.
  */
-#include <glib-unix.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,143 +10,25 @@
 #include <unistd.h>
 
 #include "client/fields.h"
-#include "daemon-process.h"
-#include "fake-frontend.h"
-
-#define RAM_BYTES  (32u << 20)
-#define SPOT       (16u << 20)      /* memory that no test uses for its own */
-#define NO_LIMITS  "[hints]\npin-share=50%\n"
-#define FEW_RANGES "[hints]\nmax-ranges-per-s=100\n"
-#define HINTS_OFF  "[hints]\nenable=no\n"
-
-/* A VM's QEMU: memory and hints. */
-typedef struct Guest {
-    FakeRam ram;
-    int channel;                    /* -1: there is none */
-    FakeFrontend *f;
-} Guest;
-
-static char *hint_socket(const char *socket)
-{
-    g_autofree char *stem = g_strndup(socket, strlen(socket) - strlen(".sock"));
-
-    return g_strconcat(stem, ".hint.sock", NULL);
-}
-
-static int connect_hints(const char *socket)
-{
-    g_autofree char *path = hint_socket(socket);
-
-    return fake_qemu_connect(path);
-}
-
-static uint64_t figure(Daemon *d, const char *vm, const char *name)
-{
-    g_autoptr(JsonObject) answer = daemon_query_vm(d, vm);
-
-    return field_uint(field_object(answer, "hints"), name, UINT64_MAX);
-}
-
-static uint64_t ranges(Daemon *d, const char *vm, const char *kind, const char *fate)
-{
-    g_autoptr(JsonObject) answer = daemon_query_vm(d, vm);
-
-    return field_uint(field_object(field_object(field_object(answer, "hints"), "ranges"), kind), fate, UINT64_MAX);
-}
-
-/* Snapshots are made once an epoch, of 100 ms. */
-static void await_ranges(Daemon *d, const char *vm, const char *kind, const char *fate, uint64_t expected)
-{
-    for (int i = 0; i < 100 && ranges(d, vm, kind, fate) != expected; i++) {
-        g_usleep(50000);
-    }
-    g_assert_cmpuint(ranges(d, vm, kind, fate), ==, expected);
-}
-
-static void await_figure(Daemon *d, const char *vm, const char *name, uint64_t expected)
-{
-    for (int i = 0; i < 100 && figure(d, vm, name) != expected; i++) {
-        g_usleep(50000);
-    }
-    g_assert_cmpuint(figure(d, vm, name), ==, expected);
-}
-
-/* Until there is a budget, nothing can be pinned. */
-static void await_budget(Daemon *d, const char *vm)
-{
-    for (int i = 0; i < 100; i++) {
-        g_autoptr(JsonObject) answer = daemon_query_vm(d, vm);
-
-        if (field_uint(answer, "budget", 0) > 0) {
-            return;
-        }
-        g_usleep(50000);
-    }
-    g_error("VM '%s' got no budget", vm);
-}
-
-/* QEMU's process with RAM, connected to nothing yet. */
-static Guest *guest_alone(void)
-{
-    Guest *guest = g_new0(Guest, 1);
-
-    *guest = (Guest) { .ram = fake_ram_new(RAM_BYTES), .channel = -1 };
-    return guest;
-}
-
-static void guest_connect_hints(Guest *guest, const char *socket)
-{
-    guest->f = fake_frontend_new(connect_hints(socket), &guest->ram);
-    fake_frontend_start(guest->f, FAKE_ALL_FEATURES);
-}
-
-static void guest_connect_memory(Guest *guest, Daemon *d, const char *name, const char *socket)
-{
-    guest->channel = fake_qemu_backend(socket, &guest->ram);
-    await_budget(d, name);
-}
-
-static Guest *guest_new(Daemon *d, const char *name, const char *socket)
-{
-    Guest *guest = guest_alone();
-
-    guest_connect_memory(guest, d, name, socket);
-    guest_connect_hints(guest, socket);
-    return guest;
-}
-
-static void guest_free(Guest *guest)
-{
-    fake_frontend_free(guest->f);
-    if (guest->channel >= 0) {
-        close(guest->channel);
-    }
-    fake_ram_free(&guest->ram);
-    g_free(guest);
-}
-
-static uint32_t hint(Guest *guest, uint16_t type, uint64_t offset, uint64_t len)
-{
-    return fake_frontend_hint(guest->f, type, offset, len);
-}
+#include "daemon-guest.h"
 
 static void hints_come_to_the_policy_and_are_shown(Daemon *d, gconstpointer data)
 {
     Guest *guest = guest_new(d, "a", d->socket_a);
 
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 8192), ==, VIRTIO_TIER_S_OK);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_COLD, SPOT + 65536, 4096), ==, VIRTIO_TIER_S_OK);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_WILLNEED, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_FREE, SPOT + 131072, 4096), ==, VIRTIO_TIER_S_OK);
-    await_ranges(d, "a", "hot", "taken", 1);
-    await_ranges(d, "a", "hot", "bytes", 8192);
-    await_ranges(d, "a", "cold", "taken", 1);
-    await_ranges(d, "a", "willneed", "taken", 1);
-    await_ranges(d, "a", "free", "taken", 1);
-    await_figure(d, "a", "free_bytes", 4096);
-    await_figure(d, "a", "devices", 1);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_HOT, SPOT, 8192), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_COLD, SPOT + 65536, 4096), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_WILLNEED, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_FREE, SPOT + 131072, 4096), ==, VIRTIO_TIER_S_OK);
+    hints_await_ranges(d, "a", "hot", "taken", 1);
+    hints_await_ranges(d, "a", "hot", "bytes", 8192);
+    hints_await_ranges(d, "a", "cold", "taken", 1);
+    hints_await_ranges(d, "a", "willneed", "taken", 1);
+    hints_await_ranges(d, "a", "free", "taken", 1);
+    hints_await_figure(d, "a", "free_bytes", 4096);
+    hints_await_figure(d, "a", "devices", 1);
     guest_free(guest);
-    await_figure(d, "a", "devices", 0);
+    hints_await_figure(d, "a", "devices", 0);
 }
 
 static void a_range_outside_of_memory_is_told_so(Daemon *d, gconstpointer data)
@@ -169,8 +49,8 @@ static void a_range_outside_of_memory_is_told_so(Daemon *d, gconstpointer data)
                          VIRTIO_TIER_S_OK);
         g_assert_cmpuint(result.status, ==, VIRTIO_TIER_S_NOT_RAM);
     }
-    await_ranges(d, "a", "hot", "not_there", G_N_ELEMENTS(addresses));
-    await_ranges(d, "a", "hot", "taken", 0);
+    hints_await_ranges(d, "a", "hot", "not_there", G_N_ELEMENTS(addresses));
+    hints_await_ranges(d, "a", "hot", "taken", 0);
     guest_free(guest);
 }
 
@@ -178,14 +58,14 @@ static void pins_have_a_limit_and_end_with_reset(Daemon *d, gconstpointer data)
 {
     Guest *guest = guest_new(d, "a", d->socket_a);
 
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
-    await_figure(d, "a", "pinned_bytes", 65536);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, FAKE_OWN_BYTES, 14 << 20), ==, VIRTIO_TIER_S_LIMIT);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_UNPIN, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
-    await_figure(d, "a", "pinned_bytes", 61440);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
+    hints_await_figure(d, "a", "pinned_bytes", 65536);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_PIN, FAKE_OWN_BYTES, 14 << 20), ==, VIRTIO_TIER_S_LIMIT);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_UNPIN, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    hints_await_figure(d, "a", "pinned_bytes", 61440);
     g_assert_cmpuint(fake_frontend_get(guest->f, FAKE_RESET_DEVICE), ==, 0);
-    await_figure(d, "a", "pinned_bytes", 0);
-    await_ranges(d, "a", "pin", "over_limit", 1);
+    hints_await_figure(d, "a", "pinned_bytes", 0);
+    hints_await_ranges(d, "a", "pin", "over_limit", 1);
     guest_free(guest);
 }
 
@@ -235,7 +115,7 @@ static void too_many_ranges_are_dropped_and_the_guest_is_told(Daemon *d, gconstp
     }
     g_assert_cmpuint(event.reason, ==, VIRTIO_TIER_R_RATE);
     g_assert_cmpuint(event.value, ==, dropped);
-    await_figure(d, "a", "dropped_rate", dropped);
+    hints_await_figure(d, "a", "dropped_rate", dropped);
     guest_free(guest);
 }
 
@@ -244,10 +124,10 @@ static void hints_are_off_without_a_memory_channel(Daemon *d, gconstpointer data
     Guest *guest = guest_alone();
 
     guest_connect_hints(guest, d->socket_a);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OFF);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OFF);
     /* And count from when there is one. */
     guest_connect_memory(guest, d, "a", d->socket_a);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
     guest_free(guest);
 }
 
@@ -260,19 +140,19 @@ static void the_operator_switches_hints_on_and_off(Daemon *d, gconstpointer data
     g_autoptr(JsonObject) first = NULL, second = NULL;
     TierMsgConfig config = fake_qemu_config();
 
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OFF);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OFF);
     first = daemon_ask(d->control, on);
     g_assert_true(json_object_has_member(first, "return"));
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT + 4096, 4096), ==, VIRTIO_TIER_S_LIMIT);
-    await_figure(d, "a", "pin_limit", 4096);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_PIN, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_PIN, SPOT + 4096, 4096), ==, VIRTIO_TIER_S_LIMIT);
+    hints_await_figure(d, "a", "pin_limit", 4096);
     /* What QEMU sets anew undoes what the operator set of the same, and hints are not QEMU's to set. */
     g_assert_cmpuint(fake_qemu_send_config(guest->channel, &config, NULL), ==, 0);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
     second = daemon_ask(d->control, off);
     g_assert_true(json_object_has_member(second, "return"));
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OFF);
-    await_figure(d, "a", "pinned_bytes", 0);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OFF);
+    hints_await_figure(d, "a", "pinned_bytes", 0);
     daemon_assert_error(d, "{\"execute\":\"vm-set\",\"arguments\":{\"name\":\"a\",\"hints\":\"maybe\"}}",
                         "InvalidArgument", "none of on, off");
     guest_free(guest);
@@ -281,11 +161,11 @@ static void the_operator_switches_hints_on_and_off(Daemon *d, gconstpointer data
 static void hints_of_another_process_do_not_count(Daemon *d, gconstpointer data)
 {
     Guest *guest = guest_new(d, "a", d->socket_a);
-    g_autofree char *path = hint_socket(d->socket_a);
+    g_autofree char *path = guest_hint_socket(d->socket_a);
     int status;
     pid_t pid;
 
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
     pid = fork();
     if (pid == 0) {
         FakeFrontend *other = fake_frontend_new(fake_qemu_connect(path), &guest->ram);
@@ -297,11 +177,11 @@ static void hints_of_another_process_do_not_count(Daemon *d, gconstpointer data)
     }
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
     g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    await_ranges(d, "a", "hot", "taken", 0);
-    await_ranges(d, "a", "hot", "off", 1);
+    hints_await_ranges(d, "a", "hot", "taken", 0);
+    hints_await_ranges(d, "a", "hot", "off", 1);
     /* Nor does the reset of its device, after which that went. */
-    await_figure(d, "a", "devices", 1);
-    g_assert_cmpuint(figure(d, "a", "pinned_bytes"), ==, 65536);
+    hints_await_figure(d, "a", "devices", 1);
+    g_assert_cmpuint(hints_figure(d, "a", "pinned_bytes"), ==, 65536);
     guest_free(guest);
 }
 
@@ -330,140 +210,12 @@ static void a_guest_that_breaks_everything_harms_no_other(Daemon *d, gconstpoint
             g_assert_cmpint(write(bad->f->sock, "garbage, garbage", 16), ==, 16);
             break;
         }
-        g_assert_cmpuint(hint(good, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+        g_assert_cmpuint(guest_hint(good, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
         guest_free(bad);
     }
-    await_ranges(d, "b", "hot", "taken", 20);
-    await_figure(d, "a", "devices", 0);
+    hints_await_ranges(d, "b", "hot", "taken", 20);
+    hints_await_figure(d, "a", "devices", 0);
     guest_free(good);
-}
-
-/* The state that a device would take along. */
-static size_t state_out(const FakeFrontend *f, char *bytes, size_t max)
-{
-    const uint32_t payload[] = { 0, 0 };
-    size_t n = 0;
-    ssize_t got;
-    int fds[2];
-
-    g_assert_true(g_unix_open_pipe(fds, FD_CLOEXEC, NULL));
-    g_assert_cmpuint(fake_frontend_ask(f, FAKE_SET_DEVICE_STATE_FD, payload, sizeof(payload), &fds[1], 1), ==,
-                     VHOST_USER_VRING_NOFD_MASK);
-    close(fds[1]);
-    while ((got = read(fds[0], bytes + n, max - n)) > 0) {
-        n += (size_t)got;
-    }
-    g_assert_cmpuint(fake_frontend_get(f, FAKE_CHECK_DEVICE_STATE), ==, 0);
-    close(fds[0]);
-    return n;
-}
-
-static uint64_t state_in(const FakeFrontend *f, const char *bytes, size_t n)
-{
-    const uint32_t payload[] = { 1, 0 };
-    uint64_t answer;
-    int fds[2];
-
-    g_assert_true(g_unix_open_pipe(fds, FD_CLOEXEC, NULL));
-    fake_frontend_ask(f, FAKE_SET_DEVICE_STATE_FD, payload, sizeof(payload), &fds[0], 1);
-    g_assert_cmpint(write(fds[1], bytes, n), ==, (ssize_t)n);
-    close(fds[0]);
-    close(fds[1]);
-    answer = fake_frontend_get(f, FAKE_CHECK_DEVICE_STATE);
-    return answer;
-}
-
-static void a_state_that_nobody_reads_ends_nothing(Daemon *d, gconstpointer data)
-{
-    const uint32_t payload[] = { 0, 0 };
-    Guest *guest = guest_new(d, "a", d->socket_a);
-    int fds[2];
-
-    g_assert_true(g_unix_open_pipe(fds, FD_CLOEXEC, NULL));
-    close(fds[0]);
-    fake_frontend_ask(guest->f, FAKE_SET_DEVICE_STATE_FD, payload, sizeof(payload), &fds[1], 1);
-    close(fds[1]);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
-    g_assert_cmpuint(fake_frontend_get(guest->f, FAKE_CHECK_DEVICE_STATE), !=, 0);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
-    guest_free(guest);
-}
-
-static void pins_and_trust_move_to_another_host(Daemon *d, gconstpointer data)
-{
-    Guest *source = guest_new(d, "a", d->socket_a);
-    Guest *target = guest_alone();
-    char bytes[4096];
-    size_t n;
-
-    g_assert_cmpuint(hint(source, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
-    n = state_out(source->f, bytes, sizeof(bytes));
-    g_assert_cmpuint(n, ==, 32);
-    /* At the destination the device may be there before its memory is. */
-    guest_connect_hints(target, d->socket_b);
-    g_assert_cmpuint(state_in(target->f, bytes, n), ==, 0);
-    guest_connect_memory(target, d, "b", d->socket_b);
-    await_figure(d, "b", "pinned_bytes", 65536);
-    bytes[0]++;
-    g_assert_cmpuint(state_in(target->f, bytes, n), !=, 0);
-    g_assert_cmpuint(state_in(target->f, bytes, 5), !=, 0);
-    guest_free(source);
-    guest_free(target);
-}
-
-static void pins_outlive_the_memory_channel(Daemon *d, gconstpointer data)
-{
-    Guest *guest = guest_new(d, "a", d->socket_a);
-
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
-    await_figure(d, "a", "pinned_bytes", 65536);
-    close(guest->channel);
-    daemon_await_flag(d, "a", "connected", false);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 65536), ==, VIRTIO_TIER_S_OFF);
-    guest_connect_memory(guest, d, "a", d->socket_a);
-    await_figure(d, "a", "pinned_bytes", 65536);
-    /* But no other guest gets them. */
-    guest_free(guest);
-    await_figure(d, "a", "devices", 0);
-    guest = guest_new(d, "a", d->socket_a);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
-    await_ranges(d, "a", "hot", "taken", 1);
-    g_assert_cmpuint(figure(d, "a", "pinned_bytes"), ==, 0);
-    guest_free(guest);
-}
-
-static void a_daemon_that_was_started_anew_tells_the_guest(Daemon *d, gconstpointer data)
-{
-    Guest *guest = guest_new(d, "a", d->socket_a);
-    struct virtio_tier_event event;
-    uint16_t next;
-
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
-    next = guest->f->queues[VIRTIO_TIER_Q_HINT].used->idx;
-    daemon_stop(d, SIGKILL);
-    daemon_start(d);
-    close(guest->channel);
-    close(guest->f->sock);
-    guest->channel = fake_qemu_backend(d->socket_a, &guest->ram);
-    guest->f->sock = connect_hints(d->socket_a);
-    {
-        const VhostUserMemory memory = fake_frontend_memory(guest->f);
-
-        g_assert_cmpuint(fake_frontend_ask_u64(guest->f, VHOST_USER_SET_FEATURES, FAKE_ALL_FEATURES), ==, 0);
-        g_assert_cmpuint(fake_frontend_ask(guest->f, VHOST_USER_SET_MEM_TABLE, &memory, 8 + sizeof(memory.regions[0]),
-                                           &guest->ram.memfd, 1), ==, 0);
-        fake_frontend_start_queue(guest->f, VIRTIO_TIER_Q_EVENT, guest->f->queues[VIRTIO_TIER_Q_EVENT].used->idx);
-        fake_frontend_start_queue(guest->f, VIRTIO_TIER_Q_HINT, next);
-    }
-    do {
-        fake_frontend_give_event_buffer(guest->f);
-        g_assert_true(fake_frontend_await_event(guest->f, &event));
-    } while (event.type != VIRTIO_TIER_E_PINS_DROPPED);
-    g_assert_cmpuint(event.reason, ==, VIRTIO_TIER_R_RESTART);
-    g_assert_cmpuint(event.value, ==, 0);
-    await_budget(d, "a");
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
-    guest_free(guest);
 }
 
 static void devices_of_one_guest_share_what_they_pin(Daemon *d, gconstpointer data)
@@ -471,18 +223,18 @@ static void devices_of_one_guest_share_what_they_pin(Daemon *d, gconstpointer da
     Guest *guest = guest_new(d, "a", d->socket_a);
     FakeFrontend *first = guest->f;
 
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_PIN, SPOT, 65536), ==, VIRTIO_TIER_S_OK);
     fake_frontend_stop_queue(first, VIRTIO_TIER_Q_HINT);
     fake_frontend_stop_queue(first, VIRTIO_TIER_Q_EVENT);
     guest_connect_hints(guest, d->socket_a);
-    await_figure(d, "a", "devices", 2);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_UNPIN, SPOT, 32768), ==, VIRTIO_TIER_S_OK);
-    await_figure(d, "a", "pinned_bytes", 32768);
+    hints_await_figure(d, "a", "devices", 2);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_UNPIN, SPOT, 32768), ==, VIRTIO_TIER_S_OK);
+    hints_await_figure(d, "a", "pinned_bytes", 32768);
     fake_frontend_free(first);
-    await_figure(d, "a", "devices", 1);
-    g_assert_cmpuint(figure(d, "a", "pinned_bytes"), ==, 32768);
+    hints_await_figure(d, "a", "devices", 1);
+    g_assert_cmpuint(hints_figure(d, "a", "pinned_bytes"), ==, 32768);
     g_assert_cmpuint(fake_frontend_get(guest->f, FAKE_RESET_DEVICE), ==, 0);
-    await_figure(d, "a", "pinned_bytes", 0);
+    hints_await_figure(d, "a", "pinned_bytes", 0);
     guest_free(guest);
 }
 
@@ -493,7 +245,7 @@ static void a_large_range_counts_as_several(Daemon *d, gconstpointer data)
     unsigned taken = 0;
 
     for (int i = 0; i < 30; i++) {
-        taken += hint(guest, VIRTIO_TIER_T_COLD, 0, RAM_BYTES) == VIRTIO_TIER_S_OK;
+        taken += guest_hint(guest, VIRTIO_TIER_T_COLD, 0, RAM_BYTES) == VIRTIO_TIER_S_OK;
     }
     /* 100 a second, and 16 each; the machine may be slow. */
     g_assert_cmpuint(taken, >=, 6);
@@ -511,11 +263,11 @@ static void a_range_that_is_not_there_counts_once_however_long_it_is(Daemon *d, 
     guest_connect_hints(guest, d->socket_a);
     g_assert_cmpuint(fake_frontend_request(guest->f, VIRTIO_TIER_T_HOT, &vast, 1, &status, 4), ==, VIRTIO_TIER_S_OK);
     g_assert_cmpuint(status, ==, VIRTIO_TIER_S_OFF);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OFF);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OFF);
     guest_connect_memory(guest, d, "a", d->socket_a);
     g_assert_cmpuint(fake_frontend_request(guest->f, VIRTIO_TIER_T_HOT, &vast, 1, &status, 4), ==, VIRTIO_TIER_S_OK);
     g_assert_cmpuint(status, ==, VIRTIO_TIER_S_NOT_RAM);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
     guest_free(guest);
 }
 
@@ -550,15 +302,15 @@ static void a_pin_that_is_refused_leaves_others_as_they_are(Daemon *d, gconstpoi
         region.hva += region.size;
         region.fd_offset += region.size;
     }
-    await_budget(d, "a");
+    guest_await_budget(d, "a");
     guest_connect_hints(guest, d->socket_a);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT - 65536, 65536), ==, VIRTIO_TIER_S_OK);
-    await_figure(d, "a", "pinned_bytes", 65536);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT - (1 << 20), 13 << 20), ==, VIRTIO_TIER_S_LIMIT);
-    await_ranges(d, "a", "pin", "over_limit", 1);
-    g_assert_cmpuint(figure(d, "a", "pinned_bytes"), ==, 65536);
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_PIN, SPOT - 131072, 262144), ==, VIRTIO_TIER_S_OK);
-    await_figure(d, "a", "pinned_bytes", 262144);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_PIN, SPOT - 65536, 65536), ==, VIRTIO_TIER_S_OK);
+    hints_await_figure(d, "a", "pinned_bytes", 65536);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_PIN, SPOT - (1 << 20), 13 << 20), ==, VIRTIO_TIER_S_LIMIT);
+    hints_await_ranges(d, "a", "pin", "over_limit", 1);
+    g_assert_cmpuint(hints_figure(d, "a", "pinned_bytes"), ==, 65536);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_PIN, SPOT - 131072, 262144), ==, VIRTIO_TIER_S_OK);
+    hints_await_figure(d, "a", "pinned_bytes", 262144);
     guest_free(guest);
 }
 
@@ -567,7 +319,7 @@ static void qemu_is_told_the_figures(Daemon *d, gconstpointer data)
     Guest *guest = guest_new(d, "a", d->socket_a);
     TierMsgHints figures = { 0 };
 
-    g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
     for (int i = 0; i < 1000 && figures.ranges[TIER_HINT_HOT][TIER_HINT_TAKEN] == 0; i++) {
         TierMsgHints msg;
         const uint32_t request = fake_qemu_receive(guest->channel, false, &msg, sizeof(msg));
@@ -602,7 +354,7 @@ static void no_descriptor_is_left_behind(Daemon *d, gconstpointer data)
     for (int i = 0; i < 5; i++) {
         Guest *guest = guest_new(d, "a", d->socket_a);
 
-        g_assert_cmpuint(hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
+        g_assert_cmpuint(guest_hint(guest, VIRTIO_TIER_T_HOT, SPOT, 4096), ==, VIRTIO_TIER_S_OK);
         guest_free(guest);
     }
     daemon_await_fds(d, before);
@@ -623,10 +375,6 @@ int main(int argc, char **argv)
     ADD(the_operator_switches_hints_on_and_off, HINTS_OFF);
     ADD(hints_of_another_process_do_not_count, NO_LIMITS);
     ADD(a_guest_that_breaks_everything_harms_no_other, NO_LIMITS);
-    ADD(a_state_that_nobody_reads_ends_nothing, NO_LIMITS);
-    ADD(pins_and_trust_move_to_another_host, NO_LIMITS);
-    ADD(pins_outlive_the_memory_channel, NO_LIMITS);
-    ADD(a_daemon_that_was_started_anew_tells_the_guest, NO_LIMITS);
     ADD(devices_of_one_guest_share_what_they_pin, NO_LIMITS);
     ADD(a_large_range_counts_as_several, FEW_RANGES);
     ADD(a_range_that_is_not_there_counts_once_however_long_it_is, NO_LIMITS);
