@@ -7,6 +7,7 @@
 #include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
 
 #include <linux/virtio_tier_hint.h>
 
@@ -99,6 +100,27 @@ static int full(void)
 	return err == -EAGAIN ? 0 : -EDOM;
 }
 
+/* Keep memory pinned: whenever pins are gone, it is pinned again. Stays loaded. */
+static int on_event(struct notifier_block *nb, unsigned long type, void *notice)
+{
+	if (type == VIRTIO_TIER_E_PINS_DROPPED)
+		virtio_tier_hint(FIRST, 16, VIRTIO_TIER_T_PIN);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block keeper = { .notifier_call = on_event };
+static bool keeps;
+
+static int keep(void)
+{
+	int err = virtio_tier_hint(FIRST, 16, VIRTIO_TIER_T_PIN);
+
+	if (!err)
+		err = virtio_tier_register_notifier(&keeper);
+	keeps = !err;
+	return err;
+}
+
 static int none(void)
 {
 	return virtio_tier_hint(FIRST, 1, VIRTIO_TIER_T_HOT) == -ENODEV ? 0 : -EDOM;
@@ -111,7 +133,7 @@ static int __init tier_hint_test_init(void)
 		int (*run)(void);
 	} tests[] = {
 		{ "valid", valid },	 { "invalid", invalid }, { "neighbours", neighbours },
-		{ "full", full },	 { "none", none },
+		{ "full", full },	 { "none", none },	 { "keep", keep },
 	};
 	unsigned int i;
 
@@ -124,6 +146,8 @@ static int __init tier_hint_test_init(void)
 
 static void __exit tier_hint_test_exit(void)
 {
+	if (keeps)
+		virtio_tier_unregister_notifier(&keeper);
 }
 
 module_init(tier_hint_test_init);

@@ -11,8 +11,9 @@
  * not there, and nothing of ours is written to after it has gone.
  *
  * A device that breaks is taken through suspend and resume, after a second and
- * then ever more seldom. A reset drops what was pinned, so readers of events
- * are told VIRTIO_TIER_E_PINS_DROPPED.
+ * then ever more seldom, under the device's lock, which the driver core holds
+ * over probe and remove. A reset drops what was pinned, so those who listen for
+ * events are told VIRTIO_TIER_E_PINS_DROPPED.
  */
 #include <linux/idr.h>
 #include <linux/log2.h>
@@ -23,6 +24,7 @@
 #include "vtier.h"
 
 #define VTIER_RECOVER_MAX	(64 * HZ)
+#define VTIER_BUSY		(HZ / 20 + 1)	/* while the device comes or goes */
 
 static DEFINE_IDA(vtier_numbers);
 
@@ -231,10 +233,8 @@ static bool vtier_is_broken(struct vtier *vt)
 }
 
 /* The device changed its configuration or its status, or broke a queue. */
-static void vtier_config_work(struct work_struct *work)
+static void vtier_look(struct vtier *vt)
 {
-	struct vtier *vt = container_of(to_delayed_work(work), struct vtier, config_work);
-
 	if (!vtier_is_broken(vt)) {
 		if (vtier_read_config(vt))
 			vtier_stop(vt, VTIER_FAILED, -EIO);
@@ -243,6 +243,23 @@ static void vtier_config_work(struct work_struct *work)
 	vtier_complain(vt, "the device is broken, and reset\n");
 	vt->recover_delay = min(2 * vt->recover_delay, VTIER_RECOVER_MAX);
 	vtier_recover(vt);
+}
+
+/*
+ * The lock is tried, since whoever removes the device holds it and waits for us.
+ * After probe the virtio core still looks at the status, and starts a device
+ * that it finds reset: recovery must not come in between.
+ */
+static void vtier_config_work(struct work_struct *work)
+{
+	struct vtier *vt = container_of(to_delayed_work(work), struct vtier, config_work);
+
+	if (!device_trylock(&vt->vdev->dev)) {
+		vtier_config_soon(vt, VTIER_BUSY);
+		return;
+	}
+	vtier_look(vt);
+	device_unlock(&vt->vdev->dev);
 }
 
 static void vtier_config_changed(struct virtio_device *vdev)
@@ -259,8 +276,6 @@ static void vtier_release(struct kref *ref)
 
 	vtier_hints_free(vt);
 	kfree(vt->event_buffers);
-	if (vt->number >= 0)
-		ida_free(&vtier_numbers, vt->number);
 	put_device(&vt->vdev->dev);
 	kfree(vt);
 }
@@ -294,17 +309,21 @@ static struct vtier *vtier_new(struct virtio_device *vdev)
 			vt->features |= BIT_ULL(bit);
 	}
 	vt->event_buffers = kcalloc(VTIER_EVENT_BUFFERS, sizeof(*vt->event_buffers), GFP_KERNEL);
-	vt->number = ida_alloc(&vtier_numbers, GFP_KERNEL);
-	if (!vt->event_buffers || vt->number < 0 || vtier_hints_init(vt)) {
+	if (!vt->event_buffers || vtier_hints_init(vt)) {
 		vtier_put(vt);
 		return NULL;
 	}
 	return vt;
 }
 
-/* The first device is /dev/virtio-tier, others are numbered. */
+/* The first device is /dev/virtio-tier, others are numbered; those that have gone leave theirs. */
 static int vtier_register(struct vtier *vt)
 {
+	int err;
+
+	vt->number = ida_alloc(&vtier_numbers, GFP_KERNEL);
+	if (vt->number < 0)
+		return vt->number;
 	if (vt->number)
 		snprintf(vt->name, sizeof(vt->name), "virtio-tier%d", vt->number);
 	else
@@ -314,7 +333,16 @@ static int vtier_register(struct vtier *vt)
 	vt->misc.fops = &vtier_fops;
 	vt->misc.parent = &vt->vdev->dev;
 	vt->misc.mode = 0600;
-	return misc_register(&vt->misc);
+	err = misc_register(&vt->misc);
+	if (err)
+		ida_free(&vtier_numbers, vt->number);
+	return err;
+}
+
+static void vtier_unregister(struct vtier *vt)
+{
+	misc_deregister(&vt->misc);
+	ida_free(&vtier_numbers, vt->number);
 }
 
 static void vtier_leave(struct vtier *vt)
@@ -326,6 +354,8 @@ static void vtier_leave(struct vtier *vt)
 	vtier_stop(vt, VTIER_GONE, -ENODEV);
 	vtier_report_stop(vt);
 	vtier_hints_close(vt);
+	/* Whoever had pins may give them again, to another device. */
+	vtier_event_note(vt, VIRTIO_TIER_E_PINS_DROPPED, VIRTIO_TIER_R_RESTART, 0, 0);
 	wake_up_all(&vt->readers);
 }
 
@@ -360,7 +390,7 @@ static void vtier_remove(struct virtio_device *vdev)
 {
 	struct vtier *vt = vdev->priv;
 
-	misc_deregister(&vt->misc);
+	vtier_unregister(vt);
 	vtier_leave(vt);
 	vtier_put(vt);
 }

@@ -3,32 +3,52 @@
  * Events: what the device tells of its own accord.
  *
  * The last ones are kept; each reader has its own place among them. One that
- * reads too seldom is told how many it missed.
+ * reads too seldom is told how many it missed. Others in the kernel are notified.
  */
+#include <linux/export.h>
 #include <linux/ktime.h>
+#include <linux/notifier.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include <linux/virtio_tier_hint.h>
+
 #include "vtier.h"
 
-/* vtier_event_note - keep an event for the readers; any context. */
+static ATOMIC_NOTIFIER_HEAD(vtier_notifiers);
+
+int virtio_tier_register_notifier(struct notifier_block *nb)
+{
+	return atomic_notifier_chain_register(&vtier_notifiers, nb);
+}
+EXPORT_SYMBOL_GPL(virtio_tier_register_notifier);
+
+int virtio_tier_unregister_notifier(struct notifier_block *nb)
+{
+	return atomic_notifier_chain_unregister(&vtier_notifiers, nb);
+}
+EXPORT_SYMBOL_GPL(virtio_tier_unregister_notifier);
+
+/* vtier_event_note - keep an event for the readers, and notify; any context but NMI. */
 void vtier_event_note(struct vtier *vt, u32 type, u32 reason, u64 value, u64 lost)
 {
-	unsigned long flags;
-
-	spin_lock_irqsave(&vt->events_lock, flags);
-	vt->events[vt->n_events % VTIER_EVENTS_KEPT] = (struct virtio_tier_notice){
+	struct virtio_tier_notice notice = {
 		.type = type,
 		.reason = reason,
 		.value = value,
 		.lost = lost,
 		.time_ns = ktime_get_boottime_ns(),
 	};
+	unsigned long flags;
+
+	spin_lock_irqsave(&vt->events_lock, flags);
+	vt->events[vt->n_events % VTIER_EVENTS_KEPT] = notice;
 	WRITE_ONCE(vt->n_events, vt->n_events + 1);
 	spin_unlock_irqrestore(&vt->events_lock, flags);
 	atomic64_inc(&vt->stats.events);
 	wake_up_interruptible(&vt->readers);
+	atomic_notifier_call_chain(&vtier_notifiers, type, &notice);
 }
 
 static int vtier_event_buffer_add(struct vtier *vt, struct virtio_tier_event *event)

@@ -11,9 +11,10 @@
  * report.c    free page reporting
  * sysfs.c     configuration and statistics to look at
  *
- * Locks: hint.c's lock is the innermost of the submitters' and is never held
- * with another; @lock guards the queues and what is said there to be under it,
- * and is taken in interrupts; @events_lock guards events, in interrupts, too.
+ * Locks, the outer first: @lock guards the queues and what is said there to be
+ * under it, and is taken in interrupts; @events_lock guards events, in
+ * interrupts, too. hint.c's lock may be taken under @lock, as who is notified
+ * of an event may give a hint, and nothing is taken under it.
  */
 #ifndef _VTIER_H
 #define _VTIER_H
