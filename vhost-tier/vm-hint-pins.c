@@ -143,11 +143,26 @@ static void collect_run(void *opaque, size_t first, size_t n)
     g_array_append_val((GArray *)opaque, run);
 }
 
+/* Pins are the VM's: its other devices' drivers can't know of the reset that ended theirs. */
+static void tell_others(const Link *link)
+{
+    const GPtrArray *links = link->hints->links;
+
+    for (guint i = 0; i < links->len; i++) {
+        const Link *other = g_ptr_array_index(links, i);
+
+        if (other != link) {
+            hint_device_event(other->device, VIRTIO_TIER_E_PINS_DROPPED, VIRTIO_TIER_R_RESTART, 0);
+        }
+    }
+}
+
 void link_reset(void *opaque)
 {
     Link *link = opaque;
     const Vm *vm = link->hints->vm;
     g_autoptr(GArray) runs = g_array_new(FALSE, FALSE, sizeof(PinRun));
+    bool any = link->hints->pins->len > 0;
 
     if (link_is_strange(link)) {
         return;
@@ -159,10 +174,14 @@ void link_reset(void *opaque)
 
         g_array_set_size(runs, 0);
         policy_pins(vm->policy, region, collect_run, runs);
+        any |= runs->len > 0;
         for (guint r = 0; r < runs->len; r++) {
             const PinRun *run = &g_array_index(runs, PinRun, r);
 
             policy_hint(vm->policy, POLICY_HINT_UNPIN, region, run->first, run->n, clock_ns());
         }
+    }
+    if (any) {
+        tell_others(link);
     }
 }
