@@ -6,7 +6,12 @@
 
 #include "command.h"
 
-static const char *device_path = TIER_HINT_DEVICE;
+static const char *device_path; /* NULL: the first that there is */
+
+static const char *device_name(void)
+{
+    return device_path ? device_path : TIER_HINT_DEVICE;
+}
 
 void device_choose(const char *path)
 {
@@ -15,12 +20,12 @@ void device_choose(const char *path)
 
 int device_open(GError **errp)
 {
-    int fd = open(device_path, O_RDWR | O_CLOEXEC);
+    int fd = device_path ? open(device_path, O_RDWR | O_CLOEXEC) : tier_hint_open();
     int code = errno;
 
     if (fd < 0) {
         g_set_error(
-            errp, G_FILE_ERROR, g_file_error_from_errno(code), "can't open %s: %s; %s", device_path, g_strerror(code),
+            errp, G_FILE_ERROR, g_file_error_from_errno(code), "can't open %s: %s; %s", device_name(), g_strerror(code),
             code == ENOENT ? "is the module virtio_tier loaded, and does the VM have a vhost-user-tier-pci device?"
                            : "root may, and whom root allows to");
     }
@@ -56,7 +61,7 @@ bool device_tell(int fd, unsigned type, unsigned flags, const struct virtio_tier
         if (tier_hint_ranges(fd, type, flags, ranges + done, portion, results) < 0) {
             int code = errno;
 
-            g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(code), "the call to %s failed: %s", device_path,
+            g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(code), "the call to %s failed: %s", device_name(),
                         code == ETIMEDOUT ? "the host does not answer (is its daemon there?)"
                         : code == EPERM   ? "CAP_SYS_ADMIN is needed to speak of physical memory"
                                           : g_strerror(code));

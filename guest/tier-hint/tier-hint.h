@@ -18,20 +18,33 @@
 #ifndef TIER_HINT_H
 #define TIER_HINT_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include <linux/virtio_tier_ioctl.h>
 
-#define TIER_HINT_DEVICE "/dev/virtio-tier"
+#define TIER_HINT_DEVICE "/dev/virtio-tier" /* others have a number behind that, from 1 on */
+#define TIER_HINT_DEVICES 16
 
-/* Open the first device. Returns a descriptor, for the caller to close; -1 and errno (ENOENT: there is none). */
+/*
+ * Open the first device that there is: all of a guest's speak for the same memory. Returns a descriptor, for the caller
+ * to close; -1 and errno (ENOENT: there is none).
+ */
 static inline int tier_hint_open(void)
 {
-    return open(TIER_HINT_DEVICE, O_RDWR | O_CLOEXEC);
+    char path[32] = TIER_HINT_DEVICE;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    for (unsigned i = 1; fd < 0 && errno == ENOENT && i < TIER_HINT_DEVICES; i++) {
+        snprintf(path, sizeof(path), TIER_HINT_DEVICE "%u", i);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+    }
+    return fd;
 }
 
 /*

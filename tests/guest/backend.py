@@ -25,6 +25,7 @@ MODES = {
     'id': 'gives back a buffer that does not exist',
     'twice': 'gives back each buffer twice',
     'index': 'puts its index far ahead',
+    'sick': 'has QEMU say that the device needs a reset, as soon as the driver has started it',
 }
 
 # Requests of vhost-user, and what is offered.
@@ -60,6 +61,7 @@ class Backend:
     def __init__(self, path):
         self.mode = 'honest'
         self.requests = 0           # that came, answered or not
+        self.told = {}              # ranges of these, by type
         self.max_ranges_per_s = 0
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
@@ -153,6 +155,8 @@ class Backend:
             q.seen = q.used_index = number
         elif request == SET_VRING_ENABLE:
             q.enabled = bool(number)
+            if q.enabled and index == HINT and self.mode == 'sick':
+                self.break_queue()
         else:
             q.kick = -1
             q.enabled = False
@@ -241,6 +245,7 @@ class Backend:
 
     def _answer(self, q, number, said, room):
         kind, _, n, cookie = struct.unpack_from('<HHIQ', said)
+        self.told[kind] = self.told.get(kind, 0) + n
         status, entry_status, count = S_OK, S_OK, n
         if self.mode == 'status':
             status = 77

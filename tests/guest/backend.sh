@@ -13,23 +13,6 @@ timeout_is() { echo "$1" >/sys/module/virtio_tier/parameters/timeout_ms; }
 
 works() { until_so 10 tell hot; }
 
-# suspend_and_resume: as far as the devices; the machine itself stays up.
-suspend_and_resume() {
-    echo devices >/sys/power/pm_test && echo freeze >/sys/power/state
-}
-
-# callers N: so many that ask again and again until they are told that there is no device.
-callers() {
-    local i
-    for i in $(seq "$1"); do
-        (while [ -c /dev/virtio-tier ]; do tier-hint hot phys $PAGE 4096; done >/dev/null 2>&1) &
-    done
-}
-
-kernel_hint() {
-    insmod /test/tier_hint_test.ko what="$1" && rmmod tier_hint_test
-}
-
 # Loading and looking
 
 check the_module_finds_its_device load
@@ -115,6 +98,22 @@ for mode in id twice index; do
 done
 check a_device_that_wants_a_reset_gets_one eval 'before=$(show stats/resets); host break >/dev/null; until_so 20 more_than $before stats/resets; works'
 check floods_of_events_do_no_harm eval 'host flood 1000 >/dev/null; works'
+# The device asks for a reset while the driver is still about to start it, and again after each; it goes and comes meanwhile.
+device=$(basename "$DRIVER"/virtio*)
+bind() { echo "$device" >$DRIVER/"$1"; }
+restart_while_recovering() {
+    local pause
+    for pause in 0 500000 900000 1000000 1100000; do
+        bind unbind && bind bind && loaded || return 1
+        usleep $pause
+    done
+}
+host mode sick >/dev/null
+check a_device_that_is_sick_from_the_start_is_bound eval 'bind unbind && bind bind && loaded'
+check it_is_reset until_so 10 more_than 1 stats/resets
+check it_may_go_and_come_while_it_is_reset restart_while_recovering
+host mode honest >/dev/null
+check all_is_well_once_it_has_recovered until_so 20 tell hot
 check the_log_is_not_flooded eval 'at_most 12 $(dmesg | grep -c "virtio_tier virtio.*the device")'
 
 # A back end that does not answer
@@ -147,20 +146,16 @@ check a_watcher_hears_of_it grep -q 'taken away' /tmp/events
 check kernel_hints_find_no_device kernel_hint none
 host mode honest >/dev/null
 # QEMU lets go of the chardev a little after the guest has let go of the device.
-plug_in() { says return host qmp device_add '{"driver":"vhost-user-tier-pci","id":"tier0","chardev":"hint0","bus":"slot1"}'; }
+plug_in() { says return host qmp device_add '{"driver":"vhost-user-tier-pci","id":"tier0","chardev":"hint0","bus":"spare"}'; }
 check plugging_in until_so 10 plug_in
 check the_device_comes until_so 15 loaded
 check hints_work_with_it works
 
 # Loading and unloading
 
-# Just after it came the device may be on its way through a recovery.
-check opening_the_device until_so 5 eval 'true </dev/virtio-tier'
-sleep 1000 </dev/virtio-tier &
-sleeper=$!
+exec 4</dev/virtio-tier
 check the_module_stays_while_in_use fails_with 'in use\|busy\|unavailable' rmmod virtio_tier
-kill $sleeper
-wait $sleeper 2>/dev/null
+exec 4<&-
 unload_and_load() {
     local i
     for i in $(seq 10); do

@@ -73,7 +73,20 @@ load() {
     exit 1
 }
 loaded()   { [ -c /dev/virtio-tier ]; }
+
+# suspend_and_resume: as far as the devices; the machine itself stays up.
+suspend_and_resume() { echo devices >/sys/power/pm_test && echo freeze >/sys/power/state; }
 gone()     { [ ! -e /dev/virtio-tier ]; }
+
+# callers N [DEVICE]: so many that ask again and again until they are told that there is no device.
+callers() {
+    local i device=${2:-/dev/virtio-tier}
+    for i in $(seq "$1"); do
+        (while [ -c "$device" ]; do tier-hint --device "$device" hot phys $PAGE 4096; done >/dev/null 2>&1) &
+    done
+}
+
+kernel_hint() { insmod /test/tier_hint_test.ko what="$1" && rmmod tier_hint_test; }
 
 # Nothing in the kernel's log that should not be there.
 kernel_is_sound() {
