@@ -21,13 +21,13 @@
  */
 #include "qemu/osdep.h"
 
-#include "chardev/char-socket.h"
 #include "memory-tier.h"
 #include "migration/misc.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/timer.h"
 #include "system/system.h"
+#include "tier-chardev.h"
 
 /* A daemon that owes more answers than this does not answer. */
 #define MAX_PENDING       64
@@ -518,16 +518,7 @@ static Chardev *find_chardev(const char *id, Error **errp)
                    TYPE_MEMORY_BACKEND_TIER, id);
         return NULL;
     }
-    if (!object_dynamic_cast(OBJECT(chr), TYPE_CHARDEV_SOCKET) ||
-        !qemu_chr_has_feature(chr, QEMU_CHAR_FEATURE_FD_PASS) ||
-        SOCKET_CHARDEV(chr)->is_listen) {
-        error_setg(errp, "Property '%s.chardev': chardev '%s' can't be used: "
-                   "it must be a Unix socket that QEMU connects, as by "
-                   "'-chardev socket,path=...,reconnect-ms=1000'",
-                   TYPE_MEMORY_BACKEND_TIER, id);
-        return NULL;
-    }
-    return chr;
+    return tier_chardev_check(chr, TYPE_MEMORY_BACKEND_TIER, errp) ? chr : NULL;
 }
 
 TierChannel *tier_channel_new(MemoryBackendTier *tier, const char *id,

@@ -27,12 +27,12 @@
  */
 #include "qemu/osdep.h"
 
-#include "chardev/char-socket.h"
 #include "hw/virtio/virtio-bus.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/main-loop.h"
 #include "qemu/host-utils.h"
+#include "tier-chardev.h"
 #include "vhost-user-tier.h"
 
 #define GRANULE_MIN 4096
@@ -355,16 +355,8 @@ bool vhost_user_tier_link_up(VHostUserTier *tier, Error **errp)
                    "reconnect-ms=1000'", TYPE_VHOST_USER_TIER);
         return false;
     }
-    if (!object_dynamic_cast(OBJECT(chr), TYPE_CHARDEV_SOCKET) ||
-        !qemu_chr_has_feature(chr, QEMU_CHAR_FEATURE_FD_PASS) ||
-        SOCKET_CHARDEV(chr)->is_listen) {
-        error_setg(errp, "Property '%s.chardev': chardev '%s' can't be used: "
-                   "it must be a Unix socket that QEMU connects, as by "
-                   "'-chardev socket,path=...,reconnect-ms=1000'",
-                   TYPE_VHOST_USER_TIER, chr->label);
-        return false;
-    }
-    if (!vhost_user_init(&tier->vhost_user, &tier->chardev, errp)) {
+    if (!tier_chardev_check(chr, TYPE_VHOST_USER_TIER, errp) ||
+        !vhost_user_init(&tier->vhost_user, &tier->chardev, errp)) {
         return false;
     }
     tier->vhost_user.supports_config = true;
