@@ -49,6 +49,7 @@ Bed *bed_new(const char *path, const char *more);
 /* The same, but @memory has all options about memory. */
 Bed *bed_new_with(const char *memory, const char *path, const char *more);
 void bed_free(Bed *bed);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Bed, bed_free)
 
 /* Negotiate what is offered of @features, and set up the queues. */
 void bed_drive(Bed *bed, uint64_t features);

@@ -24,6 +24,7 @@ typedef struct Daemon {
 Daemon *daemon_new(void);
 Daemon *daemon_new_limited(unsigned max_ranges_per_s);
 void daemon_free(Daemon *daemon);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Daemon, daemon_free)
 /* End it by @signal; returns its wait status. */
 int daemon_end(Daemon *daemon, int signal);
 /* Start it again. */

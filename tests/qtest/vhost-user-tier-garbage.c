@@ -25,8 +25,8 @@ static void says_what_is_wrong_with_a_range(void)
         { 0, 1ull << 62, VIRTIO_TIER_S_NOT_RAM },
         { 0xfec00000, 4096, VIRTIO_TIER_S_NOT_RAM },
     };
-    Daemon *daemon = daemon_new();
-    Bed *bed;
+    g_autoptr(Daemon) daemon = daemon_new();
+    g_autoptr(Bed) bed = NULL;
 
     if (!daemon) {
         return;
@@ -49,13 +49,43 @@ static void says_what_is_wrong_with_a_range(void)
         g_assert_cmpuint(bed_hint(bed, type, BED_FREE, 4096), ==,
                          VIRTIO_TIER_S_UNSUPP);
     }
-    bed_free(bed);
-    daemon_free(daemon);
 }
 
-/* Wait until the chain was given back or the queue is broken; then mend it. */
-static void expect_no_harm(Bed *bed, Bed *other)
+/* A guest that misbehaves, and another one of the same daemon */
+typedef struct Guests {
+    Daemon *daemon;
+    Bed *bed, *other;
+} Guests;
+
+/* NULL, and the test is skipped, where there is no daemon. */
+static Guests *guests_new(void)
 {
+    Daemon *daemon = daemon_new();
+    Guests *guests;
+
+    if (!daemon) {
+        return NULL;
+    }
+    guests = g_new0(Guests, 1);
+    guests->daemon = daemon;
+    guests->bed = daemon_start_driven(daemon, "one");
+    guests->other = daemon_start_driven(daemon, "two");
+    return guests;
+}
+
+static void guests_free(Guests *guests)
+{
+    bed_free(guests->bed);
+    bed_free(guests->other);
+    daemon_free(guests->daemon);
+    g_free(guests);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guests, guests_free)
+
+/* Wait until the chain was given back or the queue is broken; then mend it. */
+static void expect_no_harm(Guests *guests)
+{
+    Bed *bed = guests->bed;
     gint64 end = g_get_monotonic_time() + BED_TIMEOUT_MS * 1000;
 
     while (!bed_has_used(bed, VIRTIO_TIER_Q_HINT) &&
@@ -63,8 +93,8 @@ static void expect_no_harm(Bed *bed, Bed *other)
         g_assert_cmpint(g_get_monotonic_time(), <, end);
         g_usleep(1000);
     }
-    g_assert_cmpuint(bed_hint(other, VIRTIO_TIER_T_HOT, BED_FREE, 4096), ==,
-                     VIRTIO_TIER_S_OK);
+    g_assert_cmpuint(bed_hint(guests->other, VIRTIO_TIER_T_HOT, BED_FREE,
+                              4096), ==, VIRTIO_TIER_S_OK);
     bed_drive_all(bed);
     g_assert_cmpuint(bed_hint(bed, VIRTIO_TIER_T_HOT, BED_FREE, 4096), ==,
                      VIRTIO_TIER_S_OK);
@@ -101,26 +131,22 @@ static void bad_chains_do_no_harm(void)
         { { BED_FREE, 32, VRING_DESC_F_INDIRECT }, none },
         { { BED_FREE, 33, VRING_DESC_F_INDIRECT }, none },
     };
-    Daemon *daemon = daemon_new();
+    g_autoptr(Guests) guests = guests_new();
     struct virtio_tier_req req = {
         .type = cpu_to_le16(VIRTIO_TIER_T_HOT),
         .n_ranges = cpu_to_le32(1),
     };
-    Bed *bed, *other;
+    Bed *bed;
 
-    if (!daemon) {
+    if (!guests) {
         return;
     }
-    bed = daemon_start_driven(daemon, "one");
-    other = daemon_start_driven(daemon, "two");
+    bed = guests->bed;
     for (unsigned i = 0; i < ARRAY_SIZE(chains); i++) {
         qtest_memwrite(bed->qts, BED_FREE, &req, sizeof(req));
         add_raw(bed, chains[i][0], chains[i][1]);
-        expect_no_harm(bed, other);
+        expect_no_harm(guests);
     }
-    bed_free(bed);
-    bed_free(other);
-    daemon_free(daemon);
 }
 
 /* Write a table of descriptors to @at, each followed by the one behind it. */
@@ -165,14 +191,13 @@ static void indirect_chains_do_no_harm(void)
     };
     const struct virtio_tier_range range = { cpu_to_le64(BED_FREE),
                                              cpu_to_le64(4096) };
-    Daemon *daemon = daemon_new();
-    Bed *bed, *other;
+    g_autoptr(Guests) guests = guests_new();
+    Bed *bed;
 
-    if (!daemon) {
+    if (!guests) {
         return;
     }
-    bed = daemon_start_driven(daemon, "one");
-    other = daemon_start_driven(daemon, "two");
+    bed = guests->bed;
     qtest_memwrite(bed->qts, BED_FREE, &req, sizeof(req));
     qtest_memwrite(bed->qts, BED_FREE + sizeof(req), &range, sizeof(range));
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -183,25 +208,21 @@ static void indirect_chains_do_no_harm(void)
             g_assert_cmpuint(bed_wait_used(bed, VIRTIO_TIER_Q_HINT, 0), ==,
                              sizeof(struct virtio_tier_resp) + 4);
         } else {
-            expect_no_harm(bed, other);
+            expect_no_harm(guests);
         }
     }
-    bed_free(bed);
-    bed_free(other);
-    daemon_free(daemon);
 }
 
 /* Rings that lie */
 static void bad_rings_do_no_harm(void)
 {
-    Daemon *daemon = daemon_new();
-    Bed *bed, *other;
+    g_autoptr(Guests) guests = guests_new();
+    Bed *bed;
 
-    if (!daemon) {
+    if (!guests) {
         return;
     }
-    bed = daemon_start_driven(daemon, "one");
-    other = daemon_start_driven(daemon, "two");
+    bed = guests->bed;
     for (unsigned i = 0; i < 4; i++) {
         BedQueue *queue = &bed->queues[VIRTIO_TIER_Q_HINT];
         uint64_t slot = queue->vq.avail + 4 +
@@ -217,11 +238,8 @@ static void bad_rings_do_no_harm(void)
         qtest_writew(bed->qts, queue->vq.avail + 2,
                      queue->avail_idx + (i == 1 ? 0x8000 : 1));
         bed_kick(bed, VIRTIO_TIER_Q_HINT);
-        expect_no_harm(bed, other);
+        expect_no_harm(guests);
     }
-    bed_free(bed);
-    bed_free(other);
-    daemon_free(daemon);
 }
 
 /* A descriptor that is right more often than not */
@@ -246,14 +264,13 @@ static BedDesc random_desc(GRand *rand)
 static void random_requests_do_no_harm(void)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(63);
-    Daemon *daemon = daemon_new();
-    Bed *bed, *other;
+    g_autoptr(Guests) guests = guests_new();
+    Bed *bed;
 
-    if (!daemon) {
+    if (!guests) {
         return;
     }
-    bed = daemon_start_driven(daemon, "one");
-    other = daemon_start_driven(daemon, "two");
+    bed = guests->bed;
     for (unsigned i = 0; i < 2000; i++) {
         BedDesc descs[4];
         unsigned n = g_rand_int_range(rand, 1, ARRAY_SIZE(descs) + 1);
@@ -279,11 +296,8 @@ static void random_requests_do_no_harm(void)
     bed_drive_all(bed);
     g_assert_cmpuint(bed_hint(bed, VIRTIO_TIER_T_HOT, BED_FREE, 4096), ==,
                      VIRTIO_TIER_S_OK);
-    g_assert_cmpuint(bed_hint(other, VIRTIO_TIER_T_HOT, BED_FREE, 4096), ==,
-                     VIRTIO_TIER_S_OK);
-    bed_free(bed);
-    bed_free(other);
-    daemon_free(daemon);
+    g_assert_cmpuint(bed_hint(guests->other, VIRTIO_TIER_T_HOT, BED_FREE,
+                              4096), ==, VIRTIO_TIER_S_OK);
 }
 
 void add_garbage_tests(void)

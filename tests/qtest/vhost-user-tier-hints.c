@@ -34,8 +34,8 @@ static void takes_every_kind_of_hint(void)
         VIRTIO_TIER_T_HOT, VIRTIO_TIER_T_COLD, VIRTIO_TIER_T_WILLNEED,
         VIRTIO_TIER_T_FREE, VIRTIO_TIER_T_PIN, VIRTIO_TIER_T_UNPIN,
     };
-    Daemon *daemon = daemon_new();
-    Bed *bed;
+    g_autoptr(Daemon) daemon = daemon_new();
+    g_autoptr(Bed) bed = NULL;
 
     if (!daemon) {
         return;
@@ -52,13 +52,11 @@ static void takes_every_kind_of_hint(void)
     g_assert_cmpuint(bed_hint(bed, VIRTIO_TIER_T_UNPIN, BED_FREE + 4 * MIB,
                               MIB), ==, VIRTIO_TIER_S_OK);
     daemon_wait_figure(bed, NULL, "pinned-bytes", 0);
-    bed_free(bed);
-    daemon_free(daemon);
 }
 
 static void tells_where_memory_is(void)
 {
-    Daemon *daemon = daemon_new();
+    g_autoptr(Daemon) daemon = daemon_new();
     struct virtio_tier_range ranges[2] = {
         { cpu_to_le64(BED_FREE), cpu_to_le64(4 * MIB) },
         { cpu_to_le64(BED_RAM_BYTES), cpu_to_le64(4096) },
@@ -66,7 +64,7 @@ static void tells_where_memory_is(void)
     struct virtio_tier_result results[2];
     struct virtio_tier_resp resp;
     uint64_t bytes = 0;
-    Bed *bed;
+    g_autoptr(Bed) bed = NULL;
 
     if (!daemon) {
         return;
@@ -82,16 +80,14 @@ static void tells_where_memory_is(void)
     g_assert_cmpuint(bytes + le64_to_cpu(results[0].other_bytes), ==, 4 * MIB);
     g_assert_cmpuint(le32_to_cpu(results[1].status), ==,
                      VIRTIO_TIER_S_NOT_RAM);
-    bed_free(bed);
-    daemon_free(daemon);
 }
 
 static void pins_up_to_its_limit(void)
 {
-    Daemon *daemon = daemon_new();
+    g_autoptr(Daemon) daemon = daemon_new();
     struct virtio_tier_config config;
     uint64_t limit;
-    Bed *bed;
+    g_autoptr(Bed) bed = NULL;
 
     if (!daemon) {
         return;
@@ -111,15 +107,13 @@ static void pins_up_to_its_limit(void)
     daemon_wait_figure(bed, "pin", "over-limit", 2);
     bed_reset(bed);
     daemon_wait_figure(bed, NULL, "pinned-bytes", 0);
-    bed_free(bed);
-    daemon_free(daemon);
 }
 
 static void tells_of_a_new_budget(void)
 {
-    Daemon *daemon = daemon_new();
+    g_autoptr(Daemon) daemon = daemon_new();
     struct virtio_tier_config config;
-    Bed *bed;
+    g_autoptr(Bed) bed = NULL;
 
     if (!daemon) {
         return;
@@ -136,8 +130,6 @@ static void tells_of_a_new_budget(void)
         qvirtio_wait_config_isr(&bed->dev->vdev, BED_TIMEOUT_MS * 1000);
         bed_read_config(bed, &config);
     } while (le64_to_cpu(config.fast_budget) != 32 * MIB);
-    bed_free(bed);
-    daemon_free(daemon);
 }
 
 static void tells_what_the_rate_limit_drops(void)
@@ -146,8 +138,8 @@ static void tells_what_the_rate_limit_drops(void)
     uint32_t statuses[ARRAY_SIZE(ranges)];
     struct virtio_tier_resp resp;
     unsigned dropped = 0;
-    Daemon *daemon = daemon_new_limited(100);
-    Bed *bed;
+    g_autoptr(Daemon) daemon = daemon_new_limited(100);
+    g_autoptr(Bed) bed = NULL;
 
     if (!daemon) {
         return;
@@ -168,16 +160,14 @@ static void tells_what_the_rate_limit_drops(void)
     daemon_wait_figure(bed, NULL, "dropped-rate", dropped);
     g_assert_cmpuint(wait_event(bed, VIRTIO_TIER_E_HINTS_IGNORED,
                                 VIRTIO_TIER_R_RATE), ==, dropped);
-    bed_free(bed);
-    daemon_free(daemon);
 }
 
 /* What it lives through */
 
 static void outlives_a_daemon_that_is_killed(void)
 {
-    Daemon *daemon = daemon_new();
-    Bed *bed;
+    g_autoptr(Daemon) daemon = daemon_new();
+    g_autoptr(Bed) bed = NULL;
 
     if (!daemon) {
         return;
@@ -190,8 +180,6 @@ static void outlives_a_daemon_that_is_killed(void)
     daemon_start(daemon);
     daemon_wait_on(bed);
     wait_event(bed, VIRTIO_TIER_E_PINS_DROPPED, VIRTIO_TIER_R_RESTART);
-    bed_free(bed);
-    daemon_free(daemon);
 }
 
 static int64_t migration_figure(Bed *bed, const char *key, bool *completed)
@@ -222,14 +210,14 @@ static void wait_migrated(Bed *bed)
 /* What the daemon writes while memory is on its way is not left behind. */
 static void answers_during_migration_arrive(void)
 {
-    Daemon *daemon = daemon_new();
+    g_autoptr(Daemon) daemon = daemon_new();
     char *file = bed_make_file("stream");
     g_autofree char *uri = g_strdup_printf("unix:%s", file);
     g_autofree char *incoming = g_strdup_printf("-incoming %s", uri);
     const uint64_t at = BED_RAM_BYTES / 4, size = 8 * MIB;
     g_autofree uint8_t *sent = g_malloc(size), *came = g_malloc(size);
     bool completed;
-    Bed *from, *to;
+    g_autoptr(Bed) from = NULL, to = NULL;
 
     if (!daemon) {
         bed_remove_file(file);
@@ -259,19 +247,16 @@ static void answers_during_migration_arrive(void)
     qtest_memread(to->qts, at, came, size);
     g_assert_true(!memcmp(sent, came, size));
     daemon_wait_on(to);
-    bed_free(to);
-    bed_free(from);
     bed_remove_file(file);
-    daemon_free(daemon);
 }
 
 static void pins_migrate(void)
 {
-    Daemon *daemon = daemon_new();
+    g_autoptr(Daemon) daemon = daemon_new();
     char *file = bed_make_file("vm");
     g_autofree char *uri = g_strdup_printf("file:%s", file);
     g_autofree char *incoming = g_strdup_printf("-incoming %s", uri);
-    Bed *from, *to;
+    g_autoptr(Bed) from = NULL, to = NULL;
 
     if (!daemon) {
         bed_remove_file(file);
@@ -287,10 +272,7 @@ static void pins_migrate(void)
     wait_migrated(from);
     to = daemon_start_vm(daemon, "two", incoming);
     daemon_wait_figure(to, NULL, "pinned-bytes", 2 * MIB);
-    bed_free(to);
-    bed_free(from);
     bed_remove_file(file);
-    daemon_free(daemon);
 }
 
 void add_hint_tests(void)

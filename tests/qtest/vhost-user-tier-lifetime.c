@@ -36,26 +36,32 @@ static void assert_serves(Bed *bed)
                      VIRTIO_TIER_S_OK);
 }
 
+/* A daemon comes, and serves the driver. */
+static void start(Peer *peer, Bed *bed)
+{
+    peer_listen(peer);
+    bed_drive_all(bed);
+    assert_serves(bed);
+}
+
 /* Daemons that come and go */
 
 static void a_late_daemon_finds_what_waits(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     bed_drive_all(bed);
     add_requests(bed, 3);
     g_assert_false(bed_has_used(bed, VIRTIO_TIER_Q_HINT));
     peer_listen(peer);
     wait_requests(bed, 0, 3);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 static void outlives_the_daemon(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     peer_listen(peer);
     bed_drive_all(bed);
@@ -68,14 +74,12 @@ static void outlives_the_daemon(void)
         bed_wait_bool(bed, "serving", true);
     }
     assert_serves(bed);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 static void a_new_daemon_finds_what_the_last_left(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     peer_listen(peer);
     bed_drive_all(bed);
@@ -91,14 +95,12 @@ static void a_new_daemon_finds_what_the_last_left(void)
     g_assert_false(bed_has_used(bed, VIRTIO_TIER_Q_HINT));
     peer_hold(peer, false);
     wait_requests(bed, 4, 4);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 static void a_daemon_may_go_while_there_is_no_driver(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     for (unsigned i = 0; i < 3; i++) {
         peer_listen(peer);
@@ -109,21 +111,17 @@ static void a_daemon_may_go_while_there_is_no_driver(void)
     bed_drive_all(bed);
     peer_listen(peer);
     assert_serves(bed);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 /* Resets and stops */
 
 static void tells_of_a_reset(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
     unsigned resets;
 
-    peer_listen(peer);
-    bed_drive_all(bed);
-    assert_serves(bed);
+    start(peer, bed);
     resets = peer_seen(peer, VU_RESET_DEVICE);
     bed_reset(bed);
     peer_wait(peer, VU_RESET_DEVICE, resets + 1);
@@ -147,20 +145,16 @@ static void tells_of_a_reset(void)
     peer_listen(peer);
     assert_serves(bed);
     g_assert_cmpuint(peer_seen(peer, VU_RESET_DEVICE), ==, resets);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 /* The watch ends the wait for it, and the next daemon is told. */
 static void a_reset_that_meets_a_hung_daemon_is_told_to_the_next(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
     unsigned resets;
 
-    peer_listen(peer);
-    bed_drive_all(bed);
-    assert_serves(bed);
+    start(peer, bed);
     resets = peer_seen(peer, VU_RESET_DEVICE);
     peer_misbehaves(peer, VU_GET_VRING_BASE, FAULT_SILENCE);
     bed_reset(bed);
@@ -168,14 +162,12 @@ static void a_reset_that_meets_a_hung_daemon_is_told_to_the_next(void)
     peer_wait(peer, VU_RESET_DEVICE, resets + 1);
     bed_drive_all(bed);
     assert_serves(bed);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 static void may_be_reset_in_the_middle_of_a_request(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     peer_listen(peer);
     bed_drive_all(bed);
@@ -189,19 +181,15 @@ static void may_be_reset_in_the_middle_of_a_request(void)
         bed_drive_all(bed);
         assert_serves(bed);
     }
-    bed_free(bed);
-    peer_free(peer);
 }
 
 static void a_stop_of_the_machine_is_no_reset(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
     unsigned resets;
 
-    peer_listen(peer);
-    bed_drive_all(bed);
-    assert_serves(bed);
+    start(peer, bed);
     resets = peer_seen(peer, VU_RESET_DEVICE);
     qtest_qmp_assert_success(bed->qts, "{'execute': 'stop'}");
     g_assert_false(bed_query_bool(bed, "serving"));
@@ -211,15 +199,13 @@ static void a_stop_of_the_machine_is_no_reset(void)
     qtest_qmp_assert_success(bed->qts, "{'execute': 'cont'}");
     wait_requests(bed, 2, 1);
     g_assert_cmpuint(peer_seen(peer, VU_RESET_DEVICE), ==, resets);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 /* A daemon that comes back while the machine is stopped must not serve. */
 static void nothing_is_served_while_the_machine_is_stopped(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     bed_drive_all(bed);
     add_requests(bed, 1);
@@ -230,8 +216,6 @@ static void nothing_is_served_while_the_machine_is_stopped(void)
     g_assert_cmpuint(peer_seen(peer, VU_SET_VRING_ENABLE), ==, 0);
     qtest_qmp_assert_success(bed->qts, "{'execute': 'cont'}");
     wait_requests(bed, 0, 1);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 /* Unplugging */
@@ -249,13 +233,11 @@ static void unplug_and_plug(Bed *bed)
 
 static void can_be_unplugged_with_requests_in_flight(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
     unsigned resets;
 
-    peer_listen(peer);
-    bed_drive_all(bed);
-    assert_serves(bed);
+    start(peer, bed);
     peer_hold(peer, true);
     add_requests(bed, 3);
     resets = peer_seen(peer, VU_RESET_DEVICE);
@@ -264,14 +246,12 @@ static void can_be_unplugged_with_requests_in_flight(void)
     peer_hold(peer, false);
     bed_drive_all(bed);
     assert_serves(bed);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 static void can_be_unplugged_without_a_daemon(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     bed_drive_all(bed);
     add_requests(bed, 2);
@@ -282,11 +262,7 @@ static void can_be_unplugged_without_a_daemon(void)
     wait_requests(bed, 0, 2);
     peer_die(peer);             /* and while a daemon is just lost */
     unplug_and_plug(bed);
-    peer_listen(peer);
-    bed_drive_all(bed);
-    assert_serves(bed);
-    bed_free(bed);
-    peer_free(peer);
+    start(peer, bed);
 }
 
 /* Live migration */
@@ -356,39 +332,31 @@ static void what_the_daemon_knows_goes_along(void)
     static const size_t sizes[] = { 1, 300, 64 << 10, 1 << 20 };
 
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
-        Peer *from = peer_new(), *to = peer_new();
-        Bed *bed = bed_new(peer_path(from), ""), *next;
+        g_autoptr(Peer) from = peer_new(), to = peer_new();
+        g_autoptr(Bed) bed = bed_new(peer_path(from), ""), next = NULL;
         char *file = bed_make_file("vm");
 
         peer_set_state(from, 0x40 + i, sizes[i]);
-        peer_listen(from);
         peer_listen(to);
-        bed_drive_all(bed);
-        assert_serves(bed);
+        start(from, bed);
         save(bed, file);
         next = load(to, file, bed);
         assert_state(to, 0x40 + i, sizes[i]);
         bed_wait_bool(next, "serving", true);
         g_assert_cmphex(peer_features(to) & 7, ==, 7);
         assert_serves(next);
-        bed_free(next);
-        bed_free(bed);
         bed_remove_file(file);
-        peer_free(from);
-        peer_free(to);
     }
 }
 
 static void what_comes_along_waits_for_a_daemon(void)
 {
-    Peer *from = peer_new(), *to = peer_new();
-    Bed *bed = bed_new(peer_path(from), ""), *next;
+    g_autoptr(Peer) from = peer_new(), to = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(from), ""), next = NULL;
     char *file = bed_make_file("vm");
 
     peer_set_state(from, 0x77, 1000);
-    peer_listen(from);
-    bed_drive_all(bed);
-    assert_serves(bed);
+    start(from, bed);
     save(bed, file);
     next = load(to, file, bed);
     add_requests(next, 1);
@@ -399,24 +367,18 @@ static void what_comes_along_waits_for_a_daemon(void)
     peer_listen(to);
     assert_serves(next);
     g_assert_cmpuint(peer_seen(to, VU_SET_DEVICE_STATE_FD), ==, 1);
-    bed_free(next);
-    bed_free(bed);
     bed_remove_file(file);
-    peer_free(from);
-    peer_free(to);
 }
 
 /* It goes on, and stays where it is, until there is a daemon to take it. */
 static void what_waits_for_a_daemon_is_saved_again(void)
 {
-    Peer *from = peer_new(), *between = peer_new(), *to = peer_new();
-    Bed *bed = bed_new(peer_path(from), ""), *stop, *next;
+    g_autoptr(Peer) from = peer_new(), between = peer_new(), to = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(from), ""), stop = NULL, next = NULL;
     char *file = bed_make_file("vm"), *file_again = bed_make_file("again");
 
     peer_set_state(from, 0x66, 1000);
-    peer_listen(from);
-    bed_drive_all(bed);
-    assert_serves(bed);
+    start(from, bed);
     save(bed, file);
     stop = load(between, file, bed);
     save(stop, file_again);
@@ -426,21 +388,15 @@ static void what_waits_for_a_daemon_is_saved_again(void)
     assert_state(between, 0x66, 1000);
     assert_state(to, 0x66, 1000);
     assert_serves(next);
-    bed_free(next);
-    bed_free(stop);
-    bed_free(bed);
     bed_remove_file(file_again);
     bed_remove_file(file);
-    peer_free(from);
-    peer_free(between);
-    peer_free(to);
 }
 
 /* Requests that wait go along in the guest's memory. */
 static void migrates_without_a_daemon(void)
 {
-    Peer *from = peer_new(), *to = peer_new();
-    Bed *bed = bed_new(peer_path(from), ""), *next;
+    g_autoptr(Peer) from = peer_new(), to = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(from), ""), next = NULL;
     char *file = bed_make_file("vm");
 
     bed_drive_all(bed);
@@ -449,11 +405,7 @@ static void migrates_without_a_daemon(void)
     peer_listen(to);
     next = load(to, file, bed);
     wait_requests(next, 0, 2);
-    bed_free(next);
-    bed_free(bed);
     bed_remove_file(file);
-    peer_free(from);
-    peer_free(to);
 }
 
 /* Hints are advice: a daemon that fails is no reason to fail a migration. */
@@ -474,27 +426,21 @@ static void migrates_with_daemons_that_fail(void)
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        Peer *from = peer_new(), *to = peer_new();
-        Bed *bed = bed_new(peer_path(from), ""), *next;
+        g_autoptr(Peer) from = peer_new(), to = peer_new();
+        g_autoptr(Bed) bed = bed_new(peer_path(from), ""), next = NULL;
         char *file = bed_make_file("vm");
 
         peer_lacks(from, 0, cases[i].lacks);
         peer_set_state(from, 1, cases[i].size);
         peer_misbehaves(from, cases[i].request, cases[i].fault);
         peer_misbehaves(to, cases[i].request, cases[i].fault);
-        peer_listen(from);
         peer_listen(to);
-        bed_drive_all(bed);
-        assert_serves(bed);
+        start(from, bed);
         save(bed, file);
         next = load(to, file, bed);
         peer_misbehaves(to, cases[i].request, FAULT_NONE);
         assert_serves(next);
-        bed_free(next);
-        bed_free(bed);
         bed_remove_file(file);
-        peer_free(from);
-        peer_free(to);
     }
 }
 
@@ -513,18 +459,16 @@ static bool set_postcopy(Bed *bed)
 /* A daemon that finds pages missing would find zeros there, and leave them. */
 static void waits_until_postcopy_has_brought_all(void)
 {
-    Peer *from = peer_new(), *to = peer_new(), *none = peer_new();
+    g_autoptr(Peer) from = peer_new(), to = peer_new(), none = peer_new();
     char *file = bed_make_file("stream");
     g_autofree char *uri = g_strdup_printf("unix:%s", file);
-    Bed *bed = bed_new(peer_path(from), "");
-    Bed *able = bed_new(peer_path(none), "-incoming defer");
-    Bed *next = bed_new(peer_path(to), "-incoming defer");
+    g_autoptr(Bed) bed = bed_new(peer_path(from), "");
+    g_autoptr(Bed) able = bed_new(peer_path(none), "-incoming defer");
+    g_autoptr(Bed) next = bed_new(peer_path(to), "-incoming defer");
 
     peer_set_state(from, 0x55, 100);
-    peer_listen(from);
     peer_listen(to);
-    bed_drive_all(bed);
-    assert_serves(bed);
+    start(from, bed);
     qtest_memset(bed->qts, BED_FREE, 0x5a, BED_RAM_BYTES - BED_FREE);
     if (!set_postcopy(able)) {
         g_test_skip("this host has no postcopy");
@@ -548,13 +492,7 @@ static void waits_until_postcopy_has_brought_all(void)
         assert_serves(next);
         g_assert_cmphex(qtest_readb(next->qts, BED_RAM_BYTES - 1), ==, 0x5a);
     }
-    bed_free(next);
-    bed_free(able);
-    bed_free(bed);
     bed_remove_file(file);
-    peer_free(from);
-    peer_free(to);
-    peer_free(none);
 }
 
 void add_lifetime_tests(void)

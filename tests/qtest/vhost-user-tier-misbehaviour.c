@@ -28,8 +28,8 @@ static void daemons_may_answer_nonsense(void)
         VU_SET_VRING_ENABLE, VU_SET_BACKEND_REQ_FD, VU_GET_CONFIG,
         VU_RESET_DEVICE,
     };
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     bed_drive_all(bed);
     for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
@@ -50,8 +50,6 @@ static void daemons_may_answer_nonsense(void)
             peer_die(peer);
         }
     }
-    bed_free(bed);
-    peer_free(peer);
 }
 
 /* The watch ends the wait after 5 s. */
@@ -59,8 +57,8 @@ static void daemons_may_never_answer(void)
 {
     static const unsigned requests[] = { VU_GET_FEATURES, VU_GET_CONFIG,
                                          VU_SET_MEM_TABLE };
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     bed_drive_all(bed);
     for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
@@ -75,8 +73,6 @@ static void daemons_may_never_answer(void)
         peer_die(peer);
         bed_wait_bool(bed, "connected", false);
     }
-    bed_free(bed);
-    peer_free(peer);
 }
 
 static void refuses_configurations_that_cannot_be(void)
@@ -87,8 +83,8 @@ static void refuses_configurations_that_cannot_be(void)
         .n_tiers = cpu_to_le32(1),
     };
     struct virtio_tier_config wrong[9], seen;
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
         wrong[i] = right;
@@ -116,14 +112,12 @@ static void refuses_configurations_that_cannot_be(void)
     bed_wait_bool(bed, "serving", true);
     peer_set_config(peer, &wrong[0], true);     /* and later */
     bed_wait_problem(bed, "configuration can't be right");
-    bed_free(bed);
-    peer_free(peer);
 }
 
 static void refuses_a_daemon_that_lacks_what_was_promised(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     peer_lacks(peer, 1 << VIRTIO_TIER_F_PIN, 0);
     peer_listen(peer);
@@ -134,14 +128,12 @@ static void refuses_a_daemon_that_lacks_what_was_promised(void)
                      1ull << VIRTIO_RING_F_EVENT_IDX |
                      1ull << VIRTIO_RING_F_INDIRECT_DESC));
     assert_serves(bed);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 static void a_broken_queue_needs_a_reset(void)
 {
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     peer_listen(peer);
     for (unsigned i = 0; i < VIRTIO_TIER_Q_COUNT; i++) {
@@ -155,8 +147,6 @@ static void a_broken_queue_needs_a_reset(void)
     bed_drive_all(bed);
     g_assert_false(bed_query_bool(bed, "needs-reset"));
     assert_serves(bed);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 /* Guests */
@@ -167,8 +157,8 @@ static void queues_may_be_nowhere(void)
         BED_RAM_BYTES, BED_RAM_BYTES - 4096, 0xfec00000, 0xfffffffffffff000,
         1ull << 46,
     };
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     peer_listen(peer);
     for (unsigned i = 0; i < ARRAY_SIZE(nowhere); i++) {
@@ -197,8 +187,6 @@ static void queues_may_be_nowhere(void)
     }
     bed_drive_all(bed);
     assert_serves(bed);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 /*
@@ -208,8 +196,8 @@ static void queues_may_be_nowhere(void)
 static void survives_random_register_writes(void)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(20261122);
-    Peer *peer = peer_new();
-    Bed *bed = bed_new(peer_path(peer), "");
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
 
     peer_listen(peer);
     bed_drive_all(bed);
@@ -243,8 +231,6 @@ static void survives_random_register_writes(void)
     }
     bed_drive_all(bed);
     assert_serves(bed);
-    bed_free(bed);
-    peer_free(peer);
 }
 
 void add_misbehaviour_tests(void)

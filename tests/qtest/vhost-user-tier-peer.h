@@ -58,6 +58,7 @@ typedef struct Peer Peer;
 /* A peer with a socket's path, which does not listen yet. */
 Peer *peer_new(void);
 void peer_free(Peer *peer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Peer, peer_free)
 const char *peer_path(const Peer *peer);
 void peer_listen(Peer *peer);
 /* End the connection, and listen no more. */
