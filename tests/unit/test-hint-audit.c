@@ -120,6 +120,22 @@ static void withdraws(Sim *sim)
     }
 }
 
+/* The same with pins. */
+static void pins_and_unpins(Sim *sim)
+{
+    static const PolicyHint hints[] = {POLICY_HINT_PIN, POLICY_HINT_UNPIN};
+
+    for (unsigned pass = 0; pass < G_N_ELEMENTS(hints); pass++) {
+        for (size_t i = sim->now_ns / SECOND % 4; i < sim->n; i += 4) {
+            if (!is_hot(sim, i)) {
+                policy_hint(sim->policy, hints[pass], SIM_REGION, i, 1, sim->now_ns);
+            }
+        }
+        sim->now_ns += 100 * MS;
+        sim_plan(sim);
+    }
+}
+
 static void floods(Sim *sim)
 {
     Rng rng = {.state = sim->now_ns};   /* its own, so that all else is as without hints */
@@ -184,6 +200,7 @@ static const struct Case {
     {"pins_all", pins_all, 0, 0.2, 20},
     {"mixes", mixes, 0, 0.25, 20},
     {"withdraws", withdraws, 0, 0.25, 20},
+    {"pins_and_unpins", pins_and_unpins, 0, 0.25, 20},
     {"floods", floods, 0, 0.25, 20},
 };
 

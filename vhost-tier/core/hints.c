@@ -313,15 +313,19 @@ size_t hints_unpinned(const HeatMap *map, size_t first, size_t n)
     return unpinned;
 }
 
-void hints_unpin(HeatMap *map, size_t first, size_t n)
+void hints_unpin(HeatModel *model, HeatMap *map, size_t first, size_t n)
 {
     if (!map->hints || map->hints->granules[HINT_KIND(POLICY_HINT_PIN)] == 0) {
         return;
     }
     for (size_t i = first; i < first + n; i++) {
-        if (is_pinned(map, i)) {
-            set_mark(map, i, 0);
+        if (!is_pinned(map, i)) {
+            continue;
         }
+        if (is_withdrawn(model, map, i, POLICY_HINT_UNPIN)) {
+            take_up(model, map, i);
+        }
+        end_mark(model->hints, map, i);
     }
     mark_blocks(map, first, n);
 }

@@ -74,7 +74,7 @@ void hints_add_samples(Hints *hints);
 bool hints_load_marks(Hints *hints, HeatMap *map, size_t first, size_t n, const uint8_t *marks);
 /* The guest says @hint (but not UNPIN) of granules of @map, for which hints_prepare() was called. */
 void hints_take(HeatModel *model, HeatMap *map, PolicyHint hint, size_t first, size_t n);
-void hints_unpin(HeatMap *map, size_t first, size_t n);
+void hints_unpin(HeatModel *model, HeatMap *map, size_t first, size_t n);
 /* How many of the granules are not pinned. */
 size_t hints_unpinned(const HeatMap *map, size_t first, size_t n);
 

@@ -71,7 +71,7 @@ static PolicyHintFate take(Policy *policy, PolicyHint hint, uint32_t region, siz
         return POLICY_HINT_NOT_THERE;
     }
     if (hint == POLICY_HINT_UNPIN) {
-        hints_unpin(map, first, n);
+        hints_unpin(&policy->model, map, first, n);
         return POLICY_HINT_TAKEN;
     }
     fate = is_trusted(policy) ? POLICY_HINT_TAKEN : POLICY_HINT_UNTRUSTED;
