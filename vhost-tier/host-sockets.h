@@ -15,7 +15,8 @@
 bool host_name_check(const char *name, GError **errp);
 
 /*
- * Where a VM's QEMU is listened for: where @spec says, else below @runtime_dir. Freed by the caller; NULL with an error.
+ * Where a VM's QEMU is listened for: where @spec says, else below @runtime_dir. Freed by the caller; NULL with an
+ * error.
  */
 char *host_socket_path(const char *runtime_dir, const VmSpec *spec, GError **errp);
 /* Where its hint device is listened for, as the other socket is at @path; freed by the caller. */

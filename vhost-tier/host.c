@@ -246,7 +246,7 @@ static void keep_pace(Wants *wants)
     }
 }
 
-/* Split tier 0 between the VMs that want some of it. @tick: it is the once a second that this is done anyway, not for a change. */
+/* Split tier 0 between the VMs that want some of it. @tick: as is done once a second, not for a change. */
 static void share_out(Host *host, bool tick)
 {
     const uint64_t capacity = host->facts->capacity_bytes;
