@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Fuzzes the readers that make a workload of a trace: of access traces and of recorded ones. With clang's
- * -fsanitize=fuzzer the entry point is all that is needed; built with FUZZ_MAIN it brings its own main(),
- * which mutates traces for a number of rounds (first argument) from a seed (second), with any compiler.
+ * -fsanitize=fuzzer the entry point is all that is needed; built with FUZZ_MAIN it has inputs of its own
+ * for fuzz-main.c: traces, mutated.
  */
 #include <glib.h>
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/trace.h"
+#include "fuzz.h"
 #include "workloads/series.h"
 
 #define MAX_PAGES 4096u
 #define MAX_BYTES 65536u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What the series promises to those who play it. */
 static void check_series(const RateSeries *series)
@@ -66,8 +64,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifdef FUZZ_MAIN
-
-#include "rng.h"
 
 #define SECOND 1000000000ull
 
@@ -142,30 +138,21 @@ static void mutate(GByteArray *bytes, Rng *rng)
     }
 }
 
-int main(int argc, char **argv)
+GByteArray *fuzz_input(Rng *rng, uint64_t round)
 {
-    uint64_t rounds = argc > 1 ? g_ascii_strtoull(argv[1], NULL, 10) : 1000;
-    uint64_t seed = argc > 2 ? g_ascii_strtoull(argv[2], NULL, 10) : 1;
-    Rng rng = {.state = seed ? seed : 1};
-    g_autoptr(GByteArray) recorded = record(&rng);
+    static GByteArray *recorded;
+    GByteArray *bytes = g_byte_array_new();
 
-    for (uint64_t round = 0; round < rounds; round++) {
-        g_autoptr(GByteArray) bytes = g_byte_array_new();
-        g_autofree uint8_t *exact = NULL;
-
-        if (round % 2) {
-            g_byte_array_append(bytes, recorded->data, recorded->len);
-        } else {
-            g_byte_array_append(bytes, (const uint8_t *)access_trace, sizeof(access_trace) - 1);
-        }
-        for (uint64_t changes = round < 2 ? 0 : rng_next(&rng) % 6; changes > 0; changes--) {
-            mutate(bytes, &rng);
-        }
-        exact = g_memdup2(bytes->data, bytes->len);     /* so that a read beyond the end is seen */
-        LLVMFuzzerTestOneInput(exact, bytes->len);
+    recorded = recorded ? recorded : record(rng);
+    if (round % 2) {
+        g_byte_array_append(bytes, recorded->data, recorded->len);
+    } else {
+        g_byte_array_append(bytes, (const uint8_t *)access_trace, sizeof(access_trace) - 1);
     }
-    printf("%" G_GUINT64_FORMAT " mutated traces, seed %" G_GUINT64_FORMAT ": no harm done\n", rounds, seed);
-    return 0;
+    for (uint64_t changes = round < 2 ? 0 : rng_next(rng) % 6; changes > 0; changes--) {
+        mutate(bytes, rng);
+    }
+    return bytes;
 }
 
 #endif /* FUZZ_MAIN */

@@ -2,20 +2,18 @@
 /*
  * Fuzzes the memory channel's rules. Input: for each read a byte of how many bytes came (and in its two
  * high bits how many descriptors), then those bytes. With clang's -fsanitize=fuzzer the entry point is
- * all that is needed; built with FUZZ_MAIN it brings its own main(), which mutates a whole conversation
- * for a number of rounds (first argument) from a seed (second).
+ * all that is needed; built with FUZZ_MAIN it has inputs of its own for fuzz-main.c: a whole
+ * conversation, mutated.
  */
 #include <fcntl.h>
 #include <glib.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "channel.h"
+#include "fuzz.h"
 
 #define MAX_BYTES 65536u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Handlers see nothing that the rules do not promise. */
 static bool fuzz_hello(void *opaque, const TierMsgHello *msg, GError **errp)
@@ -111,8 +109,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifdef FUZZ_MAIN
 
-#include "rng.h"
-
 static void add_message(GByteArray *bytes, TierRequest request, const void *payload, uint32_t size,
                         uint8_t n_fds)
 {
@@ -146,30 +142,19 @@ static GByteArray *make_seed(void)
     return bytes;
 }
 
-int main(int argc, char **argv)
+GByteArray *fuzz_input(Rng *rng, uint64_t round)
 {
-    const guint64 rounds = argc > 1 ? g_ascii_strtoull(argv[1], NULL, 10) : 10000;
-    Rng rng = { argc > 2 ? g_ascii_strtoull(argv[2], NULL, 10) | 1 : 1 };
-    g_autoptr(GByteArray) seed = make_seed();
-    g_autofree uint8_t *bytes = g_malloc(seed->len);
+    GByteArray *bytes = make_seed();
 
-    LLVMFuzzerTestOneInput(seed->data, seed->len);
-    for (guint64 i = 0; i < rounds; i++) {
-        size_t len = seed->len;
-
-        memcpy(bytes, seed->data, len);
-        for (uint64_t n = rng_next(&rng) % 8; n > 0; n--) {
-            /* Most of what matters lies in the headers, so small values are likelier than others. */
-            bytes[rng_next(&rng) % len] =
-                (uint8_t)(rng_chance(&rng, 0.5) ? rng_next(&rng) % 9 : rng_next(&rng));
-        }
-        if (rng_chance(&rng, 0.2)) {
-            len = rng_next(&rng) % len;
-        }
-        LLVMFuzzerTestOneInput(bytes, len);
+    for (uint64_t n = round == 0 ? 0 : rng_next(rng) % 8; n > 0; n--) {
+        /* Most of what matters lies in the headers, so small values are likelier than others. */
+        bytes->data[rng_next(rng) % bytes->len] =
+            (uint8_t)(rng_chance(rng, 0.5) ? rng_next(rng) % 9 : rng_next(rng));
     }
-    printf("fuzz-channel: %" G_GUINT64_FORMAT " rounds\n", rounds);
-    return 0;
+    if (round > 0 && rng_chance(rng, 0.2)) {
+        g_byte_array_set_size(bytes, (guint)(rng_next(rng) % bytes->len));
+    }
+    return bytes;
 }
 
 #endif /* FUZZ_MAIN */

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Fuzzes what reads and rewrites a libvirt domain's XML. With clang's -fsanitize=fuzzer the entry point is all that
- * is needed; built with FUZZ_MAIN it brings its own main(), which mutates a tiered domain for a number of rounds
- * (first argument) from a seed (second), with any compiler.
+ * is needed; built with FUZZ_MAIN it has inputs of its own for fuzz-main.c: a tiered domain, mutated.
  */
 #include <glib.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "libvirt-hooks/rewrite.h"
 
 #define MAX_BYTES 65536u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What was made tiered is found so, stays so when that is done again, and is ordinary afterwards. */
 static void enable_and_disable(Domain *domain, const Settings *settings)
@@ -57,8 +54,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifdef FUZZ_MAIN
-
-#include "rng.h"
 
 /* All settings, arguments of others, and others' metadata. */
 static const char seed_domain[] =
@@ -106,28 +101,22 @@ static void mutate(GString *text, Rng *rng)
     }
 }
 
-int main(int argc, char **argv)
+GByteArray *fuzz_input(Rng *rng, uint64_t round)
 {
-    uint64_t rounds = argc > 1 ? g_ascii_strtoull(argv[1], NULL, 10) : 1000;
-    uint64_t seed = argc > 2 ? g_ascii_strtoull(argv[2], NULL, 10) : 1;
-    Rng rng = {.state = seed ? seed : 1};
-    g_autoptr(Domain) sound = domain_parse(seed_domain, strlen(seed_domain), NULL);
-    g_autoptr(Settings) settings = NULL;
+    g_autoptr(GString) text = g_string_new(seed_domain);
+    GByteArray *bytes = g_byte_array_new();
 
-    g_assert_true(rewrite_settings(sound, &settings, NULL));
-    g_assert_true(rewrite_enable(sound, settings, NULL));
-    for (uint64_t round = 0; round < rounds; round++) {
-        g_autoptr(GString) text = g_string_new(seed_domain);
-        g_autofree uint8_t *exact = NULL;
+    if (round == 0) {
+        g_autoptr(Domain) sound = domain_parse(seed_domain, strlen(seed_domain), NULL);
+        g_autoptr(Settings) settings = NULL;
 
-        for (uint64_t changes = rng_next(&rng) % 4; changes < 4; changes++) {
-            mutate(text, &rng);
-        }
-        exact = g_memdup2(text->str, text->len);    /* so that a read beyond the end is seen */
-        LLVMFuzzerTestOneInput(exact, text->len);
+        g_assert_true(rewrite_settings(sound, &settings, NULL));
+        g_assert_true(rewrite_enable(sound, settings, NULL));
     }
-    printf("%" G_GUINT64_FORMAT " mutated domains, seed %" G_GUINT64_FORMAT ": no harm done\n", rounds, seed);
-    return 0;
+    for (uint64_t changes = rng_next(rng) % 4; changes < 4; changes++) {
+        mutate(text, rng);
+    }
+    return g_byte_array_append(bytes, (const uint8_t *)text->str, (guint)text->len);
 }
 
 #endif /* FUZZ_MAIN */

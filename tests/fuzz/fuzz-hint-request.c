@@ -2,21 +2,18 @@
 /*
  * Fuzzes the parser of virtio-tier's requests. Input: a byte of features, bytes of how many pieces the readable part
  * lies in and of how large the writable part is, then the readable part. With clang's -fsanitize=fuzzer the entry point
- * is all that is needed; built with FUZZ_MAIN it brings its own main(), which mutates sound requests for a number of
- * rounds (first argument) from a seed (second).
+ * is all that is needed; built with FUZZ_MAIN it has inputs of its own for fuzz-main.c: sound requests, mutated.
  */
 #include <glib.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "hint-request.h"
 
 #define HEAD_BYTES   4u
 #define MAX_BYTES    (HEAD_BYTES + 16 + 16 * (VIRTIO_TIER_MAX_RANGES + 1))
 #define MAX_WRITABLE (16 + 56 * VIRTIO_TIER_MAX_RANGES + 1)
 #define MAX_PIECES   16u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Nothing but what a caller may rely on. */
 static void check(const HintRequest *request, uint64_t features)
@@ -78,8 +75,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifdef FUZZ_MAIN
 
-#include "rng.h"
-
 /* A sound request of @n ranges. */
 static GByteArray *make_seed(uint32_t n, uint16_t type)
 {
@@ -98,25 +93,20 @@ static GByteArray *make_seed(uint32_t n, uint16_t type)
     return bytes;
 }
 
-int main(int argc, char **argv)
+GByteArray *fuzz_input(Rng *rng, uint64_t round)
 {
-    const guint64 rounds = argc > 1 ? g_ascii_strtoull(argv[1], NULL, 10) : 10000;
-    Rng rng = { argc > 2 ? g_ascii_strtoull(argv[2], NULL, 10) | 1 : 1 };
+    GByteArray *bytes = make_seed(1 + (uint32_t)(rng_next(rng) % 40), (uint16_t)(1 + rng_next(rng) % 7));
 
-    for (guint64 i = 0; i < rounds; i++) {
-        g_autoptr(GByteArray) bytes = make_seed(1 + (uint32_t)(rng_next(&rng) % 40),
-                                                (uint16_t)(1 + rng_next(&rng) % 7));
+    for (uint64_t n = rng_next(rng) % 6; n > 0; n--) {
+        /* Most of what matters lies in the header. */
+        const size_t at = rng_next(rng) % (rng_chance(rng, 0.7) ? 20 : bytes->len);
 
-        for (uint64_t n = rng_next(&rng) % 6; n > 0; n--) {
-            /* Most of what matters lies in the header. */
-            const size_t at = rng_next(&rng) % (rng_chance(&rng, 0.7) ? 20 : bytes->len);
-
-            bytes->data[at] = (uint8_t)(rng_chance(&rng, 0.5) ? rng_next(&rng) % 9 : rng_next(&rng));
-        }
-        LLVMFuzzerTestOneInput(bytes->data, rng_chance(&rng, 0.2) ? rng_next(&rng) % bytes->len : bytes->len);
+        bytes->data[at] = (uint8_t)(rng_chance(rng, 0.5) ? rng_next(rng) % 9 : rng_next(rng));
     }
-    printf("fuzz-hint-request: %" G_GUINT64_FORMAT " rounds\n", rounds);
-    return 0;
+    if (rng_chance(rng, 0.2)) {
+        g_byte_array_set_size(bytes, (guint)(rng_next(rng) % bytes->len));
+    }
+    return bytes;
 }
 
 #endif /* FUZZ_MAIN */
