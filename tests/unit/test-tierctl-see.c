@@ -97,7 +97,7 @@ static void sums_up_a_range(void)
                     "   2.0 MiB  lie where they should\n"
                     "   2.0 MiB  wait for evidence: no source has told of them yet\n"
                     "\n"
-                    "ACCESSES/S A PAGE   TIER 0   OTHERS  \n"
+                    "ACCESSES/S A PAGE   TIER 0   OTHERS\n"
                     "    1024 and more  1.0 MiB      0 B  ##########\n"
                     "    0.25 and more      0 B  1.0 MiB  ##########\n"
                     "     not seen yet        -  2.0 MiB  ####################\n");
@@ -273,10 +273,10 @@ static void predicts_in_a_table_by_size(void)
     g_assert_cmpstr(run.out, ==,
                     "of 32 MiB, 29 MiB seen; now: hit ratio 81.0 %, slowdown 4.2 %\n"
                     "\n"
-                    "   FAST   OF ALL      HIT  SLOWDOWN  \n"
+                    "   FAST   OF ALL      HIT  SLOWDOWN\n"
                     "8.0 MiB   25.0 %   80.0 %     4.0 %  now, bud?get\n"
-                    " 16 MiB   50.0 %   95.0 %     1.0 %  \n"
-                    " 32 MiB  100.0 %  100.0 %     0.0 %  \n"
+                    " 16 MiB   50.0 %   95.0 %     1.0 %\n"
+                    " 32 MiB  100.0 %  100.0 %     0.0 %\n"
                     "\n"
                     "mean error lately: hit ratio 1.00 points, slowdown not known yet\n");
     assert_holds(verbose.out, "20 s ago  8.0 MiB     80.0 %  79.0 %  measured where pages lay\n");

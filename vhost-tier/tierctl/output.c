@@ -66,6 +66,15 @@ static void pad(GString *out, guint spaces)
     }
 }
 
+/* Without spaces at its end, as empty cells leave them. */
+static void end_line(GString *out)
+{
+    while (out->len > 0 && out->str[out->len - 1] == ' ') {
+        g_string_truncate(out, out->len - 1);
+    }
+    g_string_append_c(out, '\n');
+}
+
 char *table_format(const Table *table)
 {
     g_autofree guint *widths = g_new0(guint, table->columns);
@@ -86,9 +95,13 @@ char *table_format(const Table *table)
             g_string_append(out, text);
         } else {
             g_string_append(out, text);
-            pad(out, last ? 0 : gap);
+            pad(out, gap);
         }
-        g_string_append(out, last ? "\n" : "  ");
+        if (last) {
+            end_line(out);
+        } else {
+            g_string_append(out, "  ");
+        }
     }
     return g_string_free(out, FALSE);
 }
