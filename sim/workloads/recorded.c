@@ -308,25 +308,9 @@ RateSeries *rate_series_of_evidence(const char *path, double window_s, uint64_t 
 
 static Workload *recorded_create(const char *params, Guest *guest, uint64_t seed, GError **errp)
 {
-    g_autofree char *file = NULL;
-    double window_s = RECORDED_WINDOW_S, phase_s = TRACE_PHASE_S;
-    const Param table[] = {
-        {"file", .text = &file},
-        {"window_s", &window_s, 0.001, 1e6},
-        {"phase_s", &phase_s, 0.01, FOREVER_S},
-        {NULL},
-    };
-    RateSeries *series;
+    static const RateSeriesKind kind = {"window_s", 1, RECORDED_WINDOW_S, 0.001, rate_series_of_evidence};
 
-    if (!params_parse(params, table, errp)) {
-        return NULL;
-    }
-    if (!file) {
-        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "workload recorded needs 'file=PATH'");
-        return NULL;
-    }
-    series = rate_series_of_evidence(file, window_s, guest_pages(guest), errp);
-    return series ? rate_series_play(&workload_recorded, guest, series, phase_s, errp) : NULL;
+    return rate_series_create(&workload_recorded, &kind, params, guest, errp);
 }
 
 const WorkloadClass workload_recorded = {

@@ -153,6 +153,30 @@ uint64_t rate_series_tick(Workload *workload, uint64_t now_ns)
     return MIN(play->start_ns + step_at(play->series, play->next)->at_ns, play->phase_until_ns);
 }
 
+Workload *rate_series_create(const WorkloadClass *class, const RateSeriesKind *kind, const char *params, Guest *guest,
+                             GError **errp)
+{
+    g_autofree char *file = NULL;
+    double window = kind->default_window, phase_s = TRACE_PHASE_S;
+    const Param table[] = {
+        {"file", .text = &file},
+        {kind->window, &window, kind->least_window, 1e6},
+        {"phase_s", &phase_s, 0.01, FOREVER_S},
+        {NULL},
+    };
+    RateSeries *series;
+
+    if (!params_parse(params, table, errp)) {
+        return NULL;
+    }
+    if (!file) {
+        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "workload %s needs 'file=PATH'", class->name);
+        return NULL;
+    }
+    series = kind->read(file, window * kind->unit_s, guest_pages(guest), errp);
+    return series ? rate_series_play(class, guest, series, phase_s, errp) : NULL;
+}
+
 Workload *rate_series_play(const WorkloadClass *class, Guest *guest, RateSeries *series, double phase_s,
                            GError **errp)
 {

@@ -54,6 +54,17 @@ RateSeries *rate_series_of_file(const char *path, uint64_t max_pages, bool *reco
 /* The error of a trace whose regions have too many pages. */
 void rate_series_refuse_size(const char *path, uint64_t pages, uint64_t max_pages, GError **errp);
 
+/* How a workload reads its file: by what name and in what unit of seconds its windows are given, and their default. */
+typedef struct RateSeriesKind {
+    const char *window;
+    double unit_s, default_window, least_window;
+    RateSeries *(*read)(const char *path, double window_s, uint64_t max_pages, GError **errp);
+} RateSeriesKind;
+
+/* Make a workload of @class from its parameters: 'file', windows and 'phase_s'; see WorkloadClass. */
+Workload *rate_series_create(const WorkloadClass *class, const RateSeriesKind *kind, const char *params, Guest *guest,
+                             GError **errp);
+
 /*
  * Play @series, which is taken over, as a workload of @class, whose 'tick' and 'destroy' are those below. For
  * oracles, the means of each @phase_s are a phase. Fails where the guest has not as many pages.

@@ -116,25 +116,9 @@ RateSeries *rate_series_of_accesses(const char *path, double window_s, uint64_t 
 
 static Workload *trace_create(const char *params, Guest *guest, uint64_t seed, GError **errp)
 {
-    g_autofree char *file = NULL;
-    double window_ms = 1e3 * TRACE_WINDOW_S, phase_s = TRACE_PHASE_S;
-    const Param table[] = {
-        {"file", .text = &file},
-        {"window_ms", &window_ms, 1, 1e6},
-        {"phase_s", &phase_s, 0.01, FOREVER_S},
-        {NULL},
-    };
-    RateSeries *series;
+    static const RateSeriesKind kind = {"window_ms", 1e-3, 1e3 * TRACE_WINDOW_S, 1, rate_series_of_accesses};
 
-    if (!params_parse(params, table, errp)) {
-        return NULL;
-    }
-    if (!file) {
-        g_set_error(errp, WORKLOAD_ERROR, WORKLOAD_ERROR_UNFIT, "workload trace needs 'file=PATH'");
-        return NULL;
-    }
-    series = rate_series_of_accesses(file, window_ms / 1e3, guest_pages(guest), errp);
-    return series ? rate_series_play(&workload_trace, guest, series, phase_s, errp) : NULL;
+    return rate_series_create(&workload_trace, &kind, params, guest, errp);
 }
 
 const WorkloadClass workload_trace = {

@@ -185,11 +185,20 @@ static void test_touches_come_after_times_that_fit_the_rate(void)
     assert_near(sum_s / (double)touched, mean_s, 0.29 / sqrt((double)touched));
 }
 
+static size_t pages_touched(Guest *guest)
+{
+    size_t touched = 0;
+
+    for (size_t page = 0; page < PAGES; page++) {
+        touched += guest_touched(guest, page, NULL);
+    }
+    return touched;
+}
+
 static void test_a_change_of_rate_changes_when_an_armed_page_is_touched(void)
 {
     g_autoptr(Machine) machine = small_machine(PAGES);
     Guest *guest = small_guest(machine, PAGES, SIM_FAST_FIRST);
-    size_t touched = 0;
 
     guest_set_rate(guest, 0, PAGES, 0.1f);
     for (size_t page = 0; page < PAGES; page++) {
@@ -201,27 +210,20 @@ static void test_a_change_of_rate_changes_when_an_armed_page_is_touched(void)
     }
     guest_set_rate(guest, 0, PAGES, 2);
     machine_advance(machine, SECOND + 200 * MS);
-    for (size_t page = 0; page < PAGES; page++) {
-        touched += guest_touched(guest, page, NULL);
-    }
-    assert_share(touched, PAGES, 1 - exp(-0.1 - 0.4));
+    assert_share(pages_touched(guest), PAGES, 1 - exp(-0.1 - 0.4));
 }
 
 static void test_only_writes_touch_what_is_armed_for_writes(void)
 {
     g_autoptr(Machine) machine = small_machine(PAGES);
     Guest *guest = small_guest(machine, PAGES, SIM_FAST_FIRST);
-    size_t touched = 0;
 
     guest_set_rate(guest, 0, PAGES, 1);
     for (size_t page = 0; page < PAGES; page++) {
         guest_arm_writes(guest, page);
     }
     machine_advance(machine, SECOND);
-    for (size_t page = 0; page < PAGES; page++) {
-        touched += guest_touched(guest, page, NULL);
-    }
-    assert_share(touched, PAGES, 1 - exp(-0.5));
+    assert_share(pages_touched(guest), PAGES, 1 - exp(-0.5));
 }
 
 static void test_faults_are_told_in_order(void)

@@ -229,15 +229,21 @@ static const char windows[] =
     "tier-access-trace 1\nregion a 8192\n"
     "1000 a 0 40 r\n1001 a 100 60 w\n1002 a 4096 10 r\n200001000 a 0 50 r\n1000001000 a 5000 20 r\nend 5\n";
 
+static void bed_play_windows(Bed *bed, const char *path)
+{
+    g_autoptr(GError) err = NULL;
+
+    bed_init(bed, 2);
+    bed_play(bed, "trace", path, &err);
+    g_assert_no_error(err);
+}
+
 static void accesses_become_rates_of_their_windows(void)
 {
     char *path = write_file(windows, strlen(windows));
-    g_autoptr(GError) err = NULL;
     Bed bed;
 
-    bed_init(&bed, 2);
-    bed_play(&bed, "trace", path, &err);
-    g_assert_no_error(err);
+    bed_play_windows(&bed, path);
     g_assert_cmpfloat(guest_rate(bed.guest, 0), ==, 1000);
     g_assert_cmpfloat(guest_rate(bed.guest, 1), ==, 100);
     g_assert_cmpuint(bed_at(&bed, 50 * MS), ==, 100 * MS);
@@ -260,12 +266,9 @@ static void accesses_become_rates_of_their_windows(void)
 static void phases_of_a_trace_have_the_means_of_what_comes(void)
 {
     char *path = write_file(windows, strlen(windows));
-    g_autoptr(GError) err = NULL;
     Bed bed;
 
-    bed_init(&bed, 2);
-    bed_play(&bed, "trace", path, &err);
-    g_assert_no_error(err);
+    bed_play_windows(&bed, path);
     /* In the first 400 ms page 0 has 150 accesses, page 1 has 10. */
     g_assert_cmpuint(guest_phase_until_ns(bed.guest), ==, 400 * MS);
     g_assert_cmpfloat_with_epsilon(guest_phase_rates(bed.guest)[0], 150 / 0.4, 1e-3);
