@@ -306,7 +306,8 @@ Misses *misses_new_of(pid_t pid, const Topology *tiers, const char *sysfs, Misse
     misses->open = open_counter;
     misses->has_clock = clock_getcpuclockid(pid, &misses->clock) == 0;
     misses->counters = g_hash_table_new_full(NULL, NULL, NULL, counter_free);
-    misses->rates = (MissesRates) { .accesses_per_s = NAN, .near_per_s = NAN, .far_per_s = NAN, .busy = NAN };
+    misses->rates = (MissesRates) { .accesses_per_s = NAN, .near_per_s = NAN, .far_per_s = NAN, .busy = NAN,
+                                      .busy_now = NAN };
     return misses;
 }
 
@@ -366,10 +367,13 @@ MissesRates misses_read(Misses *misses, uint64_t now_ns)
         misses->looked_ns = now_ns;
     }
     read_counters(misses, first, seconds);
+    misses->rates.busy_now = NAN;
+    misses->rates.elapsed_ns = first ? 0 : now_ns - misses->read_ns;
     if (!cpu_time(misses, &cpu_ns)) {
         misses->rates.busy = NAN;
     } else if (!first && cpu_ns >= misses->cpu_ns) {
-        smooth(&misses->rates.busy, (double)(cpu_ns - misses->cpu_ns) / 1e9 / seconds, seconds);
+        misses->rates.busy_now = (double)(cpu_ns - misses->cpu_ns) / 1e9 / seconds;
+        smooth(&misses->rates.busy, misses->rates.busy_now, seconds);
     }
     misses->cpu_ns = cpu_ns;
     misses->read_ns = now_ns;

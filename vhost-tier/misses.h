@@ -21,6 +21,8 @@ typedef struct MissesRates {
      */
     double near_per_s, far_per_s;
     double busy;                /* CPU seconds used a second, over all threads; NaN: not known, or not yet */
+    double busy_now;            /* the same since the last read alone, in which so much time passed */
+    uint64_t elapsed_ns;
     const char *problem;        /* why they are not counted; NULL: they are. Valid until the next read */
     const char *node_problem;   /* the same of near and far */
 } MissesRates;

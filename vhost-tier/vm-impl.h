@@ -14,6 +14,7 @@
 
 #include "channel.h"
 #include "clock.h"
+#include "core/idleness.h"
 #include "core/slowdown.h"
 #include "misses.h"
 #include "core/move-run.h"
@@ -119,6 +120,7 @@ struct Vm {
     char *trace_file;
     uint32_t state;
     Misses *misses;             /* of QEMU's process, while there is one */
+    Idleness idleness;          /* whether it idles, by what they tell of its CPU time */
     PolicyCosts costs;          /* that the last plan went by; this and the next five are vm-load.c's */
     SlowdownLoad load;
     Outlook outlook;

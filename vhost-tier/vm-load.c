@@ -97,6 +97,7 @@ void load_update(Vm *vm, uint64_t now_ns)
     if (isfinite(rates.busy)) {
         tracking_set_cpus(vm, rates.busy);
     }
+    policy_idles(vm->policy, idleness_note(&vm->idleness, rates.busy_now, rates.elapsed_ns));
     policy_stats(vm->policy, &stats);
     vm->load = (SlowdownLoad) {
         .accesses_per_s = rates.accesses_per_s,
@@ -132,6 +133,7 @@ void load_forget(Vm *vm)
     vm->not_counted = vm->not_by_tier = NULL;
     memset(&vm->costs, 0, sizeof(vm->costs));
     memset(&vm->load, 0, sizeof(vm->load));
+    memset(&vm->idleness, 0, sizeof(vm->idleness));
     memset(&vm->outlook, 0, sizeof(vm->outlook));
     memset(&vm->track, 0, sizeof(vm->track));
     memset(&vm->predictions, 0, sizeof(vm->predictions));

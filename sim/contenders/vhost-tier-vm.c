@@ -10,6 +10,7 @@
 #include "core/chmu-evidence.h"
 #include "core/damon-rate.h"
 #include "core/heat.h"
+#include "core/idleness.h"
 #include "core/move-run.h"
 #include "core/watcher.h"
 
@@ -55,6 +56,7 @@ struct OurVm {
     double accesses, busy_ns;       /* when last asked for */
     Counts counts, lately;          /* all when last asked for; sums that fade */
     uint64_t asked_ns;
+    Idleness idleness;
 };
 
 /* --- the machine as the watcher's host --- */
@@ -306,7 +308,8 @@ static void count(OurVm *vm, double elapsed_ns)
         .wall_ns = vm->lately.wall_ns * kept + now.wall_ns - vm->counts.wall_ns,
         .stolen_ns = vm->lately.stolen_ns * kept + now.stolen_ns - vm->counts.stolen_ns,
     };
-    policy_idles(vm->policy, elapsed_ns > 0 && now.wall_ns - vm->counts.wall_ns < elapsed_ns / 2);
+    policy_idles(vm->policy, idleness_note(&vm->idleness, (now.busy_ns - vm->counts.busy_ns) / elapsed_ns,
+                                           (uint64_t)elapsed_ns));
     vm->counts = now;
     if (vm->lately.wall_ns > 0) {
         const double seconds = vm->lately.wall_ns / 1e9;

@@ -126,6 +126,23 @@ static void a_process_that_has_ended_is_not_known_to_be_busy(void)
     misses_free(misses);
 }
 
+static void a_process_that_stops_is_known_to_at_once(void)
+{
+    const pid_t pid = child_run(touch_forever);
+    Misses *misses = misses_new(pid, &one_tier);
+    MissesRates rates = watch(misses);
+
+    g_assert_cmpfloat(rates.busy_now, >, 0);
+    kill(pid, SIGSTOP);
+    misses_read(misses, now_ns());
+    g_usleep(STEP_US);
+    rates = misses_read(misses, now_ns());
+    g_assert_cmpfloat(rates.busy_now, <, rates.busy / 2);
+    g_assert_cmpuint(rates.elapsed_ns, >=, STEP_US * 1000u);
+    misses_free(misses);
+    child_kill(pid);
+}
+
 static void time_that_stands_still_changes_nothing(void)
 {
     Misses *misses = misses_new(getpid(), &one_tier);
@@ -149,6 +166,7 @@ int main(int argc, char **argv)
     ADD(a_spinning_process_is_busy_and_a_sleeping_one_is_not);
     ADD(misses_are_counted_or_it_is_said_why_not);
     ADD(a_process_that_has_ended_is_not_known_to_be_busy);
+    ADD(a_process_that_stops_is_known_to_at_once);
     ADD(time_that_stands_still_changes_nothing);
     return g_test_run();
 }

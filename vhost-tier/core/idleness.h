@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether a VM idles, by the CPU time that it uses.
+ *
+ * Which pages are touched tells the same (activity.h), but later, and takes a while to be sure of it. What is measured
+ * until then as if the VM were at work would say that its memory had cooled. CPU time tells with the next look at it: a
+ * VM that uses less than half of what it uses when it works has stopped, for a while at least. What it uses when it
+ * works is learned within seconds, and forgotten in minutes: who does less for good is at work again then.
+ */
+#ifndef VHOST_TIER_CORE_IDLENESS_H
+#define VHOST_TIER_CORE_IDLENESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* All zero at first. */
+typedef struct Idleness {
+    double usual;       /* CPUs in use while it works, lately */
+} Idleness;
+
+/*
+ * The VM used @busy CPUs in the @elapsed_ns since the last call. Returns whether it idles: not where @busy is no number
+ * or no time has passed, of which nothing is learned.
+ */
+bool idleness_note(Idleness *idleness, double busy, uint64_t elapsed_ns);
+
+#endif /* VHOST_TIER_CORE_IDLENESS_H */
