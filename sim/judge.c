@@ -192,39 +192,52 @@ double judge_slowdown(const Experiment *experiment, size_t row, size_t contender
     return mean_of(&mean);
 }
 
-static const RunGuest *guest_of_name(const GArray *guests, const char *name)
+/* The slowdown of a row's guest @name, mean over the seeds; NaN: there is none, or it did no work. */
+static double guest_slowdown(const Experiment *experiment, size_t row, size_t share, size_t contender,
+                             const char *name)
 {
-    for (guint i = 0; i < guests->len; i++) {
-        if (g_str_equal(g_array_index(guests, RunGuest, i).name, name)) {
-            return &g_array_index(guests, RunGuest, i);
-        }
-    }
-    return NULL;
-}
+    Mean mean = {0};
 
-void judge_difference(const Experiment *experiment, size_t row, size_t other, size_t contender, double *most,
-                      double *mean)
-{
-    Mean all = {0};
-
-    *most = 0;
-    for (size_t share = 0; share < experiment->shares->len; share++) {
-        const GArray *guests = experiment_result(experiment, row, share, contender, 0)->guests;
-        const GArray *others = experiment_result(experiment, other, share, contender, 0)->guests;
+    for (size_t seed = 0; seed < experiment->n_seeds; seed++) {
+        const GArray *guests = experiment_result(experiment, row, share, contender, seed)->guests;
 
         for (guint i = 0; i < guests->len; i++) {
-            const RunGuest *one = &g_array_index(guests, RunGuest, i),
-                           *two = guest_of_name(others, one->name);
+            const RunGuest *guest = &g_array_index(guests, RunGuest, i);
 
-            if (two && !experiment_row(experiment, row)->guests[i].hostile) {
-                double difference = fabs(one->slowdown - two->slowdown);
-
-                *most = MAX(*most, difference);
-                mean_add(&all, difference);
+            if (g_str_equal(guest->name, name)) {
+                mean_add(&mean, guest->slowdown);
             }
         }
     }
-    *mean = mean_of(&all);
+    return mean_of(&mean);
+}
+
+JudgeDifference judge_difference(const Experiment *experiment, size_t row, size_t other, size_t contender)
+{
+    const Scenario *scenario = experiment_row(experiment, row);
+    JudgeDifference difference = {0};
+    Mean all = {0};
+
+    for (size_t share = 0; share < experiment->shares->len; share++) {
+        for (size_t i = 0; i < scenario->n_guests; i++) {
+            const char *name = scenario->guests[i].config.name;
+            const double apart = guest_slowdown(experiment, row, share, contender, name) -
+                                 guest_slowdown(experiment, other, share, contender, name);
+
+            if (scenario->guests[i].hostile) {
+                continue;
+            }
+            if (apart > difference.worse) {
+                difference.worse = apart;
+                difference.guest = name;
+                difference.share = share;
+            }
+            difference.better = fmax(difference.better, -apart);
+            mean_add(&all, fabs(apart));
+        }
+    }
+    difference.mean = mean_of(&all);
+    return difference;
 }
 
 /* --- predictions --- */

@@ -51,12 +51,17 @@ double judge_undone(const Experiment *experiment, size_t row, size_t contender);
 double judge_below_floor(const Experiment *experiment, size_t row, size_t contender);
 /* Mean over the shares of the slowdown of all guests together. */
 double judge_slowdown(const Experiment *experiment, size_t row, size_t contender);
-/*
- * By how much slowdowns of guests of the same name differ between two rows: the largest and the mean, over
- * guests that are not hostile and all shares.
- */
-void judge_difference(const Experiment *experiment, size_t row, size_t other, size_t contender, double *most,
-                      double *mean);
+
+/* By how much slowdowns of guests of the same name differ between two rows. */
+typedef struct JudgeDifference {
+    double worse, better;       /* the most by which one of them is slower, and faster, in the first; 0: none is */
+    const char *guest;          /* which is slower by that; NULL: none */
+    size_t share;               /* and where */
+    double mean;                /* of how far all are apart, whichever way */
+} JudgeDifference;
+
+/* Over guests that are not hostile and all shares, each the mean of its seeds. Names are the rows'. */
+JudgeDifference judge_difference(const Experiment *experiment, size_t row, size_t other, size_t contender);
 
 /*
  * Mean error of predictions made in each cell of a row for the other shares, against what was measured there:

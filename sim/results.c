@@ -206,17 +206,42 @@ static void change_section(Page *page)
     }
 }
 
+/* What an oracle does to the neighbours; nothing where the experiment has none. */
+static void tell_oracles_difference(Page *page, size_t with, size_t without)
+{
+    const size_t paying = experiment_find(page->experiment, "oracle-paying");
+
+    if (paying < page->experiment->contenders->len) {
+        const JudgeDifference oracle = judge_difference(page->experiment, with, without, paying);
+
+        g_string_append_printf(page->text, " With the oracle that pays, which places what is hottest whoever has it, "
+                               "neighbours are slower beside the hostile VM by up to %.2f points.", 100 * oracle.worse);
+    }
+    g_string_append_c(page->text, '\n');
+}
+
+/*
+ * A neighbour that is better off beside the hostile VM than beside an honest one has not been harmed: the honest one
+ * has hot memory, and gets more of tier 0 for it.
+ */
 static void hostile_aim(Page *page)
 {
     const Experiment *experiment = page->experiment;
     size_t with = find_row(page, "tenants-9"), without = find_row(page, "tenants-9-honest");
-    double most, mean;
+    JudgeDifference ours;
 
-    if (with < experiment->rows->len && without < experiment->rows->len) {
-        judge_difference(experiment, with, without, page->ours, &most, &mean);
-        aim(page, "a hostile VM changes its neighbours' slowdown by less than 1 point", most < 0.01,
-            "by %.2f points at most, %.2f on average", 100 * most, 100 * mean);
+    if (with == experiment->rows->len || without == experiment->rows->len) {
+        return;
     }
+    ours = judge_difference(experiment, with, without, page->ours);
+    aim(page, "a hostile VM slows no neighbour down by 1 point, against an honest VM in its place", ours.worse < 0.01,
+        "by %.2f points at most (%s at %s)", 100 * ours.worse, ours.guest ?: "none",
+        experiment_share(experiment, ours.share)->name);
+    g_string_append_printf(page->text, "\nNeighbours' slowdowns beside the hostile VM and beside an honest one are "
+                           "%.2f points apart on average; some neighbour is faster beside the hostile VM by %.2f: it has "
+                           "no memory that is hotter than the rest, and gets less of tier 0 than an honest one.",
+                           100 * ours.mean, 100 * ours.better);
+    tell_oracles_difference(page, with, without);
 }
 
 static void tenants_section(Page *page)

@@ -134,19 +134,26 @@ static void test_hostile_guests_do_not_count(void)
     g_autoptr(Experiment) experiment = made_up();
     RunGuest *honest = &g_array_index(at(experiment, 1, 1, OURS)->guests, RunGuest, 0);
     RunGuest *hostile = &g_array_index(at(experiment, 1, 1, OURS)->guests, RunGuest, 2);
-    double most, mean;
+    JudgeDifference difference;
 
     hostile->below_floor_share = 1;
     hostile->slowdown = 5;
     g_assert_cmpfloat(judge_below_floor(experiment, 1, OURS), ==, 0);
-    judge_difference(experiment, 0, 1, OURS, &most, &mean);
-    g_assert_cmpfloat_with_epsilon(most, 0, 1e-12);
+    difference = judge_difference(experiment, 0, 1, OURS);
+    g_assert_cmpfloat_with_epsilon(difference.mean, 0, 1e-12);
+    g_assert_null(difference.guest);
     honest->below_floor_share = 0.5;
     honest->slowdown = 0.14; /* 0.1 in the other row */
     g_assert_cmpfloat(judge_below_floor(experiment, 1, OURS), ==, 0.5);
-    judge_difference(experiment, 0, 1, OURS, &most, &mean);
-    g_assert_cmpfloat_with_epsilon(most, 0.04, 1e-12);
-    g_assert_cmpfloat_with_epsilon(mean, 0.04 / 4, 1e-12);
+    difference = judge_difference(experiment, 0, 1, OURS);
+    g_assert_cmpfloat(difference.worse, ==, 0);
+    g_assert_cmpfloat_with_epsilon(difference.better, 0.04, 1e-12);
+    g_assert_cmpfloat_with_epsilon(difference.mean, 0.04 / 4, 1e-12);
+    difference = judge_difference(experiment, 1, 0, OURS);
+    g_assert_cmpfloat_with_epsilon(difference.worse, 0.04, 1e-12);
+    g_assert_cmpfloat(difference.better, ==, 0);
+    g_assert_cmpstr(difference.guest, ==, "one");
+    g_assert_cmpuint(difference.share, ==, 1);
 }
 
 static void test_predictions_are_held_against_what_was_measured_there(void)
@@ -182,8 +189,10 @@ static void test_the_page_says_what_was_reached_and_what_was_not(void)
         "| yes |",
         "| tenants-9-honest: slowdown of all at least 20 % lower than with equal shares | 50.0 % against 65.0 %: 23 % "
         "lower | yes |",
-        "| a hostile VM changes its neighbours' slowdown by less than 1 point | by 5.00 points at most, 1.25 on average "
-        "| **no** |",
+        "| a hostile VM slows no neighbour down by 1 point, against an honest VM in its place | by 5.00 points at most "
+        "(one at 1:1) | **no** |",
+        "beside an honest one are 1.25 points apart on average; some neighbour is faster beside the hostile VM by 0.00:",
+        "neighbours are slower beside the hostile VM by up to 0.00 points.",
         "| tenants-9: 90 % of the new steady state in half the time of the quickest baseline | 6.0 s; tpp 10.0 s | "
         "**no** |",
         "| tenants-9: less than 3 % of moves undone within 10 s | 4.00 % | **no** |",
