@@ -34,6 +34,7 @@ static const Cost cost_table[] = {
     {"abit_ns", AT(abit_ns), false, 0, 1e9},
     {"arm_ns", AT(arm_ns), false, 0, 1e9},
     {"look_ns", AT(look_ns), false, 0, 1e9},
+    {"call_ns", AT(call_ns), false, 0, 1e9},
     {"fault_ns", AT(fault_ns), false, 0, 1e9},
     {"sample_ns", AT(sample_ns), false, 0, 1e9},
     {"tlb_entries", AT(tlb_entries), false, 0, 1e9},

@@ -306,6 +306,7 @@ static const size_t numbers[] = {
     offsetof(RunResult, moved_bytes_per_s),
     offsetof(RunResult, overhead_share),
     offsetof(RunResult, host_cpu_share),
+    offsetof(RunResult, host_move_share),
     offsetof(RunResult, undone_share),
     offsetof(RunResult, time_to_90_s),
     offsetof(RunResult, metadata_per_granule),

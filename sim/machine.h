@@ -49,7 +49,8 @@ typedef struct SimCosts {
     uint32_t move_2m_ns;
     uint32_t abit_ns;               /* host CPU to test and clear one access bit */
     uint32_t arm_ns;                /* host CPU to arm (write-protect, unmap) one page, */
-    uint32_t look_ns;               /* and to see whether it was touched */
+    uint32_t look_ns;               /* and to see whether it was touched; */
+    uint32_t call_ns;               /* for each call of the kernel that does so for a run of pages, besides */
     uint32_t fault_ns;              /* taken from the guest by the first touch of an armed page */
     uint32_t sample_ns;             /* taken from the guest, and of the host, for one hardware sample */
     uint32_t tlb_entries;           /* of the real machine, per vCPU */

@@ -50,6 +50,7 @@ static void append_run(GString *text, const Experiment *experiment, size_t row, 
     append_number(text, result->moved_bytes_per_s);
     append_number(text, result->overhead_share);
     append_number(text, result->host_cpu_share);
+    append_number(text, result->host_move_share);
     append_number(text, result->metadata_per_granule);
     if (timing) {
         append_number(text, result->planner_ns_per_granule);
@@ -61,7 +62,7 @@ char *report_csv(const Experiment *experiment, bool timing)
 {
     GString *text =
         g_string_new("row,share,fast_share,contender,seed,hit_ratio,slowdown,time_to_90_s,undone_share,"
-                     "moved_bytes_per_s,overhead_share,host_cpu_share,metadata_bytes_per_page");
+                     "moved_bytes_per_s,overhead_share,host_cpu_share,host_move_share,metadata_bytes_per_page");
 
     g_string_append(text, timing ? ",planner_ns_per_page_s\r\n" : "\r\n");
     for (size_t row = 0; row < experiment->rows->len; row++) {

@@ -99,6 +99,7 @@ static void add_run(JsonBuilder *json, const Experiment *experiment, size_t row,
     add_number(json, "moved-bytes-per-s", result->moved_bytes_per_s);
     add_number(json, "overhead-share", result->overhead_share);
     add_number(json, "host-cpu-share", result->host_cpu_share);
+    add_number(json, "host-move-share", result->host_move_share);
     add_number(json, "metadata-bytes-per-page", result->metadata_per_granule);
     if (timing) {
         add_number(json, "planner-ns-per-page-s", result->planner_ns_per_granule);

@@ -474,6 +474,7 @@ static void report(Run *run, RunResult *result)
             (double)(counters.moved_bytes - run->steady_counters.moved_bytes) / scale / (steady_ns / 1e9),
         .overhead_share = vcpu_ns > 0 ? sum.stolen_ns / vcpu_ns : 0,
         .host_cpu_share = (counters.host_ns - run->steady_counters.host_ns) / scale / steady_ns,
+        .host_move_share = (counters.move_ns - run->steady_counters.move_ns) / scale / steady_ns,
         .undone_share = moved > 0 ? (double)all.undone_pages / moved : 0,
         .time_to_90_s = mean_time_to_90(run),
         .metadata_per_granule = (double)run->contender->class->metadata_bytes(run->contender) / pages,

@@ -76,9 +76,9 @@ typedef struct RunResult {
     /*
      * In the steady state, of all guests that are not hostile: accesses to tier 0 by all; wall time by work,
      * less 1, while busy; bytes of the full size; vCPU time stolen; host CPU time for tiering, as a share of
-     * one core of the full size
+     * one core of the full size, and what of that is for moves
      */
-    double hit_ratio, slowdown, moved_bytes_per_s, overhead_share, host_cpu_share;
+    double hit_ratio, slowdown, moved_bytes_per_s, overhead_share, host_cpu_share, host_move_share;
     double undone_share;            /* over the whole run: of pages moved, those moved back within 10 s */
     double time_to_90_s;            /* mean over changes, see measure_time_to_90(); NaN: there was none */
     double metadata_per_granule;    /* bytes, at the end, per page of guests */

@@ -25,7 +25,10 @@
 #define HINTS_PER_S 200000.0        /* ranges, of the full size, and a quarter of that at once; as the daemon does */
 #define HINTS_AT_ONCE_S 0.25
 #define PIN_SHARE 10                /* one part in so many of the budget may be pinned; likewise */
-#define PLAN_NS 6                   /* host CPU of a plan, per granule: 'meson test --benchmark' */
+/* Host CPU per granule, by 'meson test --benchmark': of a plan; of evidence; of a unit's limit on what it did not list. */
+#define PLAN_NS 5
+#define EVIDENCE_NS 12
+#define LIMIT_NS 2
 
 /* What counters tell, all since the start. */
 typedef struct Counts {
@@ -71,6 +74,7 @@ static WatchResult host_look(void *region, size_t first, unsigned n, uint64_t *t
     OurVm *vm = region;
 
     *touched = 0;
+    machine_charge_host(vm->machine, machine_config(vm->machine)->costs.call_ns);
     for (unsigned i = 0; i < n; i++) {
         *touched |= (uint64_t)guest_touched(vm->guest, first + i, NULL) << i;
     }
@@ -86,7 +90,8 @@ static WatchResult host_arm(void *region, size_t first, size_t n, bool armed)
             guest_arm(vm->guest, first + i);
         }
     }
-    /* One ioctl, one flush, for which the guest's vCPUs stop. */
+    machine_charge_host(vm->machine, machine_config(vm->machine)->costs.call_ns);
+    /* One flush, for which the guest's vCPUs stop. */
     guest_charge(vm->guest, machine_config(vm->machine)->costs.shootdown_ns);
     return WATCH_OK;
 }
@@ -131,8 +136,11 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
         .crowded = crowded,
     };
 
+    size_t given;
+
     policy_cover_above(vm->policy, chmu_evidence_sees_above(&listing));
-    chmu_evidence_give(&vm->news, vm->policy, REGION, &listing, is_counted, vm, machine_now_ns(vm->machine));
+    given = chmu_evidence_give(&vm->news, vm->policy, REGION, &listing, is_counted, vm, machine_now_ns(vm->machine));
+    machine_charge_host(vm->machine, (double)n * EVIDENCE_NS + (double)given * LIMIT_NS);
     if (chmu_evidence_news(&vm->news, slowdown_total(&vm->curve), epoch_ns) && vm->watcher) {
         watcher_changed(vm->watcher);
     }
@@ -265,7 +273,10 @@ uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns)
 {
     hear(vm, now_ns);
     if (vm->watcher && vm->watch_due_ns <= now_ns) {
+        const uint64_t reports = watcher_reports(vm->watcher);
+
         vm->watch_due_ns = watcher_tick(vm->watcher, now_ns);
+        machine_charge_host(vm->machine, (double)(watcher_reports(vm->watcher) - reports) * EVIDENCE_NS);
     }
     if (vm->damon && vm->damon_due_ns <= now_ns) {
         vm->damon_due_ns = sim_damon_tick(vm->damon, now_ns);
