@@ -66,9 +66,11 @@ need_packages() {
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
     done
     [ ${#missing[@]} -eq 0 ] && return
-    command -v apt-get >/dev/null || die "these packages are needed, and there is no apt-get to install them: ${missing[*]}"
+    command -v apt-get >/dev/null ||
+        die "these packages are needed, and there is no apt-get to install them: ${missing[*]}"
     if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || die "these packages are missing: ${missing[*]}; install them as root, then run this again"
+        command -v sudo >/dev/null ||
+            die "these packages are missing: ${missing[*]}; install them as root, then run this again"
         root=(sudo)
     fi
     step 'package lists' "${root[@]}" apt-get update
@@ -78,7 +80,8 @@ need_packages() {
 
 # use_ccache: have compilers found through ccache, whose store lies outside the tree and serves any clone's path.
 use_ccache() {
-    export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$TOP CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=1G CCACHE_SLOPPINESS=time_macros
+    export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$TOP CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=1G
+    export CCACHE_SLOPPINESS=time_macros
     case :$PATH: in *:/usr/lib/ccache:*) ;; *) export PATH=/usr/lib/ccache:$PATH ;; esac
 }
 
@@ -87,7 +90,8 @@ BUILD_PACKAGES=(gcc meson ninja-build ccache pkgconf gcc-multilib python3 xz-uti
                 libglib2.0-dev libjson-glib-dev libnuma-dev libcap-ng-dev libseccomp-dev libcairo2-dev
                 libvirt-dev libxml2-dev)
 
-# build_in NAME [MESON OPTION...]: configure and compile the project in build/NAME, with libvhost-user from QEMU's source.
+# build_in NAME [MESON OPTION...]: configure and compile the project in build/NAME, with libvhost-user from QEMU's
+# source.
 build_in() {
     local dir=$BUILD/$1 qemu
     shift
@@ -100,7 +104,8 @@ build_in() {
     step "build $(basename "$dir")" env NINJA_STATUS='[%f/%t] ' ninja -C "$dir"
 }
 
-# kernel_elf FOLDER: the kernel of an unpacked package as ELF, which QEMU boots without firmware; unpacked once. Prints the file.
+# kernel_elf FOLDER: the kernel of an unpacked package as ELF, which QEMU boots without firmware; unpacked once. Prints
+# the file.
 kernel_elf() {
     local image elf
     image=$(find "$1/boot" "$1/usr/lib/modules" -name 'vmlinuz*' 2>/dev/null | head -n 1)
