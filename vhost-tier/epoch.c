@@ -145,7 +145,7 @@ static void move_slice(Vm *vm, uint64_t now_ns)
 /* Between the last plan and the next. */
 static uint64_t pause_ns(const Vm *vm)
 {
-    return policy_plan_pause_ns(vm->policy, vm->epoch_ns, vm->plan_took_ns);
+    return policy_plan_pause_ns(vm->policy, vm->epoch_ns, vm->plan_cost_ns);
 }
 
 static uint64_t plan_due_ns(const Vm *vm)
@@ -159,12 +159,16 @@ static uint64_t plan_due_ns(const Vm *vm)
 static void plan(Vm *vm, uint64_t now_ns)
 {
     const PolicyPlan *made;
+    const uint64_t took_before_ns = vm->plan_took_ns;
+    uint64_t cpu_ns;
 
     epoch_forget_moves(vm);
     load_follow_costs(vm);
+    cpu_ns = clock_thread_cpu_ns();
     made = policy_plan(vm->policy, now_ns);
+    vm->plan_took_ns = clock_thread_cpu_ns() - cpu_ns;
+    vm->plan_cost_ns = MIN(vm->plan_took_ns, took_before_ns);
     vm->planned_ns = clock_ns();
-    vm->plan_took_ns = vm->planned_ns - now_ns;
     vm->mover = (ArbiterMover) {
         .planned_bytes = made->bytes,
         .planned_gain_per_s = made->gain_per_s,

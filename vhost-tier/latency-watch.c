@@ -5,9 +5,9 @@
 #include "latency-watch.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "chase.h"
+#include "clock.h"
 
 struct LatencyWatch {
     const Topology *topology;
@@ -25,15 +25,6 @@ struct LatencyWatch {
 uint64_t latency_watch_pause_ns(uint64_t took_ns)
 {
     return MAX(LATENCY_EVERY_NS, (uint64_t)((double)took_ns / LATENCY_COST));
-}
-
-/* The CPU time of this thread. */
-static uint64_t cpu_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static void close_chases(LatencyWatch *watch)
@@ -107,7 +98,7 @@ static void measure(LatencyWatch *watch)
 /* One look at all tiers; returns how long to pause after it. */
 static uint64_t turn(LatencyWatch *watch)
 {
-    uint64_t begin_ns = cpu_ns();
+    uint64_t begin_ns = clock_thread_cpu_ns();
     g_autoptr(GError) err = NULL;
 
     if (!all_in_place(watch)) {
@@ -116,10 +107,10 @@ static uint64_t turn(LatencyWatch *watch)
             lose(watch, err->message);
             return LATENCY_RETRY_NS;
         }
-        begin_ns = cpu_ns();      /* this is not what each round takes */
+        begin_ns = clock_thread_cpu_ns();      /* this is not what each round takes */
     }
     measure(watch);
-    return latency_watch_pause_ns(cpu_ns() - begin_ns);
+    return latency_watch_pause_ns(clock_thread_cpu_ns() - begin_ns);
 }
 
 static gpointer run(gpointer data)

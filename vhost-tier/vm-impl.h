@@ -107,7 +107,9 @@ struct Vm {
     bool has_budget;            /* the arbiter has spoken: nothing is planned before */
     uint64_t bytes_per_s;       /* that may be moved; 0: no limit */
     uint64_t epoch_ns, epoch_due_ns;
-    uint64_t planned_ns, plan_took_ns;  /* when the last plan was made, and how long that took; 0: none was */
+    uint64_t planned_ns;        /* when the last plan was made; 0: none was */
+    uint64_t plan_took_ns;      /* what of a CPU that took, */
+    uint64_t plan_cost_ns;      /* and the lesser of that and what the one before took: some do more than to plan */
     MoveRun run;
     VmHints *hints;             /* NULL: there is no socket for them */
     bool thrashing;             /* when it planned last */

@@ -237,7 +237,7 @@ void vm_backend_gone(Vm *vm, Backend *backend)
         vm->budget_bytes = 0;
         vm->thrashing = false;
         vm->mover = (ArbiterMover) { 0 };
-        vm->planned_ns = vm->plan_took_ns = 0;
+        vm->planned_ns = vm->plan_took_ns = vm->plan_cost_ns = 0;
     }
     vm_refresh(vm);
 }

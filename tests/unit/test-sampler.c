@@ -277,23 +277,43 @@ static void idle_memory_is_watched_whole_at_hardly_any_cost(void)
     run_end(&run);
 }
 
-static void a_guest_that_wakes_up_costs_a_debt_that_is_paid_off(void)
+/* All of an idle guest is armed; it wakes up when so much is saved; what that costs is told after 1.2 s. */
+static void wake_up(Run *run, double saved_ns)
+{
+    run_begin(run, 7168, 0.02, 41000);
+    run_for(run, 20 * SECOND);
+    run->budget.tokens_ns = saved_ns;
+    for (size_t i = 0; i < run->guest.n; i++) {
+        run->guest.per_s[i] = 50;
+    }
+    run_for(run, 1200 * MS);
+    g_assert_cmpuint(run->guest.faults, >=, run->guest.n);
+}
+
+static void a_guest_that_wakes_up_is_looked_at_at_once_out_of_what_was_saved(void)
 {
     Run run;
     uint64_t faults;
 
-    run_begin(&run, 7168, 0.02, 41000);
-    run_for(&run, 20 * SECOND);
-    for (size_t i = 0; i < run.guest.n; i++) {
-        run.guest.per_s[i] = 50;
-    }
-    run_for(&run, 1200 * MS);
-    g_assert_cmpfloat(run.budget.burst_ns, <, -0.1 * SECOND);
+    wake_up(&run, 1.2 * SECOND);
+    faults = run.guest.faults;
+    run_for(&run, SECOND);
+    g_assert_cmpuint(run.guest.faults - faults, >, 500);
+    run_end(&run);
+}
+
+static void a_guest_that_wakes_up_costs_a_debt_that_is_paid_off_where_nothing_was_saved(void)
+{
+    Run run;
+    uint64_t faults;
+
+    wake_up(&run, 0.1 * SECOND);
+    g_assert_cmpfloat(run.budget.tokens_ns, <, -0.1 * SECOND);
     g_assert_cmpuint(sampler_budget_ready_ns(&run.budget, run.now_ns), >, run.now_ns + SECOND);
     faults = run.guest.faults;
     run_for(&run, 3 * SECOND);
     g_assert_cmpuint(run.guest.faults - faults, ==, 0);
-    run_for(&run, 10 * SECOND);
+    run_for(&run, 15 * SECOND);
     g_assert_cmpuint(run.guest.faults - faults, >, 0);
     run_end(&run);
 }
@@ -468,8 +488,10 @@ int main(int argc, char **argv)
                     the_policy_tells_hot_pages_from_cold_ones);
     g_test_add_func("/sampler/idle_memory_is_watched_whole_at_hardly_any_cost",
                     idle_memory_is_watched_whole_at_hardly_any_cost);
-    g_test_add_func("/sampler/a_guest_that_wakes_up_costs_a_debt_that_is_paid_off",
-                    a_guest_that_wakes_up_costs_a_debt_that_is_paid_off);
+    g_test_add_func("/sampler/a_guest_that_wakes_up_is_looked_at_at_once_out_of_what_was_saved",
+                    a_guest_that_wakes_up_is_looked_at_at_once_out_of_what_was_saved);
+    g_test_add_func("/sampler/a_guest_that_wakes_up_costs_a_debt_that_is_paid_off_where_nothing_was_saved",
+                    a_guest_that_wakes_up_costs_a_debt_that_is_paid_off_where_nothing_was_saved);
     g_test_add_func("/sampler/every_block_is_armed_in_the_end", every_block_is_armed_in_the_end);
     g_test_add_func("/sampler/no_share_means_nothing_is_armed", no_share_means_nothing_is_armed);
     g_test_add_func("/sampler/looks_come_at_intervals_that_double_up_to_a_second",

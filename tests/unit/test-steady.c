@@ -130,6 +130,17 @@ static void tells_of_a_jump_of_steady_heat_once(void)
     g_assert_cmpuint(policy_changed_ns(sim->policy), ==, told_ns);
 }
 
+static void time_before_the_first_evidence_is_no_steadiness(void)
+{
+    g_autoptr(Sim) sim = sim_new(&config, GRANULES, 0.2, 86);
+
+    sim->now_ns += 86400 * SECOND;      /* a host that has been up for a day */
+    sim_gups(sim, 512, 0.9, 120000);
+    run(sim, 20, false);
+    g_assert_cmpfloat(model_of(sim)->steady.steady_s, >, 0);
+    g_assert_cmpfloat(model_of(sim)->steady.steady_s, <=, 20);
+}
+
 static void one_page_that_changes_all_the_time_shortens_nothing(void)
 {
     g_autoptr(Sim) sim = sim_new(&config, GRANULES, 0.2, 80);
@@ -232,6 +243,7 @@ int main(int argc, char **argv)
     ADD(finds_a_hot_set_that_jumped_as_fast_as_ever);
     ADD(memory_falls_within_two_seconds_of_a_jump);
     ADD(tells_of_a_jump_of_steady_heat_once);
+    ADD(time_before_the_first_evidence_is_no_steadiness);
     ADD(one_page_that_changes_all_the_time_shortens_nothing);
     ADD(heat_that_creeps_is_not_remembered_for_long);
     ADD(half_life_grows_with_what_has_been_steady);

@@ -252,10 +252,15 @@ static void stakes_of(const Policy *policy, const HeatMap *map, Stakes *stakes)
  * A granule may be hotter or colder than it is estimated by one and a half times its doubt. What is lost if that
  * is so and it stays is lost to a quarter, roughly (a share of a normal distribution's tail); or less where it
  * hardly is on the other side then.
+ *
+ * Of one that is known from less than two accesses it is known that it is used, not how often: what was touched in a
+ * long look, after it had lain idle or had just come, may be hot. It is doubted three times as much, and in tier 0, too,
+ * that it may go is not taken for sure.
  */
 static uint8_t uncertainty(const HeatModel *model, Heat heat, const Stakes *stakes)
 {
-    const bool fast = heat_tier(heat) == 0;
+    const bool barely = heat_known(model, heat) < LOG2_ONE;
+    bool fast = heat_tier(heat) == 0;
     Log2 rate, doubt, beyond, lost;
 
     if (heat_tier(heat) == POLICY_TIER_ABSENT) {
@@ -265,7 +270,8 @@ static uint8_t uncertainty(const HeatModel *model, Heat heat, const Stakes *stak
         return 255;
     }
     rate = heat_rate(model, heat);
-    doubt = heat_width(model, heat) * 3 / 2;
+    doubt = heat_width(model, heat) * (barely ? 9 : 3) / 2;
+    fast = fast && !(barely && rate < stakes->hot);
     beyond = fast ? stakes->cold - (rate - doubt) : rate + doubt - stakes->hot;
     if (beyond <= 0 || (fast && beyond > 2 * doubt)) {  /* it belongs where it is, or may go: that is for sure */
         return 1;

@@ -364,7 +364,10 @@ uint64_t sampler_trial(const Sampler *sampler, size_t block)
     return sampler->blocks[block].trial;
 }
 
-/* Pay for @faults that were seen, out of what was paid in advance as far as that goes. */
+/*
+ * Pay for @faults that were seen, out of what was paid in advance as far as that goes, and for the rest out of what was
+ * saved: it was not chosen to spend it now.
+ */
 static void pay(Sampler *sampler, Block *block, double faults)
 {
     SamplerBudget *budget = sampler->budget;
@@ -372,7 +375,7 @@ static void pay(Sampler *sampler, Block *block, double faults)
 
     budget->lost_ns += faults * budget->fault_ns;
     block->prepaid -= in_advance;
-    spend(budget, (faults - in_advance) * budget->fault_ns);
+    budget->tokens_ns -= (faults - in_advance) * budget->fault_ns;
 }
 
 /* Of the granules that were armed last, those touched since. */

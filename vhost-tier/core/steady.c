@@ -62,6 +62,10 @@ bool steady_judge(Steady *steady, double now_s)
     double elapsed_s = now_s - steady->judged_s, changed;
     bool jumped = false;
 
+    if (steady->judged_s == 0) {
+        steady->judged_s = now_s;       /* what clock this is: nothing was seen before */
+        return false;
+    }
     if (elapsed_s < JUDGE_AFTER_S || steady->weight < JUMP_WEIGHT) {
         return false;
     }

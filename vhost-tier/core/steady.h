@@ -43,7 +43,7 @@ typedef struct Steady {
     double surprise, weight;            /* the sums above, since 'judged_s' */
     double set[STEADY_LEVELS];          /* of the bits of such intervals: those set, */
     double all[STEADY_LEVELS];          /* and all, lately */
-    double judged_s;                    /* time of the last judgement */
+    double judged_s;                    /* time of the last judgement, or of the first evidence; 0: none yet */
     double steady_s;                    /* how long heat has been steady */
 } Steady;
 
