@@ -95,7 +95,23 @@ static void units_are_told_apart(void)
     g_assert_cmpfloat(per_s[1], ==, 60);
     g_assert_cmpfloat(per_s[2], ==, 0);
     g_assert_cmpfloat(per_s[3], ==, 200);
-    g_assert_cmpuint(chmu_history_bytes(history), ==, (3 + 5) * 16);
+    g_assert_cmpuint(chmu_history_bytes(history), ==, 5 * 16);
+}
+
+/* As a device may have it that lists a unit before and after it was cleared. */
+static void a_unit_may_be_listed_twice_in_an_epoch(void)
+{
+    g_autoptr(ChmuHistory) history = chmu_history_new();
+    const ChmuCount twice[] = {{1, 20}, {3, 20}, {3, 100}, {9, 20}};
+    double per_s[4];
+
+    for (unsigned epoch = 1; epoch <= 9; epoch += 4) {
+        chmu_history_add(history, twice, G_N_ELEMENTS(twice), EPOCH_NS, epoch * EPOCH_NS, per_s);
+    }
+    g_assert_cmpfloat(per_s[0], ==, 40);
+    g_assert_cmpfloat(per_s[2], ==, 200);
+    g_assert_cmpfloat(per_s[3], ==, 40);
+    g_assert_cmpuint(chmu_history_bytes(history), ==, 4 * 16);
 }
 
 int main(int argc, char **argv)
@@ -115,5 +131,6 @@ int main(int argc, char **argv)
                     what_was_listed_long_ago_is_forgotten);
     g_test_add_func("/chmu-history/of_larger_units_one_reading_makes_more", of_larger_units_one_reading_makes_more);
     g_test_add_func("/chmu-history/units_are_told_apart", units_are_told_apart);
+    g_test_add_func("/chmu-history/a_unit_may_be_listed_twice_in_an_epoch", a_unit_may_be_listed_twice_in_an_epoch);
     return g_test_run();
 }

@@ -13,7 +13,7 @@ typedef struct Listed {
 #define MS 1000000ull
 
 struct ChmuHistory {
-    GArray *listed, *next;          /* Listed, ascending by unit; the other is scratch */
+    GArray *listed;                 /* Listed, ascending by unit */
     uint32_t burst;
 };
 
@@ -22,7 +22,6 @@ ChmuHistory *chmu_history_new(void)
     ChmuHistory *history = g_new0(ChmuHistory, 1);
 
     history->listed = g_array_new(FALSE, FALSE, sizeof(Listed));
-    history->next = g_array_new(FALSE, FALSE, sizeof(Listed));
     history->burst = CHMU_BURST;
     return history;
 }
@@ -36,60 +35,81 @@ void chmu_history_free(ChmuHistory *history)
 {
     if (history) {
         g_array_unref(history->listed);
-        g_array_unref(history->next);
         g_free(history);
     }
 }
 
-static bool is_old(const Listed *listed, uint32_t now_ms)
+static Listed *listed_at(const ChmuHistory *history, size_t index)
 {
-    return now_ms - listed->last_ms > CHMU_LASTING_NS / MS;
+    return &g_array_index(history->listed, Listed, index);
+}
+
+/* Forget what was not listed for CHMU_LASTING_NS. */
+static void drop_old(ChmuHistory *history, uint32_t now_ms)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < history->listed->len; i++) {
+        const Listed listed = *listed_at(history, i);
+
+        if (now_ms - listed.last_ms <= CHMU_LASTING_NS / MS) {
+            *listed_at(history, kept++) = listed;
+        }
+    }
+    g_array_set_size(history->listed, kept);
+}
+
+/* How many of the units were not listed lately. */
+static size_t count_new(const ChmuHistory *history, const ChmuCount *counts, size_t n)
+{
+    size_t at = 0, new = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        while (at < history->listed->len && listed_at(history, at)->unit < counts[i].unit) {
+            at++;
+        }
+        if (at < history->listed->len && listed_at(history, at)->unit == counts[i].unit) {
+            at++;
+        } else {
+            new++;
+        }
+    }
+    return new;
+}
+
+/* As much of a count as is believed to last. */
+static double lasting(const ChmuHistory *history, const Listed *listed, uint32_t count, uint64_t epoch_ns)
+{
+    const bool lately = listed->last_ms - listed->first_ms <= (epoch_ns + epoch_ns / 2) / MS;
+
+    return count - (lately ? MIN(count, history->burst) : 0);
 }
 
 void chmu_history_add(ChmuHistory *history, const ChmuCount *counts, size_t n, uint64_t epoch_ns,
                       uint64_t now_ns, double *per_s)
 {
-    const Listed *before = (const Listed *)(void *)history->listed->data;
-    const size_t n_before = history->listed->len;
     const uint32_t now_ms = (uint32_t)(now_ns / MS);
-    GArray *next = history->next;
-    size_t at = 0;                  /* in 'before' */
+    size_t before, to;              /* what is still to be moved up lies below 'before', and goes to below 'to' */
 
-    g_array_set_size(next, 0);
-    for (size_t i = 0; i < n; i++) {
-        bool known;
-        Listed listed;
-        double lasting;
+    drop_old(history, now_ms);
+    before = history->listed->len;
+    to = before + count_new(history, counts, n);
+    g_array_set_size(history->listed, to);
+    for (size_t i = n; i-- > 0;) {
+        Listed listed = {.unit = counts[i].unit, .first_ms = now_ms, .last_ms = now_ms};
 
-        for (; at < n_before && before[at].unit < counts[i].unit; at++) {
-            if (!is_old(&before[at], now_ms)) {
-                g_array_append_val(next, before[at]);
-            }
+        while (before > 0 && listed_at(history, before - 1)->unit > listed.unit) {
+            *listed_at(history, --to) = *listed_at(history, --before);
         }
-        known = at < n_before && before[at].unit == counts[i].unit;
-        listed = (Listed){
-            .unit = counts[i].unit,
-            .first_ms = known && !is_old(&before[at], now_ms) ? before[at].first_ms : now_ms,
-            .last_ms = now_ms,
-        };
-        at += known;
-        g_array_append_val(next, listed);
-        lasting = counts[i].count;
-        if (now_ms - listed.first_ms <= (epoch_ns + epoch_ns / 2) / MS) {
-            lasting -= MIN(lasting, history->burst);
+        if (before > 0 && listed_at(history, before - 1)->unit == listed.unit) {
+            listed.first_ms = listed_at(history, --before)->first_ms;
         }
-        per_s[i] = lasting * 1e9 / (double)MAX(epoch_ns, 1);
+        *listed_at(history, --to) = listed;
+        per_s[i] = lasting(history, &listed, counts[i].count, epoch_ns) * 1e9 / (double)MAX(epoch_ns, 1);
     }
-    for (; at < n_before; at++) {
-        if (!is_old(&before[at], now_ms)) {
-            g_array_append_val(next, before[at]);
-        }
-    }
-    history->next = history->listed;
-    history->listed = next;
 }
 
 size_t chmu_history_bytes(const ChmuHistory *history)
 {
-    return (history->listed->len + history->next->len) * sizeof(Listed);
+    return history->listed->len * sizeof(Listed);
 }
