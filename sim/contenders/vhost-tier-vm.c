@@ -25,7 +25,7 @@
 #define HINTS_PER_S 200000.0        /* ranges, of the full size, and a quarter of that at once; as the daemon does */
 #define HINTS_AT_ONCE_S 0.25
 #define PIN_SHARE 10                /* one part in so many of the budget may be pinned; likewise */
-/* Host CPU per granule, by 'meson test --benchmark': of a plan; of evidence; of a unit's limit on what it did not list. */
+/* Host CPU per granule, as 'meson test --benchmark' says: a plan; evidence; a unit's limit on what it did not list. */
 #define PLAN_NS 5
 #define EVIDENCE_NS 12
 #define LIMIT_NS 2

@@ -227,7 +227,7 @@ static bool gathered_all(const Gathering *gathering)
 
 static void gather_run(Gathering *gathering, const HeatMap *map, size_t first, size_t end)
 {
-    uint16_t sifted[SIFTED];
+    uint16_t sifted[SIFTED] = {0};
 
     for (; first < end && !gathered_all(gathering); first += SIFTED) {
         const size_t n = sift(&gathering->span, map, first, MIN(end - first, SIFTED), sifted);
