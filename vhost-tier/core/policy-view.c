@@ -254,8 +254,8 @@ static void stakes_of(const Policy *policy, const HeatMap *map, Stakes *stakes)
  * hardly is on the other side then.
  *
  * Of one that is known from less than two accesses it is known that it is used, not how often: what was touched in a
- * long look, after it had lain idle or had just come, may be hot. It is doubted three times as much, and in tier 0, too,
- * that it may go is not taken for sure.
+ * long look, after it had lain idle or had just come, may be hot. It is doubted three times as much, and in tier 0,
+ * too, that it may go is not taken for sure.
  */
 static uint8_t uncertainty(const HeatModel *model, Heat heat, const Stakes *stakes)
 {

@@ -24,8 +24,8 @@
  *
  * The budget is a bucket of nanoseconds of guest time. Arming is paid for in advance, by the share of
  * armed pages that lately were touched within a second; a second later it is settled by what was touched.
- * Pages touched after that are paid for when seen, out of what is saved: a guest that wakes up, all of which is armed, is
- * looked at at once. A debt is paid off before anything else is armed.
+ * Pages touched after that are paid for when seen, out of what is saved: a guest that wakes up, all of which is armed,
+ * is looked at at once. A debt is paid off before anything else is armed.
  *
  * The share of guest time that watching may cost holds over minutes: what is not spent while all is known
  * is saved, for up to SAMPLER_SAVED_NS, and may be spent up to SAMPLER_BURST times as fast (but for no
