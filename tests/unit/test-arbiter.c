@@ -338,6 +338,24 @@ static void what_wavers_stays(void)
     g_assert_cmpuint(budgets[0], <=, first[0]);
 }
 
+/* Beyond what is anybody's own, memory changes hands for what is clearly hotter, not for what a curve has it today. */
+static void what_is_lent_stays_until_another_is_clearly_hotter(void)
+{
+    const PolicyCurve hot = curve_hot(GIB, 300 * MIB, 0.9, 3e6), cool = curve_hot(GIB, 300 * MIB, 0.85, 3e6);
+    const PolicyCurve cold = curve_hot(GIB, 300 * MIB, 0.6, 3e6), small = curve_flat(50 * MIB, 3e6);
+    ArbiterClaim claims[] = { claim_of(&hot, &busy), claim_of(&cool, &busy), claim_of(&small, &busy) };
+    uint64_t budgets[3];
+
+    claims[0].held_bytes = 250 * MIB;   /* it would have 300, and the other 250 */
+    claims[1].held_bytes = 300 * MIB;
+    g_assert_true(arbiter_split(550 * MIB, claims, 3, budgets));
+    g_assert_cmpuint(budgets[0], ==, claims[0].held_bytes);
+    g_assert_cmpuint(budgets[1], ==, claims[1].held_bytes);
+    claims[1].curve = &cold;
+    g_assert_true(arbiter_split(550 * MIB, claims, 3, budgets));
+    assert_about(budgets[0], 300 * MIB);
+}
+
 static void what_is_held_does_not_stay_above_a_new_ceiling_or_below_a_new_floor(void)
 {
     const PolicyCurve none = curve_flat(GIB, 0);
@@ -470,6 +488,7 @@ int main(int argc, char **argv)
     ADD(a_target_that_cannot_be_judged_yet_is_as_none);
     ADD(what_is_held_stays_where_the_gain_is_below_the_cost);
     ADD(what_wavers_stays);
+    ADD(what_is_lent_stays_until_another_is_clearly_hotter);
     ADD(what_is_held_does_not_stay_above_a_new_ceiling_or_below_a_new_floor);
     ADD(tenants_lose_less_than_with_equal_shares);
     ADD(a_vm_that_touches_all_it_has_does_not_change_its_neighbours);

@@ -15,6 +15,7 @@
 #define WEIGHT_MAX 65536u       /* a capacity's level times a width fits into a Sum */
 #define NEARLY 16               /* budgets that are off by less than this part of them are as good */
 #define ABOVE 1.1               /* hotter than the average by more than one step of a curve (census.h) */
+#define WAVER 1.25              /* curves do, from one call to the next: what is gained must be so much more than is lost */
 
 typedef unsigned __int128 Sum;
 
@@ -24,6 +25,7 @@ typedef struct Share {
     bool known;                 /* the curve can be judged by */
     uint64_t floor;
     uint64_t entitled;          /* its share of the capacity by weight, floor included */
+    uint64_t own;               /* what of that is its own, as stage 2 finds */
     uint64_t now;               /* what earlier stages have given */
     uint64_t bound;             /* what this stage may raise it to */
     uint64_t width;             /* weight in 1/WIDTH_ONE, less for the idle; at least 1 */
@@ -266,29 +268,33 @@ static double saves(const Share *share, uint64_t bytes)
                            slowdown_hit_ratio(&share->curve, share->claim->held_bytes));
 }
 
-/* Whether a VM lacks so much of @bytes that it must have it: more than estimates waver by, and worth the moves. */
+/*
+ * Whether a VM lacks so much of @bytes that it must have it: of what is its own, or asked for by a target, more than
+ * estimates waver by, and worth the moves.
+ */
 static bool lacks(const Share *share, uint64_t bytes)
 {
     const ArbiterClaim *claim = share->claim;
-    const uint64_t lacking = bytes - MIN(bytes, claim->held_bytes);
+    const uint64_t due = bids(share) ? MIN(bytes, share->own) : bytes;
+    const uint64_t lacking = due - MIN(due, claim->held_bytes);
 
-    if (lacking <= bytes / NEARLY) {
+    if (lacking <= due / NEARLY) {
         return false;
     }
     if (!share->known || (claim->has_target && claim->held_bytes < claim->target_bytes)) {
         return true;
     }
-    return saves(share, bytes) > share->keep * (double)lacking;
+    return saves(share, due) > share->keep * (double)lacking;
 }
 
 /*
  * Whether what VMs hold can stay: it is allowed, uses as much as @budgets do, nobody lacks much, and what some
- * would gain others would lose, or the moves would cost.
+ * would gain others would lose, as far as curves can tell, or the moves would cost.
  */
 static bool can_stay(const Share *shares, size_t n, const uint64_t *budgets, uint64_t capacity)
 {
     Sum held = 0, total = 0;
-    double gain = 0;
+    double gained = 0, lost = 0;
 
     for (size_t i = 0; i < n; i++) {
         const ArbiterClaim *claim = shares[i].claim;
@@ -299,13 +305,14 @@ static bool can_stay(const Share *shares, size_t n, const uint64_t *budgets, uin
         }
         if (shares[i].known) {
             const uint64_t more = budgets[i] - MIN(budgets[i], claim->held_bytes);
+            const double gain = weigh(&shares[i], saves(&shares[i], budgets[i]) - shares[i].keep * (double)more);
 
-            gain += weigh(&shares[i], saves(&shares[i], budgets[i]) - shares[i].keep * (double)more);
+            *(gain > 0 ? &gained : &lost) += fabs(gain);
         }
         held += claim->held_bytes;
         total += budgets[i];
     }
-    return gain <= 0 && held <= capacity && held + (Sum)n * PAGE >= total;
+    return gained <= lost * WAVER && held <= capacity && held + (Sum)n * PAGE >= total;
 }
 
 /* --- the split --- */
@@ -360,7 +367,7 @@ static void raise_to_own(Share *shares, size_t n, uint64_t capacity)
     }
     raise_by_bids(shares, n, capacity);
     for (size_t i = 0; i < n; i++) {
-        shares[i].now = MIN(shares[i].now, shares[i].entitled);
+        shares[i].now = shares[i].own = MIN(shares[i].now, shares[i].entitled);
     }
 }
 

@@ -34,9 +34,10 @@
  *
  * Hysteresis comes from costs. Memory that a VM holds is valued in stage 4 at what moving it to another costs,
  * over the time that heat is expected to last, on top of what it saves. And everything stays as it is, where that
- * is allowed and uses all, unless all VMs together gain by the change more than the moves cost, or one lacks so
- * much that estimates do not waver by it, and gains more than the moves cost: what is its own comes back whatever
- * others lose.
+ * is allowed and uses all, unless those who would have more gain, beyond what the moves cost, clearly more than the
+ * others lose; or one lacks so much of what is its own that estimates do not waver by it, and gains more than the
+ * moves cost: that comes back whatever others lose. Curves of VMs that are alike at the margin waver by more than
+ * moves cost; without 'clearly', memory would go back and forth between them with each call.
  *
  * The order of the claims does not matter, and for what it gave before it gives the same again.
  * O(n log n) for n VMs, a constant number of points each.
