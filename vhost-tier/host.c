@@ -134,7 +134,7 @@ static ArbiterClaim claim_of(const Host *host, const HostVm *entry, const Snapsh
         .has_target = snapshot->slowdown_target > 0,
         .target_bytes = snapshot->target_bytes,
         .held_bytes = entry->budget,
-        .curve = &snapshot->outlook.curve,
+        .curve = &snapshot->outlook.today,
         .model = snapshot->outlook.model,
         .move_ns_per_byte = move_ns_per_byte(host->facts),
     };

@@ -14,6 +14,7 @@
 
 typedef struct Outlook {
     PolicyCurve curve;              /* as of the last plan; empty before */
+    PolicyCurve today;              /* the same as policy_curve_today() has it: for the arbiter */
     Slowdown model;
     Forecast now;                   /* accesses_per_s 0: nothing is counted by tier */
 } Outlook;

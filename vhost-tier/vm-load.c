@@ -110,6 +110,7 @@ void load_update(Vm *vm, uint64_t now_ns)
     }
     count_by_tier(vm, &rates, &stats);
     policy_curve(vm->policy, &outlook->curve);
+    policy_curve_today(vm->policy, &outlook->today);
     outlook->model = slowdown_model(&outlook->curve, &vm->load);
     if (!vm->track.open || (settled(vm) && slowdown_check(&vm->track, load_slowdown(vm), now_ns))) {
         load_foretell(vm, now_ns);

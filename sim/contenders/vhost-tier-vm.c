@@ -54,7 +54,7 @@ struct OurVm {
     uint64_t planned_ns;            /* time of the last plan */
     uint64_t heard_ns, hear_due_ns; /* when its guest's hints were taken last, and are next if they can't wait */
     double may_hear;                /* ranges, now */
-    PolicyCurve curve;
+    PolicyCurve curve, today;       /* what is foretold by, and what the arbiter goes by */
     ChmuNews news;
     double accesses, busy_ns;       /* when last asked for */
     Counts counts, lately;          /* all when last asked for; sums that fade */
@@ -350,6 +350,11 @@ void our_vm_forecast(const OurVm *vm, Forecast *now)
     }
 }
 
+ForecastAt our_vm_forecast_at(const OurVm *vm, const Forecast *now, uint64_t fast_bytes)
+{
+    return forecast_at(now, &vm->curve, fast_bytes);
+}
+
 void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
 {
     const GuestConfig *config = guest_config(vm->guest);
@@ -363,6 +368,7 @@ void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
 
     count(vm, elapsed_ns);
     policy_curve(vm->policy, &vm->curve);
+    policy_curve_today(vm->policy, &vm->today);
     policy_stats(vm->policy, &stats);
     load.hit_ratio = stats.hit_ratio;
     if (elapsed_ns > 0) {           /* as of the real machine */
@@ -377,7 +383,7 @@ void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
         .ceiling_bytes = config->ceiling_bytes ? MIN(config->ceiling_bytes, bytes) : bytes,
         .weight = config->weight,
         .held_bytes = vm->due_bytes,
-        .curve = &vm->curve,
+        .curve = &vm->today,
         .model = slowdown_model(&vm->curve, &load),
         .move_ns_per_byte = 2.0 * vm->config.costs.move_4k_ns / SIM_PAGE / vm->params->life_s,
     };

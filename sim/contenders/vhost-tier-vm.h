@@ -40,6 +40,8 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
 
 /* How it is now, as of the last claim. */
 void our_vm_forecast(const OurVm *vm, Forecast *now);
+/* And with @fast_bytes of tier 0. */
+ForecastAt our_vm_forecast_at(const OurVm *vm, const Forecast *now, uint64_t fast_bytes);
 /* Its claim on tier 0, with a curve that the VM owns, until the next call. */
 void our_vm_claim(OurVm *vm, ArbiterClaim *claim);
 /* How it moves memory, and what it was granted last. */

@@ -173,7 +173,7 @@ static bool ours_predict(Contender *contender, const uint64_t *fast_bytes, size_
     our_vm_claim(vm_at(ours, 0), &claim);
     our_vm_forecast(vm_at(ours, 0), &now);
     for (size_t i = 0; i < n; i++) {
-        const ForecastAt at = forecast_at(&now, claim.curve, fast_bytes[i]);
+        const ForecastAt at = our_vm_forecast_at(vm_at(ours, 0), &now, fast_bytes[i]);
 
         hit_ratios[i] = at.hit_ratio;
         slowdowns[i] = at.slowdown;

@@ -251,6 +251,33 @@ static void pages_that_are_alike_make_a_straight_curve_whatever_was_estimated(vo
     assert_concave(&curve);
 }
 
+/* Of pages that are estimated alike, none is taken for hotter than another, whatever trials say of their spread. */
+static void what_is_estimated_alike_counts_alike_today(void)
+{
+    static const double estimates[4] = {3, 3, 3, 3}, truth[4] = {1, 1, 1, 30};
+    g_autoptr(Policy) policy = policy_of(estimates, truth, true);
+    PolicyCurve curve, today;
+
+    policy_curve(policy, &curve);
+    policy_curve_today(policy, &today);
+    g_assert_cmpfloat(slowdown_hit_ratio(&curve, PAGES * PAGE / 4), >, 0.4);
+    g_assert_cmpfloat_with_epsilon(slowdown_hit_ratio(&today, PAGES * PAGE / 4), 0.25, 0.03);
+    g_assert_cmpfloat_with_epsilon(slowdown_total(&today), slowdown_total(&curve), slowdown_total(&curve) / 1e6);
+    g_assert_cmpuint(today.points[today.n - 1].bytes, ==, (uint64_t)PAGES * PAGE);
+    assert_concave(&today);
+}
+
+static void what_is_told_apart_makes_a_difference_today(void)
+{
+    static const double rates[4] = {1, 2, 4, 64};
+    g_autoptr(Policy) policy = policy_of(rates, rates, true);
+    PolicyCurve today;
+
+    policy_curve_today(policy, &today);
+    g_assert_cmpfloat_with_epsilon(slowdown_hit_ratio(&today, PAGES * PAGE / 4), 64.0 / 71, 0.05);
+    assert_concave(&today);
+}
+
 static void the_curve_comes_to_what_is_counted(void)
 {
     static const double rates[4] = {1, 1, 1, 100};
@@ -296,6 +323,8 @@ int main(int argc, char **argv)
     ADD(survives_times_of_any_order);
     ADD(the_curve_is_that_of_the_estimates_without_trials);
     ADD(pages_that_are_alike_make_a_straight_curve_whatever_was_estimated);
+    ADD(what_is_estimated_alike_counts_alike_today);
+    ADD(what_is_told_apart_makes_a_difference_today);
     ADD(the_curve_comes_to_what_is_counted);
     ADD(memory_that_was_never_seen_is_left_out);
     return g_test_run();

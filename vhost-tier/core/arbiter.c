@@ -15,7 +15,7 @@
 #define WEIGHT_MAX 65536u       /* a capacity's level times a width fits into a Sum */
 #define NEARLY 16               /* budgets that are off by less than this part of them are as good */
 #define ABOVE 1.1               /* hotter than the average by more than one step of a curve (census.h) */
-#define WAVER 1.25              /* curves do, from one call to the next: what is gained must be so much more than is lost */
+#define WAVER 1.25              /* curves do, from call to call: what is gained must be so much more than is lost */
 
 typedef unsigned __int128 Sum;
 

@@ -69,7 +69,7 @@ typedef struct ArbiterClaim {
     bool has_target;
     uint64_t target_bytes;      /* what the target of slowdown asks for (slowdown_size()); UINT64_MAX: not known */
     uint64_t held_bytes;        /* its budget now; 0: none yet */
-    const PolicyCurve *curve;   /* NULL, or not slowdown_known(): nothing is known. Not owned */
+    const PolicyCurve *curve;   /* policy_curve_today(). NULL, or not slowdown_known(): nothing is known. Not owned */
     Slowdown model;             /* slowdown_model(); only with a curve */
     /*
      * to take a byte from one VM and give it to another: both copies, divided by the seconds that heat is

@@ -13,7 +13,8 @@
  * so hot that looks can't tell, all is scaled to it. In tier 0 the difference is shared out by doubt, and what is
  * missing beyond that belongs to what every look finds touched: it is as hot as it takes.
  *
- * Then each stratum is cut into pieces from its hottest to its coldest, and all pieces are put in order.
+ * Then each stratum is cut into pieces from its hottest to its coldest, and all pieces are put in order: as they are,
+ * which is what a budget comes to in the long run; or as they can be told apart today, which is what is bid with.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -302,9 +303,30 @@ static double normal(double z)
     return erfc(-z / M_SQRT2) / 2;
 }
 
+/* Cut a stratum by the buckets of its octave; what is as cold as most, which soon shows, is a piece of its own. */
+static size_t cut_as_estimated(const Stratum *stratum, Piece *pieces)
+{
+    const double middle = stratum_middle(stratum), own = 1 - stratum->cold;
+    size_t n = 0;
+
+    for (unsigned i = 0; i < PIECES && own > 0; i++) {
+        if (stratum->bucket_pages[i] > 0) {
+            pieces[n++] = (Piece){.pages = stratum->bucket_pages[i] * own,
+                                  .per_s = stratum->per_s * exp2((i + 0.5) / PIECES) / middle};
+        }
+    }
+    if (n == 0 && own > 0) {            /* never seen: no bucket has it */
+        pieces[n++] = (Piece){.pages = stratum->pages * own, .per_s = stratum->per_s};
+    }
+    if (stratum->cold > 0) {
+        pieces[n++] = (Piece){.pages = stratum->pages * stratum->cold, .per_s = stratum->cold_per_s};
+    }
+    return n;
+}
+
 /*
- * Cut a stratum: by the buckets of its octave; or, as trials found it, with rates that are log-normal, into pieces of
- * as many pages each, with the accesses that fall to them.
+ * Cut a stratum as trials found it, with rates that are log-normal, into pieces of as many pages each, with the accesses
+ * that fall to them; without trials as it is estimated.
  */
 static size_t cut(const Stratum *stratum, Piece *pieces)
 {
@@ -313,16 +335,14 @@ static size_t cut(const Stratum *stratum, Piece *pieces)
     size_t n = 0;
 
     G_STATIC_ASSERT(G_N_ELEMENTS(edges) == PIECES + 1);
+    if (stratum->spread <= 0) {
+        return cut_as_estimated(stratum, pieces);
+    }
     for (unsigned i = 0; i < PIECES; i++) {
         const double share = normal(edges[i + 1] - stratum->spread) - normal(edges[i] - stratum->spread);
-        const double middle = exp2((i + 0.5) / PIECES), mean = stratum_middle(stratum);
-        Piece piece = {.pages = stratum->bucket_pages[i], .per_s = stratum->per_s * middle / mean};
 
-        if (stratum->spread > 0) {
-            piece = (Piece){.pages = own_pages(stratum) / PIECES, .per_s = stratum->per_s * share * PIECES};
-        }
-        if (piece.pages > 0) {
-            pieces[n++] = piece;
+        if (own_pages(stratum) > 0) {
+            pieces[n++] = (Piece){.pages = own_pages(stratum) / PIECES, .per_s = stratum->per_s * share * PIECES};
         }
     }
     if (stratum->cold > 0) {
@@ -353,7 +373,7 @@ static void draw_curve(const Piece *pieces, size_t n, PolicyCurve *curve)
     }
 }
 
-void policy_curve(const Policy *policy, PolicyCurve *curve)
+static void make_curve(const Policy *policy, size_t (*cut_stratum)(const Stratum *, Piece *), PolicyCurve *curve)
 {
     const Census *census = planner_census(policy->planner);
     Stratum strata[TRIALS_STRATA];
@@ -367,9 +387,19 @@ void policy_curve(const Policy *policy, PolicyCurve *curve)
     match_fast(strata, policy->counted[0]);
     for (unsigned i = 0; i < TRIALS_STRATA; i++) {
         if (strata[i].pages > 0) {
-            n += cut(&strata[i], &pieces[n]);
+            n += cut_stratum(&strata[i], &pieces[n]);
         }
     }
     qsort(pieces, n, sizeof(*pieces), by_rate);
     draw_curve(pieces, n, curve);
+}
+
+void policy_curve(const Policy *policy, PolicyCurve *curve)
+{
+    make_curve(policy, cut, curve);
+}
+
+void policy_curve_today(const Policy *policy, PolicyCurve *curve)
+{
+    make_curve(policy, cut_as_estimated, curve);
 }

@@ -333,6 +333,12 @@ void policy_counted(Policy *policy, double fast_per_s, double slow_per_s);
 void policy_idles(Policy *policy, bool idle);
 /* How accesses are spread, as of the last plan. */
 void policy_curve(const Policy *policy, PolicyCurve *curve);
+/*
+ * The same as far as the planner can tell memory apart today, or soon: what is estimated alike counts alike, at its
+ * mean, but for what trials found to be as cold as most, which will show. So this is what a VM gains by more memory,
+ * and loses by less; and memory that is alike is not taken for some that is hotter and some that is colder.
+ */
+void policy_curve_today(const Policy *policy, PolicyCurve *curve);
 
 /* The estimated rates of the @n granules from @first, accesses per second, into @per_s; -1: never seen. */
 void policy_rates(const Policy *policy, uint32_t region, size_t first, size_t n, double *per_s);
