@@ -325,8 +325,8 @@ static size_t cut_as_estimated(const Stratum *stratum, Piece *pieces)
 }
 
 /*
- * Cut a stratum as trials found it, with rates that are log-normal, into pieces of as many pages each, with the accesses
- * that fall to them; without trials as it is estimated.
+ * Cut a stratum as trials found it, with rates that are log-normal, into pieces of as many pages each, with the
+ * accesses that fall to them; without trials as it is estimated.
  */
 static size_t cut(const Stratum *stratum, Piece *pieces)
 {
