@@ -15,6 +15,7 @@
 #define APART_MAX (6 * LOG2_ONE)    /* a cold page may be touched by chance: it is taken for no colder than that */
 #define ONCE (4 * LOG2_ONE)         /* one piece of evidence counts for no more */
 #define OPEN_SLOTS 8u               /* a claim is looked at for 14 to 16 s */
+#define UNPROVED 0.25               /* of a verdict: a claim that was followed, and taken back before evidence had told */
 #define LEAST_SKILL (-16.0)         /* from there trust can come back */
 #define SURE ((int64_t)HINT_SURE)
 #define LOG2_E_1024 1477            /* LOG2_ONE * log2(e) */
@@ -157,12 +158,16 @@ static double chance_of(const HintAudit *audit, const HintSample *sample)
     return sample->foretold == sample->claim ? kept : 1 - kept;
 }
 
+static HintScore *score_of(HintAudit *audit, const HintSample *sample)
+{
+    return sample->claim == HINT_CLAIM_HOT ? &audit->hot : &audit->cold;
+}
+
 static void judge(HintAudit *audit, const HintSample *sample, HintClaim truth)
 {
     const double chance = chance_of(audit, sample);
 
-    score_add(sample->claim == HINT_CLAIM_HOT ? &audit->hot : &audit->cold, (truth == sample->claim) - chance,
-              1 - chance);
+    score_add(score_of(audit, sample), (truth == sample->claim) - chance, 1 - chance);
     if (sample->foretold != HINT_CLAIM_NONE) {
         score_add(&audit->kept, truth == sample->foretold, 1);
     }
@@ -177,4 +182,11 @@ void hint_sample_add(HintAudit *audit, HintSample *sample, Log2 ratio)
         judge(audit, sample, sample->ratio > 0 ? HINT_CLAIM_HOT : HINT_CLAIM_COLD);
         sample->claim = HINT_CLAIM_NONE;
     }
+}
+
+void hint_sample_withdraw(HintAudit *audit, HintSample *sample)
+{
+    score_add(score_of(audit, sample), 0, UNPROVED * (1 - chance_of(audit, sample)));
+    sample->claim = HINT_CLAIM_NONE;
+    audit->checked++;
 }

@@ -9,8 +9,9 @@
  * that fill the budget, or under that of the rest. Evidence of access bits, rates and limits adds to the
  * logarithm of that ratio, from 0 on, until it is sure to 32 : 1 (the sequential probability ratio test: Wald,
  * 1945). What evidence comes of first is the host's choice, not the guest's, and so nobody can have harmless
- * claims looked at instead of others. A claim that was followed, and that evidence does not foretell, is
- * looked at as well where the guest takes it back: else who does so soon enough was never wrong.
+ * claims looked at instead of others. A claim that was followed, and that evidence does not foretell, goes
+ * for one that was not proved where the guest takes it back, a quarter of a wrong one: else who does so soon enough was
+ * never wrong. What is seen later says nothing of it: memory that was hot for a second is cold by then.
  *
  * To be right is no merit where chance is right as often, nor where evidence had known it all along. So a claim
  * is held against what was to be expected without it: that the granule stays as it was known to be, or, where
@@ -108,5 +109,8 @@ bool hint_sample_open(const HintSample *sample, uint64_t slot);
 HintSample *hint_sample_begin(HintSample *samples, const HintSample *claim);
 /* Evidence of its unit came: @ratio. Judges the claim and frees the place when that suffices. */
 void hint_sample_add(HintAudit *audit, HintSample *sample, Log2 ratio);
+
+/* The guest takes the claim back, which was followed, and evidence has not told: it has proved nothing. Frees the place. */
+void hint_sample_withdraw(HintAudit *audit, HintSample *sample);
 
 #endif /* VHOST_TIER_CORE_HINT_AUDIT_H */

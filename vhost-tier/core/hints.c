@@ -272,6 +272,24 @@ static bool is_withdrawn(const HeatModel *model, const HeatMap *map, size_t gran
     return was & HINT_FOLLOWED && claim != claim_of(HINT_KIND(hint)) && claim != foretold(model, map, granule);
 }
 
+/*
+ * The guest says @hint of a granule, or ends a pin: what it said before is judged no more by what is seen from now on. If
+ * that was a lie that was followed it goes for one that was not proved; else nobody was harmed.
+ */
+static void end_claim(const HeatModel *model, const HeatMap *map, size_t granule, PolicyHint hint)
+{
+    HintSample *sample = sample_of(model->hints, map, granule);
+
+    if (is_withdrawn(model, map, granule, hint)) {
+        sample = sample ?: take_up(model, map, granule);
+        if (sample) {
+            hint_sample_withdraw(&model->hints->state->audit, sample);
+        }
+    } else if (sample && sample->claim != claim_of(HINT_KIND(hint))) {
+        sample->claim = HINT_CLAIM_NONE;
+    }
+}
+
 static void mark_granule(HeatModel *model, HeatMap *map, PolicyHint hint, size_t granule)
 {
     Hints *hints = model->hints;
@@ -282,9 +300,7 @@ static void mark_granule(HeatModel *model, HeatMap *map, PolicyHint hint, size_t
     if (is_pinned(map, granule)) {
         return;
     }
-    if (is_withdrawn(model, map, granule, hint)) {
-        take_up(model, map, granule);
-    }
+    end_claim(model, map, granule, hint);
     set_mark(map, granule, again ? mark | (was & HINT_FOLLOWED) : mark);
     follow(hints->state, map, granule);
     if (hint == POLICY_HINT_PIN) {
@@ -322,9 +338,7 @@ void hints_unpin(HeatModel *model, HeatMap *map, size_t first, size_t n)
         if (!is_pinned(map, i)) {
             continue;
         }
-        if (is_withdrawn(model, map, i, POLICY_HINT_UNPIN)) {
-            take_up(model, map, i);
-        }
+        end_claim(model, map, i, POLICY_HINT_UNPIN);
         end_mark(model->hints, map, i);
     }
     mark_blocks(map, first, n);
