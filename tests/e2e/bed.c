@@ -50,10 +50,11 @@ int bed_daemon_end(Bed *bed, int signal)
     return status;
 }
 
-Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, unsigned mib,
-                       const char *backend, GError **errp)
+/* A guest with its logs in @subfolder whose memory is tiered through @socket, with hints by @hint_socket, or NULL. */
+static Guest *start_guest(Bed *bed, const char *subfolder, const char *socket, const char *hint_socket,
+                          const char *pattern, unsigned mib, const char *backend, GError **errp)
 {
-    g_autofree char *folder = NULL, *chardev = NULL, *hint_socket = NULL;
+    g_autofree char *folder = NULL, *chardev = g_strdup_printf("socket,id=tier,path=%s,reconnect-ms=200", socket);
     g_autofree char *line = g_strdup_printf("%s mb=%u", pattern, mib);
     g_autofree char *object =
         g_strdup_printf("memory-backend-tier,tiers.0=0,tiers.1=1,chardev=tier,%s", backend);
@@ -63,19 +64,43 @@ Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, uns
         .pattern = line,
         .accel = "kvm",
         .backend = object,
+        .chardev = chardev,
+        .hint_socket = strstr(pattern, "hints=") ? hint_socket : NULL,
         .ram_bytes = ((uint64_t)mib << 20) + BED_RAM_BEYOND_AREA,
         .cpu = bed->pinned ? GUEST_CPU : -1,
     };
 
-    make_folder(bed);
     folder = g_build_filename(bed->folder, subfolder, NULL);
     g_mkdir_with_parents(folder, 0700);
-    chardev = g_strdup_printf("socket,id=tier,path=%s/" DAEMON_VM ".sock,reconnect-ms=200", bed->folder);
-    hint_socket = g_build_filename(bed->folder, DAEMON_VM ".hint.sock", NULL);
     params.folder = folder;
-    params.chardev = chardev;
-    params.hint_socket = strstr(pattern, "hints=") ? hint_socket : NULL;
     return guest_start(&params, errp);
+}
+
+Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, unsigned mib,
+                       const char *backend, GError **errp)
+{
+    g_autofree char *socket = NULL, *hint_socket = NULL;
+
+    make_folder(bed);
+    socket = g_build_filename(bed->folder, DAEMON_VM ".sock", NULL);
+    hint_socket = g_build_filename(bed->folder, DAEMON_VM ".hint.sock", NULL);
+    return start_guest(bed, subfolder, socket, hint_socket, pattern, mib, backend, errp);
+}
+
+bool bed_neighbour(Bed *bed, const char *pattern, unsigned mib, const char *backend, GError **errp)
+{
+    g_autoptr(JsonObject) arguments = json_object_new();
+    g_autoptr(JsonNode) added = NULL;
+    const char *socket;
+
+    json_object_set_string_member(arguments, "name", "neighbour");
+    added = client_call(bed->daemon->client, "vm-add", arguments, errp);
+    if (!added) {
+        return false;
+    }
+    socket = field_string(node_object(added), "socket");
+    bed->neighbour = start_guest(bed, "neighbour", socket ? socket : "", NULL, pattern, mib, backend, errp);
+    return bed->neighbour != NULL;
 }
 
 bool bed_guest(Bed *bed, const char *pattern, unsigned mib, const char *backend, GError **errp)
@@ -145,6 +170,7 @@ void bed_clear(Bed *bed)
         print_file(bed, "guest/qemu.log");
         print_file(bed, "guest/guest.serial");
     }
+    g_clear_pointer(&bed->neighbour, guest_free);
     g_clear_pointer(&bed->guest, guest_free);
     g_clear_pointer(&bed->daemon, daemon_free);
     g_clear_pointer(&bed->folder, g_free);

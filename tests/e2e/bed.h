@@ -29,6 +29,7 @@ typedef struct Bed {
     char *folder;   /* for sockets, logs and traces; NULL before the first bed_... */
     Daemon *daemon; /* NULL: none */
     Guest *guest;   /* NULL: none */
+    Guest *neighbour; /* of another VM; NULL: none */
     bool pinned;    /* the guest has a CPU for itself, and the daemon the other: where speed is measured */
 } Bed;
 
@@ -57,6 +58,8 @@ bool bed_guest(Bed *bed, const char *pattern, unsigned mib, const char *backend,
 /* The same as a guest of its own, with its logs in @subfolder of 'folder'; not ended by the bed. */
 Guest *bed_other_guest(Bed *bed, const char *subfolder, const char *pattern, unsigned mib,
                        const char *backend, GError **errp);
+/* Start the 'neighbour', which gives no hints, as a VM of its own of the bed's daemon. */
+bool bed_neighbour(Bed *bed, const char *pattern, unsigned mib, const char *backend, GError **errp);
 /* Both, and wait until the daemon knows the guest. */
 bool bed_start(Bed *bed, const char *config, const char *pattern, unsigned mib, const char *backend,
                GError **errp);
