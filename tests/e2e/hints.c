@@ -267,8 +267,9 @@ static void test_lies_cost_the_liar_next_to_nothing_and_its_neighbour_less(void)
     EXPECT_OK(hit_ratios_in_the_end("off", &silent, &error), error);
     for (size_t i = 0; i < n; i++) {
         EXPECT_OK(hit_ratios_in_the_end(lies[i], &liar, &error), error);
-        g_test_message("hints=%s: %.3f of the hit ratio without hints (wanted %.2f), the neighbour's %.3f (wanted %.2f)",
-                       lies[i], liar.own / silent.own, 1 - LIE_LOSS, liar.neighbour / silent.neighbour, 1 - LIE_HARM);
+        g_test_message("hints=%s: %.3f of the hit ratio without hints (wanted %.2f), its neighbour's %.3f of that beside "
+                       "a guest without (wanted %.2f)", lies[i], liar.own / silent.own, 1 - LIE_LOSS,
+                       liar.neighbour / silent.neighbour, 1 - LIE_HARM);
         EXPECT(liar.own >= (1 - LIE_LOSS_MAX) * silent.own, "hints=%s: %.3f is not %.2f of %.3f", lies[i], liar.own,
                1 - LIE_LOSS_MAX, silent.own);
         EXPECT(liar.neighbour >= (1 - LIE_HARM_MAX) * silent.neighbour,

@@ -15,7 +15,7 @@
 #define APART_MAX (6 * LOG2_ONE)    /* a cold page may be touched by chance: it is taken for no colder than that */
 #define ONCE (4 * LOG2_ONE)         /* one piece of evidence counts for no more */
 #define OPEN_SLOTS 8u               /* a claim is looked at for 14 to 16 s */
-#define UNPROVED 0.25               /* of a verdict: a claim that was followed, and taken back before evidence had told */
+#define UNPROVED 0.25               /* of a verdict: a claim that was followed, and taken back before evidence told */
 #define LEAST_SKILL (-16.0)         /* from there trust can come back */
 #define SURE ((int64_t)HINT_SURE)
 #define LOG2_E_1024 1477            /* LOG2_ONE * log2(e) */

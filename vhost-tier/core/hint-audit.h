@@ -110,7 +110,7 @@ HintSample *hint_sample_begin(HintSample *samples, const HintSample *claim);
 /* Evidence of its unit came: @ratio. Judges the claim and frees the place when that suffices. */
 void hint_sample_add(HintAudit *audit, HintSample *sample, Log2 ratio);
 
-/* The guest takes the claim back, which was followed, and evidence has not told: it has proved nothing. Frees the place. */
+/* The guest takes the claim back, which was followed, and evidence has not told: nothing is proved. Frees the place. */
 void hint_sample_withdraw(HintAudit *audit, HintSample *sample);
 
 #endif /* VHOST_TIER_CORE_HINT_AUDIT_H */

@@ -273,8 +273,8 @@ static bool is_withdrawn(const HeatModel *model, const HeatMap *map, size_t gran
 }
 
 /*
- * The guest says @hint of a granule, or ends a pin: what it said before is judged no more by what is seen from now on. If
- * that was a lie that was followed it goes for one that was not proved; else nobody was harmed.
+ * The guest says @hint of a granule, or ends a pin: what it said before is judged no more by what is seen from now on.
+ * Where that was followed and not known by evidence it goes for a claim that was not proved; else nobody was harmed.
  */
 static void end_claim(const HeatModel *model, const HeatMap *map, size_t granule, PolicyHint hint)
 {
