@@ -199,20 +199,6 @@ void tracking_stop(Vm *vm)
     }
 }
 
-/* One source has found that heat has moved. */
-static void tell_others(Vm *vm, Source *from)
-{
-    from->heat_moved = false;
-    for (size_t i = 0; i < vm->facts->n_sources; i++) {
-        Tracker *tracker = &vm->trackers[i];
-
-        if (tracker->source && tracker->source != from && tracker->class->look_again) {
-            tracker->class->look_again(tracker->source);
-            tracker->due_ns = 0;
-        }
-    }
-}
-
 void tracking_moved(Vm *vm, const VmRegion *region, size_t first, size_t n)
 {
     for (size_t i = 0; i < vm->facts->n_sources; i++) {
@@ -236,9 +222,6 @@ uint64_t tracking_tick(Vm *vm, uint64_t now_ns)
         }
         if (tracker->due_ns <= now_ns) {
             tracker->due_ns = tracker->class->tick(tracker->source, now_ns);
-        }
-        if (tracker->source->heat_moved) {
-            tell_others(vm, tracker->source);
         }
         next_ns = MIN(next_ns, tracker->due_ns);
     }

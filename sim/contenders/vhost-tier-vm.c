@@ -141,8 +141,8 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
     policy_cover_above(vm->policy, chmu_evidence_sees_above(&listing));
     given = chmu_evidence_give(&vm->news, vm->policy, REGION, &listing, is_counted, vm, machine_now_ns(vm->machine));
     machine_charge_host(vm->machine, (double)n * EVIDENCE_NS + (double)given * LIMIT_NS);
-    if (chmu_evidence_news(&vm->news, slowdown_total(&vm->curve), epoch_ns) && vm->watcher) {
-        watcher_changed(vm->watcher);
+    if (chmu_evidence_news(&vm->news, slowdown_total(&vm->curve), epoch_ns)) {
+        policy_heat_moved(vm->policy, machine_now_ns(vm->machine));
     }
 }
 

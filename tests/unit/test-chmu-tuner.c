@@ -139,6 +139,32 @@ static void a_saturated_counter_shortens_the_epoch(void)
                      50000000);
 }
 
+/*
+ * A hot set has come: the list is full of units with 60 counts where 3 were expected to fill it. Half the time tells
+ * them from the rest, too, and the next list is of others.
+ */
+static void a_list_full_of_what_is_far_hotter_shortens_the_epoch(void)
+{
+    const ChmuSetting setting = {.epoch_ns = 500000000, .threshold = 3};
+    g_autofree uint32_t *counts = g_new(uint32_t, limits.hotlist_entries);
+    ChmuSetting next;
+
+    for (size_t i = 0; i < limits.hotlist_entries; i++) {
+        counts[i] = i % 8 ? 60 : 4;
+    }
+    next = chmu_tuner_next(&limits, &setting, counts, limits.hotlist_entries, true);
+    g_assert_cmpuint(next.epoch_ns, ==, 250000000);
+    g_assert_cmpuint(next.threshold, ==, 8);
+    next = chmu_tuner_next(&limits, &setting, counts, limits.hotlist_entries * 4 / 5, false);
+    g_assert_cmpuint(next.epoch_ns, ==, 500000000);         /* there was room for all */
+    for (size_t i = 0; i < limits.hotlist_entries; i++) {
+        counts[i] = i % 8 ? 10 : 60;
+    }
+    next = chmu_tuner_next(&limits, &setting, counts, limits.hotlist_entries, true);
+    g_assert_cmpuint(next.epoch_ns, ==, 500000000);         /* most is much as expected: a higher threshold does */
+    g_assert_cmpuint(next.threshold, >, setting.threshold);
+}
+
 /* Whatever a device reports, the setting stays within what it can do. */
 static void never_leaves_the_limits(void)
 {
@@ -172,6 +198,8 @@ int main(int argc, char **argv)
                     finds_the_threshold_among_units_that_are_alike);
     g_test_add_func("/chmu-tuner/an_idle_device_ends_at_the_longest_epoch_and_the_lowest_threshold",
                     an_idle_device_ends_at_the_longest_epoch_and_the_lowest_threshold);
+    g_test_add_func("/chmu-tuner/a_list_full_of_what_is_far_hotter_shortens_the_epoch",
+                    a_list_full_of_what_is_far_hotter_shortens_the_epoch);
     g_test_add_func("/chmu-tuner/a_saturated_counter_shortens_the_epoch",
                     a_saturated_counter_shortens_the_epoch);
     g_test_add_func("/chmu-tuner/never_leaves_the_limits", never_leaves_the_limits);

@@ -141,6 +141,19 @@ static void time_before_the_first_evidence_is_no_steadiness(void)
     g_assert_cmpfloat(model_of(sim)->steady.steady_s, <=, 20);
 }
 
+static void what_a_source_finds_to_have_jumped_is_not_remembered(void)
+{
+    g_autoptr(Sim) sim = sim_new(&config, GRANULES, 0.2, 86);
+
+    sim_gups(sim, 512, 0.9, 120000);
+    run(sim, 60, false);
+    g_assert_cmpfloat(steady_accesses(&model_of(sim)->steady), >, 20);
+    policy_heat_moved(sim->policy, sim->now_ns);
+    g_assert_cmpfloat(steady_accesses(&model_of(sim)->steady), ==, STEADY_ACCESSES);
+    g_assert_cmpuint(policy_changed_ns(sim->policy), >, sim->now_ns - SECOND);
+    g_assert_cmpuint(policy_plan_pause_ns(sim->policy, SECOND, 0), ==, SECOND / 4);
+}
+
 static void one_page_that_changes_all_the_time_shortens_nothing(void)
 {
     g_autoptr(Sim) sim = sim_new(&config, GRANULES, 0.2, 80);
@@ -242,6 +255,7 @@ int main(int argc, char **argv)
     ADD(steady_rates_get_known_to_a_tenth);
     ADD(finds_a_hot_set_that_jumped_as_fast_as_ever);
     ADD(memory_falls_within_two_seconds_of_a_jump);
+    ADD(what_a_source_finds_to_have_jumped_is_not_remembered);
     ADD(tells_of_a_jump_of_steady_heat_once);
     ADD(time_before_the_first_evidence_is_no_steadiness);
     ADD(one_page_that_changes_all_the_time_shortens_nothing);

@@ -55,6 +55,7 @@ static void exercise(Sim *sim)
     sim_run(sim, 4, 2, 0.5, intervals);
     speak(sim, 7);
     policy_hint_trust_set(sim->policy, 0.8);
+    policy_heat_moved(sim->policy, sim->now_ns);
     g_assert_true(policy_region_add(sim->policy, 1, 8 << 20, 2 << 20, NULL));
     policy_place(sim->policy, 1, 1, 1, &tier);
     policy_evidence_rate(sim->policy, POLICY_SOURCE_CHMU, 1, 1, 1, 100000, SECOND, sim->now_ns);

@@ -4,7 +4,7 @@
  * does not; and whether a hot set has appeared.
  *
  * A hot set that appears outside tier 0 has most likely left tier 0, of which the unit says nothing: then it is
- * time to look there again (watcher_changed()).
+ * time to look there again, and to plan (policy_heat_moved()).
  *
  * A list has room for so many, and who touches much memory fills it: then of others' memory only what is hotter still
  * is told, however little of it there is. For them the unit watches no more than that (policy_cover_above()), and

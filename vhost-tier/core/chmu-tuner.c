@@ -16,6 +16,7 @@
 #define THRESHOLD_START 16
 #define CHMU_COUNTS_MIN 8               /* good to 35 %, less than half an octave */
 #define CHMU_COUNTS_MAX 64              /* good to 12 %; more would only cost time */
+#define FAR_ABOVE 4                     /* times the threshold: what is listed is of another kind than was expected */
 #define FILL_HIGH 0.98                  /* of the hotlist; above it may overflow next time */
 #define FILL_LOW 0.75
 #define STEP_MAX 2.0                    /* log2: a factor of 4, */
@@ -57,10 +58,28 @@ static double stepped(double threshold, double step)
     return step > 0 ? MAX(to, threshold + 1) : MAX(MIN(to, threshold - 1), 1);
 }
 
+/* The most that half of @counts have at least, to within an octave. */
+static uint32_t middle_of(const uint32_t *counts, size_t n)
+{
+    size_t octaves[32] = {0}, below = 0;
+    unsigned octave = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        octaves[31 - __builtin_clz(MAX(counts[i], 1))]++;
+    }
+    while (octave < 31 && (below += octaves[octave]) * 2 <= n) {
+        octave++;
+    }
+    return 1u << octave;
+}
+
 ChmuSetting chmu_tuner_next(const ChmuLimits *limits, const ChmuSetting *setting, const uint32_t *counts,
                             size_t n, bool overflowed)
 {
     double fill = (double)n / MAX(limits->hotlist_entries, 1);
+    const bool full = overflowed || fill > FILL_HIGH;
+    const uint32_t middle = middle_of(counts, n);
+    const bool burst = full && middle >= 2 * CHMU_COUNTS_MIN && middle >= FAR_ABOVE * setting->threshold;
     double threshold = setting->threshold, epoch_ns = (double)setting->epoch_ns, factor = 1;
     ChmuSetting next = {.step = setting->step};
     uint32_t most = 0;
@@ -68,12 +87,15 @@ ChmuSetting chmu_tuner_next(const ChmuLimits *limits, const ChmuSetting *setting
     for (size_t i = 0; i < n; i++) {
         most = MAX(most, counts[i]);
     }
-    if (overflowed || fill > FILL_HIGH || fill < FILL_LOW) {
-        next.step = (float)next_step(setting->step, overflowed || fill > FILL_HIGH ? 1 : -1);
+    if (full || fill < FILL_LOW) {
+        next.step = (float)next_step(setting->step, full ? 1 : -1);
         threshold = stepped(threshold, next.step);
     }
     /* An epoch of another length takes the threshold along: the rate that it stands for stays. */
-    if (most >= limits->counter_max || threshold > CHMU_COUNTS_MAX) {
+    if (burst) {
+        threshold = MAX(threshold, middle / 2);
+    }
+    if (burst || most >= limits->counter_max || threshold > CHMU_COUNTS_MAX) {
         factor = 0.5;
     } else if (threshold < CHMU_COUNTS_MIN && !overflowed && fill < FILL_LOW) {
         factor = 2;

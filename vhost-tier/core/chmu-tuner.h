@@ -12,6 +12,9 @@
  * - The threshold goes up when the list runs full and down when it is emptier than it need be, in steps
  *   that grow while they go one way and shrink when they turn: where much memory is about equally hot, a
  *   little more or less lists all of it or none.
+ *   Where most of what a full list holds is far above the threshold, a hot set has come that it was not made for: then
+ *   the threshold goes to half the middle of the list at once, and the epoch to half, as it counts more than is needed
+ *   to tell and the next list can be of others.
  * - The epoch sets how much a count says: n counts are good to 1/sqrt(n). Where the threshold has come
  *   down to fewer than CHMU_COUNTS_MIN counts and there is still room, an epoch is made longer, up to
  *   half a second; where it has come to stand above CHMU_COUNTS_MAX, or counters saturate, shorter, so

@@ -214,6 +214,11 @@ static void sweep_known(HeatMap *map, unsigned octaves)
     }
 }
 
+static double seconds_of(uint64_t epoch)
+{
+    return (double)epoch * (HEAT_EPOCH_NS / 1e9);
+}
+
 void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_t epoch)
 {
     uint64_t slot = epoch / HEAT_SLOT_EPOCHS;
@@ -241,7 +246,7 @@ void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_
     if (model->hints) {
         hints_advance(model, maps, n_maps);
     }
-    if (steady_judge(&model->steady, epoch * (HEAT_EPOCH_NS / 1e9))) {
+    if (steady_judge(&model->steady, seconds_of(epoch))) {
         model->jumped = epoch;
     }
     set_memory(model);
@@ -469,6 +474,13 @@ void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t 
         accesses = log2_add(tables, lesson.rate + before, likely + exposure);
         lesson_end(&lesson, accesses - log2_add(tables, before, exposure), accesses);
     }
+}
+
+void heat_jumped(HeatModel *model)
+{
+    steady_jumped(&model->steady, seconds_of(model->epoch));
+    model->jumped = model->epoch;
+    set_memory(model);
 }
 
 void heat_place(HeatMap *map, size_t granule, uint8_t tier)

@@ -195,6 +195,9 @@ void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t 
 /* Note that @source spoke of the granules first..first+n-1 now. */
 void heat_note_source(const HeatModel *model, HeatMap *map, PolicySource source, size_t first, size_t n);
 
+/* Heat is found to have jumped, by other means than what single granules show. */
+void heat_jumped(HeatModel *model);
+
 /* Granule @granule is now on @tier (a tier, POLICY_TIER_ABSENT or POLICY_TIER_UNKNOWN). */
 void heat_place(HeatMap *map, size_t granule, uint8_t tier);
 /* Note what became of it at this time. */

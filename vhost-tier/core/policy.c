@@ -229,6 +229,17 @@ void policy_evidence_below(Policy *policy, PolicySource source, uint32_t region,
     policy->state.evidence[source] += n;
 }
 
+void policy_heat_moved(Policy *policy, uint64_t now_ns)
+{
+    TraceRange record = {.now_ns = now_ns};
+
+    if (policy->trace) {
+        trace_write(policy->trace, TRACE_JUMP, &record, sizeof(record), NULL, 0);
+    }
+    policy_advance(policy, now_ns);
+    heat_jumped(&policy->model);
+}
+
 void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers)
 {
     HeatMap *map = policy_find_range(policy, region, first, &n);

@@ -364,6 +364,11 @@ void policy_cover(Policy *policy, uint32_t tiers);
 void policy_cover_above(Policy *policy, double per_s);
 
 /*
+ * A source has found that a good part of heat is elsewhere now, sooner than what is told of single granules can show:
+ * policy_changed_ns() is @now_ns.
+ */
+void policy_heat_moved(Policy *policy, uint64_t now_ns);
+/*
  * When heat that had been steady was last found to have changed, to within 250 ms; 0: never. What was learned before
  * is void for the most part: it is time to look at all again, and to plan.
  */

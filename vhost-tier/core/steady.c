@@ -57,6 +57,20 @@ void steady_count(Steady *steady, Log2 interval, double set, double n, double su
     steady->weight += weight;
 }
 
+/* What was counted has been judged. */
+static void judged(Steady *steady, double now_s)
+{
+    steady->judged_s = now_s;
+    steady->surprise = 0;
+    steady->weight = 0;
+}
+
+void steady_jumped(Steady *steady, double now_s)
+{
+    steady->steady_s = 0;
+    judged(steady, now_s);
+}
+
 bool steady_judge(Steady *steady, double now_s)
 {
     double elapsed_s = now_s - steady->judged_s, changed;
@@ -80,9 +94,7 @@ bool steady_judge(Steady *steady, double now_s)
     } else {
         steady->steady_s = MIN(steady->steady_s + elapsed_s, STEADY_MAX_S);
     }
-    steady->judged_s = now_s;
-    steady->surprise = 0;
-    steady->weight = 0;
+    judged(steady, now_s);
     return jumped;
 }
 

@@ -255,6 +255,18 @@ static bool do_hint(Replay *replay, Reader *reader, GError **errp)
     return true;
 }
 
+static bool do_jump(Replay *replay, Reader *reader, GError **errp)
+{
+    TraceRange range;
+
+    if (!reader_get(reader, "a jump", &range, sizeof(range), errp)) {
+        return false;
+    }
+    policy_heat_moved(replay->policy, range.now_ns);
+    saw_time(replay, range.now_ns);
+    return true;
+}
+
 static bool do_trust(Replay *replay, Reader *reader, GError **errp)
 {
     TraceRange range;
@@ -415,6 +427,7 @@ static const RecordHandler record_handlers[] = {
     [TRACE_MARKS] = do_marks,
     [TRACE_SAMPLES] = do_samples,
     [TRACE_PINS] = do_pins,
+    [TRACE_JUMP] = do_jump,
 };
 
 /* The next record's header, and its payload as a reader of its own. */

@@ -316,15 +316,6 @@ void watcher_region_dead(Watcher *watcher, uint32_t id)
     }
 }
 
-void watcher_changed(Watcher *watcher)
-{
-    for (guint i = 0; i < watcher->regions->len; i++) {
-        const Watched *watched = g_ptr_array_index(watcher->regions, i);
-
-        sampler_changed(watched->sampler, clock_of(watcher));
-    }
-}
-
 void watcher_set_cpus(Watcher *watcher, double cpus)
 {
     sampler_budget_set_cpus(&watcher->budget, cpus);
@@ -333,6 +324,16 @@ void watcher_set_cpus(Watcher *watcher, double cpus)
 void watcher_set_looks(Watcher *watcher, double per_s)
 {
     sampler_budget_set_looks(&watcher->budget, per_s);
+}
+
+/* What was learned before is void: all may be looked at again. */
+static void look_at_all(Watcher *watcher)
+{
+    for (guint i = 0; i < watcher->regions->len; i++) {
+        const Watched *watched = g_ptr_array_index(watcher->regions, i);
+
+        sampler_changed(watched->sampler, clock_of(watcher));
+    }
 }
 
 uint64_t watcher_tick(Watcher *watcher, uint64_t now_ns)
@@ -346,7 +347,7 @@ uint64_t watcher_tick(Watcher *watcher, uint64_t now_ns)
     }
     if (policy_changed_ns(watcher->policy) > watcher->changed_ns) {
         watcher->changed_ns = policy_changed_ns(watcher->policy);
-        watcher_changed(watcher);
+        look_at_all(watcher);
     }
     look_at_due(watcher, now_ns + TICK_WORK_NS);
     if (arm_within_budget(watcher, now_ns + TICK_WORK_NS)) {

@@ -57,12 +57,9 @@ void watcher_set_cpus(Watcher *watcher, double cpus);
 void watcher_set_looks(Watcher *watcher, double per_s);
 
 /*
- * Heat has changed: all is looked at again, as the budget allows. A watcher sees to that itself when its policy finds
- * it (policy_changed_ns()).
+ * Look at what is due, arm what the budget allows; returns when to be called next. When the policy has found that heat
+ * has changed (policy_changed_ns()) all is looked at again.
  */
-void watcher_changed(Watcher *watcher);
-
-/* Look at what is due, arm what the budget allows; returns when to be called next. */
 uint64_t watcher_tick(Watcher *watcher, uint64_t now_ns);
 /* While paused nothing is armed, and nothing reported. */
 void watcher_pause(Watcher *watcher, bool paused);

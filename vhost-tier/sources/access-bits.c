@@ -152,11 +152,6 @@ static void access_bits_set_cpus(Source *source, double cpus)
     watcher_set_cpus(((AccessBits *)source)->watcher, cpus);
 }
 
-static void access_bits_look_again(Source *source)
-{
-    watcher_changed(((AccessBits *)source)->watcher);
-}
-
 static void access_bits_pause(Source *source, bool paused)
 {
     watcher_pause(((AccessBits *)source)->watcher, paused);
@@ -232,7 +227,6 @@ static Source *wp_start(const SourceParams *params, Policy *policy, GError **err
     .region_del = access_bits_region_del, \
     .tick = access_bits_tick, \
     .set_cpus = access_bits_set_cpus, \
-    .look_again = access_bits_look_again, \
     .pause = access_bits_pause, \
     .health = access_bits_health, \
     .stop = access_bits_stop

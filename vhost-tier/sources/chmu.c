@@ -319,7 +319,9 @@ static void take_lists(Chmu *self, uint64_t now_ns)
         PolicyCurve curve;
 
         policy_curve(self->policy, &curve);
-        self->source.heat_moved |= chmu_evidence_news(&self->news, slowdown_total(&curve), epoch_ns);
+        if (chmu_evidence_news(&self->news, slowdown_total(&curve), epoch_ns)) {
+            policy_heat_moved(self->policy, now_ns);
+        }
     }
 }
 

@@ -54,8 +54,6 @@ struct SourceClass {
     void (*set_cpus)(Source *source, double cpus);
     /* Granules first..first+n-1 lie elsewhere now, as they were moved; NULL where that does not matter. */
     void (*moved)(Source *source, const Region *region, size_t first, size_t n);
-    /* Another source has found that heat has moved: it is time to look again. NULL where that does not matter. */
-    void (*look_again)(Source *source);
     /* Pause: nothing stays armed and nothing is reported until resume (live migration). */
     void (*pause)(Source *source, bool paused);
     void (*health)(const Source *source, SourceHealth *health);
@@ -64,7 +62,6 @@ struct SourceClass {
 
 struct Source {
     const SourceClass *class;
-    bool heat_moved; /* set by tick(), for the other sources to be told; cleared by who told them */
 };
 
 /* All that are built in, in the order in which they are tried; NULL-terminated. */
