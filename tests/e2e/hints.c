@@ -4,7 +4,7 @@
  * moves is worth, and that lies are worth nothing. (topology cxl, newest kernel)
  *
  * The guest asks its daemon through vhost-user-tier-pci. A guest that says nothing is the measure of each, in a run of
- * its own. Figures are printed with what is wanted of them; what is asserted leaves room for an emulated host whose
+ * its own; lies are told beside a neighbour. Figures are printed with what is wanted of them; what is asserted leaves room for an emulated host whose
  * machine has other things to do.
  */
 #include <math.h>
@@ -267,8 +267,8 @@ static void test_lies_cost_the_liar_next_to_nothing_and_its_neighbour_less(void)
     EXPECT_OK(hit_ratios_in_the_end("off", &silent, &error), error);
     for (size_t i = 0; i < n; i++) {
         EXPECT_OK(hit_ratios_in_the_end(lies[i], &liar, &error), error);
-        g_test_message("hints=%s: %.3f of the hit ratio without hints (wanted %.2f), its neighbour's %.3f of that beside "
-                       "a guest without (wanted %.2f)", lies[i], liar.own / silent.own, 1 - LIE_LOSS,
+        g_test_message("hints=%s: %.3f of the hit ratio without hints (wanted %.2f), its neighbour's %.3f of that "
+                       "beside a guest without (wanted %.2f)", lies[i], liar.own / silent.own, 1 - LIE_LOSS,
                        liar.neighbour / silent.neighbour, 1 - LIE_HARM);
         EXPECT(liar.own >= (1 - LIE_LOSS_MAX) * silent.own, "hints=%s: %.3f is not %.2f of %.3f", lies[i], liar.own,
                1 - LIE_LOSS_MAX, silent.own);
