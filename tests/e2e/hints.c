@@ -4,8 +4,8 @@
  * moves is worth, and that lies are worth nothing. (topology cxl, newest kernel)
  *
  * The guest asks its daemon through vhost-user-tier-pci. A guest that says nothing is the measure of each, in a run of
- * its own; lies are told beside a neighbour. Figures are printed with what is wanted of them; what is asserted leaves room for an emulated host whose
- * machine has other things to do.
+ * its own; lies are told beside a neighbour. Figures are printed with what is wanted of them; what is asserted leaves
+ * room for an emulated host whose machine has other things to do.
  */
 #include <math.h>
 #include <stdlib.h>
