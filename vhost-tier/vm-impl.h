@@ -126,6 +126,8 @@ struct Vm {
     PolicyCosts costs;          /* that the last plan went by; this and the next five are vm-load.c's */
     SlowdownLoad load;
     Outlook outlook;
+    double stolen_usually;      /* forecast_usually(), */
+    uint64_t loaded_ns;         /* as of this time; 0: not yet */
     SlowdownTrack track;
     const char *not_counted;    /* why load.accesses_per_s is not measured; NULL: it is. Of 'misses', */
     const char *not_by_tier;    /* as is why outlook.now is not; NULL, without counts: not yet */

@@ -63,6 +63,7 @@ static void count_by_tier(Vm *vm, const MissesRates *rates, const PolicyStats *s
         .hit_ratio = counted.fast_per_s / (counted.fast_per_s + counted.slow_per_s),
         .busy = isfinite(rates->busy) ? rates->busy : 0,
         .stolen = MIN(tracking_overhead(vm), MOST_STOLEN),
+        .stolen_usually = vm->stolen_usually,
     };
     for (unsigned tier = 0; tier < 2; tier++) {
         vm->outlook.now.tiers[tier] = (ForecastTier) {
@@ -92,6 +93,9 @@ void load_update(Vm *vm, uint64_t now_ns)
     if (!vm->misses) {
         vm->misses = misses_new(first->peer.pid, vm->topology);
     }
+    vm->stolen_usually = forecast_usually(vm->loaded_ns ? vm->stolen_usually : NAN,
+                                          MIN(tracking_overhead(vm), MOST_STOLEN), (double)(now_ns - vm->loaded_ns));
+    vm->loaded_ns = now_ns;
     rates = misses_read(vm->misses, now_ns);
     vm->not_counted = rates.problem;
     if (isfinite(rates.busy)) {
@@ -136,6 +140,7 @@ void load_forget(Vm *vm)
     memset(&vm->load, 0, sizeof(vm->load));
     memset(&vm->idleness, 0, sizeof(vm->idleness));
     memset(&vm->outlook, 0, sizeof(vm->outlook));
+    vm->loaded_ns = 0;
     memset(&vm->track, 0, sizeof(vm->track));
     memset(&vm->predictions, 0, sizeof(vm->predictions));
 }

@@ -58,6 +58,7 @@ struct OurVm {
     ChmuNews news;
     double accesses, busy_ns;       /* when last asked for */
     Counts counts, lately;          /* all when last asked for; sums that fade */
+    double stolen_usually;          /* share of vCPU time */
     uint64_t asked_ns;
     Idleness idleness;
 };
@@ -319,6 +320,11 @@ static void count(OurVm *vm, double elapsed_ns)
         .wall_ns = vm->lately.wall_ns * kept + now.wall_ns - vm->counts.wall_ns,
         .stolen_ns = vm->lately.stolen_ns * kept + now.stolen_ns - vm->counts.stolen_ns,
     };
+    if (now.busy_ns > vm->counts.busy_ns) {
+        vm->stolen_usually =
+            forecast_usually(vm->stolen_usually,
+                             (now.stolen_ns - vm->counts.stolen_ns) / (now.busy_ns - vm->counts.busy_ns), elapsed_ns);
+    }
     policy_idles(vm->policy, idleness_note(&vm->idleness, (now.busy_ns - vm->counts.busy_ns) / elapsed_ns,
                                            (uint64_t)elapsed_ns));
     vm->counts = now;
@@ -340,6 +346,7 @@ void our_vm_forecast(const OurVm *vm, Forecast *now)
         .hit_ratio = vm->lately.fast_accesses / vm->lately.accesses,
         .busy = vm->lately.busy_ns / vm->lately.wall_ns / config->scale,
         .stolen = vm->lately.stolen_ns / vm->lately.busy_ns,
+        .stolen_usually = vm->stolen_usually,
     };
     for (unsigned tier = 0; tier < 2; tier++) {
         now->tiers[tier] = (ForecastTier){
@@ -434,6 +441,7 @@ OurVm *our_vm_new(Machine *machine, Guest *guest, const OurParams *params)
     g_autoptr(GError) err = NULL;
 
     vm->machine = machine;
+    vm->stolen_usually = NAN;
     vm->guest = guest;
     vm->params = params;
     vm->config = (PolicyConfig){

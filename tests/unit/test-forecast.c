@@ -47,8 +47,26 @@ static void what_tiering_takes_is_lost_too(void)
     Forecast now = half_fast;
 
     now.stolen = 0.02;
+    now.stolen_usually = 0.01;
     now.accesses_per_s *= 1 - now.stolen;
-    g_assert_cmpfloat_with_epsilon(forecast_at(&now, &curve, 400 * MIB).slowdown, 1 / 0.98 - 1, ALMOST);
+    g_assert_cmpfloat_with_epsilon(forecast_at(&now, &curve, 400 * MIB).slowdown, 1 / 0.99 - 1, ALMOST);
+    g_assert_cmpfloat_with_epsilon((1 + forecast_slowdown_now(&now)) * 0.98,
+                                   1 + forecast_slowdown_now(&half_fast), ALMOST);
+}
+
+static void a_burst_passes(void)
+{
+    double usually = forecast_usually(NAN, 0.01, 1e9);
+
+    g_assert_cmpfloat(usually, ==, 0.01);
+    g_assert_cmpfloat(forecast_usually(usually, NAN, 1e9), ==, 0.01);
+    usually = forecast_usually(usually, 0.05, 1e9);
+    g_assert_cmpfloat(usually, >, 0.01);
+    g_assert_cmpfloat(usually, <, 0.015);
+    for (int i = 0; i < 600; i++) {
+        usually = forecast_usually(usually, 0.05, 1e9);
+    }
+    g_assert_cmpfloat_with_epsilon(usually, 0.05, 1e-6);
 }
 
 static void latency_follows_the_load_that_goes_along(void)
@@ -100,6 +118,9 @@ static void tells_nothing_of_what_was_not_measured(void)
     now = half_fast;
     now.stolen = 1;
     g_assert_true(isnan(forecast_at(&now, &curve, MIB).slowdown));
+    now.stolen = 0;
+    now.stolen_usually = NAN;
+    g_assert_true(isnan(forecast_at(&now, &curve, MIB).slowdown));
 }
 
 #define ADD(test) g_test_add_func("/forecast/" #test, test)
@@ -109,6 +130,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ADD(slowdown_is_time_per_access_against_all_fast);
     ADD(what_tiering_takes_is_lost_too);
+    ADD(a_burst_passes);
     ADD(latency_follows_the_load_that_goes_along);
     ADD(what_makes_tier_0_the_slower_one_stays_out_of_it);
     ADD(tells_nothing_of_what_was_not_measured);

@@ -274,7 +274,7 @@ static void a_slowdown_that_no_size_keeps_takes_all_that_was_seen(void)
 {
     Outlook outlook = new_outlook(true);
 
-    outlook.now.stolen = 0.2;
+    outlook.now.stolen = outlook.now.stolen_usually = 0.2;
     g_assert_cmpuint(outlook_size(&outlook, 0.1), ==, 400 * MIB);
     outlook.curve.n = 0;
     g_assert_cmpuint(outlook_size(&outlook, 0.1), ==, UINT64_MAX);

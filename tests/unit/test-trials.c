@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Trials: rates and their spread found again from what looks at granules of known rates would see, and the curve that
- * a policy draws from them.
+ * Trials and kinds: rates and their spread found again from what looks at granules of known rates would see, and the
+ * curve that a policy draws from them.
  */
 #include <glib.h>
 #include <math.h>
+#include <string.h>
 
+#include "core/kinds.h"
 #include "core/policy.h"
 #include "core/slowdown.h"
-#include "core/trials.h"
 #include "rng.h"
 
 #define MS 1000000ull
@@ -50,31 +51,46 @@ static void look_at_first(void *opaque, uint64_t touched, uint64_t now_ns)
     trials_look(opaque, 1, touched, now_ns);
 }
 
-/* Blocks of 64 pages, each page of one rate of @rates, drawn evenly; all of stratum 5. */
-static void try_rates(Trials *trials, unsigned blocks, const double *rates, unsigned n, uint32_t seed)
+/* Blocks of 64 pages, each page of one rate of @rates, drawn evenly; all of stratum @stratum. */
+static void try_rates_of(Trials *trials, uint8_t stratum, unsigned blocks, const double *rates, unsigned n,
+                         uint64_t now_ns)
 {
-    const uint8_t strata[TRIALS_BLOCK] = {[0 ... TRIALS_BLOCK - 1] = 5};
-    Rng rng = {seed};
+    uint8_t strata[TRIALS_BLOCK];
+    Rng rng = {7 + stratum};
 
+    memset(strata, stratum, sizeof(strata));
     for (unsigned block = 0; block < blocks; block++) {
         double per_s[TRIALS_BLOCK];
 
         for (unsigned i = 0; i < TRIALS_BLOCK; i++) {
             per_s[i] = rates[(unsigned)(rng_uniform(&rng) * n) % n];
         }
-        trials_begin(trials, 1, UINT64_MAX, strata, 1, S);
-        watch(&rng, per_s, S, look_at_first, trials);
+        trials_begin(trials, 1, UINT64_MAX, strata, 1, now_ns);
+        watch(&rng, per_s, now_ns, look_at_first, trials);
     }
 }
 
-/* Stratum 5 of six, estimated at @expected. */
-static TrialsFit fit_of(const Trials *trials, double expected, uint64_t now_ns)
+static void try_rates(Trials *trials, unsigned blocks, const double *rates, unsigned n)
 {
-    const double all[6] = {[5] = expected};
-    TrialsFit fits[6];
+    try_rates_of(trials, 5, blocks, rates, n, S);
+}
 
-    trials_fit(trials, 0, G_N_ELEMENTS(all), all, now_ns, fits);
-    return fits[5];
+/* What there is when stratum 5, and 9 unless that is 0, are estimated so. */
+static void find(const Trials *trials, double expected, double expected_9, uint64_t now_ns, Kinds *kinds)
+{
+    const double all[TRIALS_STRATA] = {[5] = expected, [9] = expected_9};
+
+    kinds_find(trials, all, now_ns, kinds);
+}
+
+static double mean_of(const Kinds *kinds, unsigned stratum)
+{
+    double sum = 0;
+
+    for (size_t kind = 0; kind < kinds->n; kind++) {
+        sum += kinds->share[stratum][kind] * kinds->per_s[kind];
+    }
+    return sum;
 }
 
 static void finds_a_rate_whatever_was_estimated(void)
@@ -83,25 +99,30 @@ static void finds_a_rate_whatever_was_estimated(void)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rates); i++) {
         Trials *trials = trials_new();
-        TrialsFit fit;
+        Kinds kinds;
 
-        try_rates(trials, 40, &rates[i], 1, 7);
-        fit = fit_of(trials, rates[i] * 5, S);
-        g_assert_cmpfloat(fabs(log2(fit.per_s / rates[i])), <, 0.15);
-        g_assert_cmpfloat(fit.doubt, <, 0.1);
-        g_assert_cmpfloat(fit.shape, >=, 16);       /* all are alike */
+        try_rates(trials, 40, &rates[i], 1);
+        find(trials, rates[i] * 5, 0, S, &kinds);
+        g_assert_cmpuint(kinds.n, ==, 1);
+        g_assert_cmpfloat(fabs(log2(kinds.per_s[0] / rates[i])), <, 0.15);
+        g_assert_cmpfloat(kinds.doubt[0], <, 0.1);
+        g_assert_true(isinf(kinds.shape));              /* all are alike */
+        g_assert_cmpfloat_with_epsilon(kinds.trials[5], 40.0 * TRIALS_BLOCK, 0.01);
         trials_free(trials);
     }
 }
 
-static void takes_an_estimate_for_what_it_is_without_trials(void)
+static void takes_estimates_for_what_they_are_without_trials(void)
 {
     Trials *trials = trials_new();
-    const TrialsFit fit = fit_of(trials, 42, S);
+    Kinds kinds;
 
-    g_assert_cmpfloat(fit.per_s, ==, 42);
-    g_assert_cmpfloat(fit.trials, ==, 0);
-    g_assert_cmpfloat(fit.doubt, ==, TRIALS_DOUBT_BEFORE);
+    find(trials, 42, 1, S, &kinds);
+    g_assert_cmpuint(kinds.n, ==, 2);
+    g_assert_cmpfloat(mean_of(&kinds, 5), ==, 42);
+    g_assert_cmpfloat(mean_of(&kinds, 9), ==, 1);
+    g_assert_cmpfloat(kinds.trials[5], ==, 0);
+    g_assert_cmpfloat(kinds.doubt[0], ==, TRIALS_DOUBT_BEFORE);
     trials_free(trials);
 }
 
@@ -109,12 +130,55 @@ static void tells_what_differs_from_what_is_alike(void)
 {
     static const double rates[] = {0.5, 1, 2, 4, 8, 16};
     Trials *trials = trials_new();
-    TrialsFit fit;
+    Kinds kinds;
 
-    try_rates(trials, 60, rates, G_N_ELEMENTS(rates), 8);
-    fit = fit_of(trials, 5, S);
-    g_assert_cmpfloat(fit.shape, <=, 2);
-    g_assert_cmpfloat(fabs(log2(fit.per_s / 5.25)), <, 0.25);
+    try_rates(trials, 60, rates, G_N_ELEMENTS(rates));
+    find(trials, 5, 0, S, &kinds);
+    g_assert_true(kinds.n > 1 || kinds.shape <= 4);
+    g_assert_cmpfloat(fabs(log2(mean_of(&kinds, 5) / 5.25)), <, 0.25);
+    trials_free(trials);
+}
+
+static void finds_what_is_hot_among_what_is_cold(void)
+{
+    static const double rates[] = {1, 1, 1, 1, 1, 1, 1, 100};
+    Trials *trials = trials_new();
+    Kinds kinds;
+
+    try_rates_of(trials, 5, 40, rates, G_N_ELEMENTS(rates), S);
+    try_rates_of(trials, 9, 4, &rates[7], 1, S);
+    find(trials, 5, 50, S, &kinds);
+    g_assert_cmpuint(kinds.n, ==, 2);
+    g_assert_cmpfloat(fabs(log2(kinds.per_s[0])), <, 0.2);
+    g_assert_cmpfloat(fabs(log2(kinds.per_s[1] / 100)), <, 0.3);
+    g_assert_cmpfloat_with_epsilon(kinds.share[5][1], 1.0 / 8, 0.03);
+    trials_free(trials);
+}
+
+static void strata_that_are_alike_are_of_one_kind(void)
+{
+    static const double rate = 3;
+    Trials *trials = trials_new();
+    Kinds kinds;
+
+    try_rates_of(trials, 5, 20, &rate, 1, S);
+    try_rates_of(trials, 9, 20, &rate, 1, S);
+    find(trials, 1, 10, S, &kinds);
+    g_assert_cmpuint(kinds.n, ==, 1);
+    g_assert_cmpfloat(fabs(log2(kinds.per_s[0] / rate)), <, 0.15);
+    trials_free(trials);
+}
+
+static void what_was_not_tried_is_not_taken_for_what_was_estimated_far_from_it(void)
+{
+    static const double rate = 1;
+    Trials *trials = trials_new();
+    Kinds kinds;
+
+    try_rates(trials, 20, &rate, 1);
+    find(trials, 2, 1000, S, &kinds);
+    g_assert_cmpuint(kinds.n, ==, 2);
+    g_assert_cmpfloat(mean_of(&kinds, 9), >, 30);
     trials_free(trials);
 }
 
@@ -122,22 +186,16 @@ static void what_was_seen_long_ago_counts_less(void)
 {
     static const double before = 100, after = 1;
     Trials *trials = trials_new();
-    const uint8_t strata[TRIALS_BLOCK] = {[0 ... TRIALS_BLOCK - 1] = 5};
     const uint64_t later = S + 10 * TRIALS_HALF_LIFE_NS;
-    double per_s[TRIALS_BLOCK];
-    Rng rng = {9};
+    Kinds kinds;
 
-    try_rates(trials, 20, &before, 1, 9);
-    for (unsigned i = 0; i < TRIALS_BLOCK; i++) {
-        per_s[i] = after;
-    }
-    for (unsigned block = 0; block < 20; block++) {
-        trials_begin(trials, 1, UINT64_MAX, strata, 1, later);
-        watch(&rng, per_s, later, look_at_first, trials);
-    }
-    g_assert_cmpfloat(fabs(log2(fit_of(trials, 10, later + S).per_s)), <, 0.2);
+    try_rates(trials, 20, &before, 1);
+    try_rates_of(trials, 5, 20, &after, 1, later);
+    find(trials, 10, 0, later + S, &kinds);
+    g_assert_cmpfloat(fabs(log2(mean_of(&kinds, 5))), <, 0.3);
     trials_forget(trials);
-    g_assert_cmpfloat(fit_of(trials, 10, later + S).trials, ==, 0);
+    find(trials, 10, 0, later + S, &kinds);
+    g_assert_cmpfloat(kinds.trials[5], ==, 0);
     trials_free(trials);
 }
 
@@ -145,6 +203,7 @@ static void survives_times_of_any_order(void)
 {
     Trials *trials = trials_new();
     const uint8_t strata[TRIALS_BLOCK] = {0};
+    Kinds kinds;
 
     trials_begin(trials, 1, UINT64_MAX, strata, 1, UINT64_MAX / 2);
     trials_look(trials, 1, 1, S);                   /* before it began: ignored */
@@ -154,7 +213,8 @@ static void survives_times_of_any_order(void)
         trials_begin(trials, block, UINT64_MAX, strata, 512, UINT64_MAX / 2 + block);
         trials_look(trials, block, UINT64_MAX, UINT64_MAX / 2 + block * S);
     }
-    g_assert_true(isfinite(fit_of(trials, 1, 0).per_s));
+    find(trials, 1, 0, 0, &kinds);
+    g_assert_true(isfinite(mean_of(&kinds, 5)));
     trials_end(trials);
     trials_free(trials);
 }
@@ -182,9 +242,10 @@ static const PolicyConfig config = {
 
 /*
  * A policy that takes all pages, of which the first quarter is in tier 0, for as hot as @estimates say by their
- * number modulo 4, while they are accessed as @truth says; and that has tried all blocks.
+ * number modulo 4, while they are accessed as @fast and, outside tier 0, @slow say; and that has tried all blocks,
+ * unless that is NULL.
  */
-static Policy *policy_of(const double estimates[4], const double truth[4], bool tried)
+static Policy *policy_of(const double estimates[4], const double *fast, const double *slow)
 {
     Policy *policy = policy_new(&config);
     g_autofree uint8_t *tiers = g_new(uint8_t, PAGES);
@@ -200,12 +261,12 @@ static Policy *policy_of(const double estimates[4], const double truth[4], bool 
         policy_evidence_rate(policy, POLICY_SOURCE_CHMU, 1, i, 1, estimates[i % 4], 100 * S, S);
     }
     policy_plan(policy, S);
-    for (size_t i = 0; i < TRIALS_BLOCK; i++) {
-        per_s[i] = truth[i % 4];
-    }
-    for (size_t first = 0; tried && first < PAGES; first += TRIALS_BLOCK) {
+    for (size_t first = 0; fast && first < PAGES; first += TRIALS_BLOCK) {
         Tried here = {policy, first};
 
+        for (size_t i = 0; i < TRIALS_BLOCK; i++) {
+            per_s[i] = (first < PAGES / 4 ? fast : slow)[i % 4];
+        }
         policy_trial_begin(policy, 1, first, UINT64_MAX, 2 * S);
         watch(&rng, per_s, 2 * S, look_at_policy, &here);
     }
@@ -230,7 +291,7 @@ static void assert_concave(const PolicyCurve *curve)
 static void the_curve_is_that_of_the_estimates_without_trials(void)
 {
     static const double rates[4] = {1, 2, 4, 8};
-    g_autoptr(Policy) policy = policy_of(rates, rates, false);
+    g_autoptr(Policy) policy = policy_of(rates, NULL, NULL);
     PolicyCurve curve;
 
     policy_curve(policy, &curve);
@@ -242,7 +303,7 @@ static void the_curve_is_that_of_the_estimates_without_trials(void)
 static void pages_that_are_alike_make_a_straight_curve_whatever_was_estimated(void)
 {
     static const double estimates[4] = {1, 2, 4, 8}, truth[4] = {3, 3, 3, 3};
-    g_autoptr(Policy) policy = policy_of(estimates, truth, true);
+    g_autoptr(Policy) policy = policy_of(estimates, truth, truth);
     PolicyCurve curve;
 
     policy_curve(policy, &curve);
@@ -255,7 +316,7 @@ static void pages_that_are_alike_make_a_straight_curve_whatever_was_estimated(vo
 static void what_is_estimated_alike_counts_alike_today(void)
 {
     static const double estimates[4] = {3, 3, 3, 3}, truth[4] = {1, 1, 1, 30};
-    g_autoptr(Policy) policy = policy_of(estimates, truth, true);
+    g_autoptr(Policy) policy = policy_of(estimates, truth, truth);
     PolicyCurve curve, today;
 
     policy_curve(policy, &curve);
@@ -270,7 +331,7 @@ static void what_is_estimated_alike_counts_alike_today(void)
 static void what_is_told_apart_makes_a_difference_today(void)
 {
     static const double rates[4] = {1, 2, 4, 64};
-    g_autoptr(Policy) policy = policy_of(rates, rates, true);
+    g_autoptr(Policy) policy = policy_of(rates, rates, rates);
     PolicyCurve today;
 
     policy_curve_today(policy, &today);
@@ -280,12 +341,12 @@ static void what_is_told_apart_makes_a_difference_today(void)
 
 static void the_curve_comes_to_what_is_counted(void)
 {
-    static const double rates[4] = {1, 1, 1, 100};
-    g_autoptr(Policy) policy = policy_of(rates, rates, true);
+    static const double rates[4] = {1, 1, 1, 100}, in_tier_0[4] = {1, 1, 1, 1000};
+    g_autoptr(Policy) policy = policy_of(rates, in_tier_0, rates);
     PolicyCurve curve;
     const double hot = PAGES / 4.0, fast = 3 * hot / 4 + hot / 4 * 1000, slow = 3 * (3 * hot / 4 + hot / 4 * 100);
 
-    /* Those of tier 0 are ten times as hot as looks can tell; nothing says that the cold ones are. */
+    /* Those of tier 0 are ten times as hot, which looks can't tell. */
     policy_counted(policy, fast, slow);
     policy_curve(policy, &curve);
     g_assert_cmpfloat_with_epsilon(slowdown_total(&curve), fast + slow, (fast + slow) / 1e6);
@@ -317,8 +378,11 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD(finds_a_rate_whatever_was_estimated);
-    ADD(takes_an_estimate_for_what_it_is_without_trials);
+    ADD(takes_estimates_for_what_they_are_without_trials);
     ADD(tells_what_differs_from_what_is_alike);
+    ADD(finds_what_is_hot_among_what_is_cold);
+    ADD(strata_that_are_alike_are_of_one_kind);
+    ADD(what_was_not_tried_is_not_taken_for_what_was_estimated_far_from_it);
     ADD(what_was_seen_long_ago_counts_less);
     ADD(survives_times_of_any_order);
     ADD(the_curve_is_that_of_the_estimates_without_trials);

@@ -11,6 +11,7 @@
 #define LINE_BYTES 64.0                 /* of an access */
 #define FULL 0.98                       /* no more of the bandwidth than this makes latency grow */
 #define WAIT (1 / 4.0)                  /* see the law in forecast.h */
+#define USUALLY_NS 30e9                 /* in which what was taken fades */
 #define HALVINGS 40
 #define ROUNDS 8                        /* in which two tiers' loads come to agree */
 
@@ -55,13 +56,18 @@ static double load_now(const ForecastTier *tier)
     return low * tier->bytes_per_s;
 }
 
+/* Time of a vCPU for an access, what it computes included. */
+static double each_at(const Model *model, double hit_ratio, const double *latency_ns)
+{
+    return model->compute_ns + hit_ratio * latency_ns[0] + (1 - hit_ratio) * latency_ns[1];
+}
+
 /* Accesses a second at a hit ratio and these latencies. */
 static double accesses_at(const Model *model, double hit_ratio, const double *latency_ns)
 {
     const Forecast *now = model->now;
-    const double each_ns = model->compute_ns + hit_ratio * latency_ns[0] + (1 - hit_ratio) * latency_ns[1];
 
-    return now->busy * (1 - now->stolen) * 1e9 / each_ns;
+    return now->busy * (1 - now->stolen_usually) * 1e9 / each_at(model, hit_ratio, latency_ns);
 }
 
 /* The latencies that agree with the load that comes of them: the slower a tier, the less is asked of it. */
@@ -134,16 +140,23 @@ static double balanced(const Model *model, double most, double *latency_ns)
 static bool measured(const Forecast *now)
 {
     return now->accesses_per_s > 0 && now->busy > 0 && now->stolen >= 0 && now->stolen < 1 && now->hit_ratio >= 0 &&
-           now->hit_ratio <= 1;
+           now->hit_ratio <= 1 && now->stolen_usually >= 0 && now->stolen_usually < 1;
 }
 
-/* Against all memory in tier 0, nobody else there, and nobody who watches or moves. */
-static double slowdown_of(const Model *model, double hit_ratio, const double *latency_ns)
+/* Against all memory in tier 0, nobody else there, and nobody who watches or moves, who now take the share @stolen. */
+static double slowdown_of(const Model *model, double hit_ratio, const double *latency_ns, double stolen)
 {
-    const Forecast *now = model->now;
-    const double each_ns = model->compute_ns + hit_ratio * latency_ns[0] + (1 - hit_ratio) * latency_ns[1];
+    const double best_ns = model->compute_ns + idle_ns(&model->now->tiers[0]);
 
-    return each_ns / (model->compute_ns + idle_ns(&now->tiers[0])) / (1 - now->stolen) - 1;
+    return each_at(model, hit_ratio, latency_ns) / best_ns / (1 - stolen) - 1;
+}
+
+double forecast_usually(double usually, double stolen, double elapsed_ns)
+{
+    if (!isfinite(usually) || !isfinite(stolen)) {
+        return isfinite(stolen) ? stolen : usually;
+    }
+    return stolen + (usually - stolen) * exp(-elapsed_ns / USUALLY_NS);
 }
 
 double forecast_slowdown_now(const Forecast *now)
@@ -155,7 +168,7 @@ double forecast_slowdown_now(const Forecast *now)
         return NAN;
     }
     model = model_of(now);
-    return slowdown_of(&model, now->hit_ratio, latency_ns);
+    return slowdown_of(&model, now->hit_ratio, latency_ns, now->stolen);
 }
 
 ForecastAt forecast_at(const Forecast *now, const PolicyCurve *curve, uint64_t bytes)
@@ -169,6 +182,6 @@ ForecastAt forecast_at(const Forecast *now, const PolicyCurve *curve, uint64_t b
     }
     model = model_of(now);
     at.hit_ratio = balanced(&model, at.hit_ratio, latency_ns);
-    at.slowdown = slowdown_of(&model, at.hit_ratio, latency_ns);
+    at.slowdown = slowdown_of(&model, at.hit_ratio, latency_ns, now->stolen_usually);
     return at;
 }

@@ -19,6 +19,9 @@
  * Where tier 0 would be the slower one, the planner leaves in tier 1 what makes it so (balance.h): the hit ratio is the
  * one at which both are equally slow, and none at all where tier 0 is the slower one without this VM.
  *
+ * What tiering takes at another size is taken to be what it usually takes now: it has the same share to spend, and
+ * bursts of looks and moves pass.
+ *
  * The slowdown is held against all memory in tier 0, nobody else there, and nobody who watches or moves.
  */
 #ifndef VHOST_TIER_CORE_FORECAST_H
@@ -37,7 +40,8 @@ typedef struct Forecast {
     double accesses_per_s;      /* that miss the caches */
     double hit_ratio;           /* share of them that tier 0 serves */
     double busy;                /* vCPU seconds used a second */
-    double stolen;              /* share of these that tiering takes: faults, shootdowns */
+    double stolen;              /* share of these that tiering takes: faults, shootdowns; lately, as the others */
+    double stolen_usually;      /* the same over a longer time, forecast_usually(): what is taken at other sizes */
     ForecastTier tiers[2];      /* tier 0, and the next */
 } Forecast;
 
@@ -45,6 +49,12 @@ typedef struct ForecastAt {
     double hit_ratio;
     double slowdown;            /* share of time; NaN where accesses or time were not measured */
 } ForecastAt;
+
+/*
+ * What the share that tiering takes usually is, when it was @usually before, and @stolen of the last @elapsed_ns:
+ * watching and moving come in bursts, of which the one that is now tells little of other sizes. Either may be NaN.
+ */
+double forecast_usually(double usually, double stolen, double elapsed_ns);
 
 /* With the hottest @bytes in tier 0. Both NaN where nothing was seen. */
 ForecastAt forecast_at(const Forecast *now, const PolicyCurve *curve, uint64_t bytes);

@@ -15,6 +15,9 @@
  *
  * Then each stratum is cut into pieces from its hottest to its coldest, and all pieces are put in order: as they are,
  * which is what a budget comes to in the long run; or as they can be told apart today, which is what is bid with.
+ *
+ * Where trials show that memory is of a few kinds, each of one rate (makeup.h), the former is cut into these instead:
+ * strata, each found for itself, would be sorted by chance, too.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -30,22 +33,21 @@
 #define PIECES OCTAVE_BUCKETS           /* that a stratum is cut into: the buckets of its octave, or as many parts */
 #define REFIT_NS 5000000000ull          /* trials are looked at anew as often */
 #define SIMILAR 2.0                     /* memory is as cold as what lies outside tier 0 if no more than so hotter */
+#define ALIKE 64.0                      /* trials hardly tell this shape from that of what is all alike */
 #define SATURATED 64.0                  /* an estimate above it says little but that every look found it touched */
 
 typedef struct Stratum {
     double pages;
     double bucket_pages[PIECES];        /* of these, by the buckets of the octave, coolest first */
     double estimate;                    /* accesses a second and page, as estimated, on average */
-    double cold, cold_per_s;            /* as in TrialsFit */
+    double cold, cold_per_s;            /* as in StratumFit */
     double per_s;                       /* of the rest, as it is */
-    double spread;                      /* standard deviation of its natural logarithm; 0: as the buckets have it */
+    bool tried;                         /* it is as trials found it, */
+    double spread;                      /* with this standard deviation of its natural logarithm; else as estimated */
     double doubt;                       /* of its mean: standard deviation in octaves */
 } Stratum;
 
-typedef struct Piece {
-    double per_s;                       /* of a page */
-    double pages;
-} Piece;
+typedef MakeupPart Piece;
 
 /* The stratum of memory that is estimated at 2^@rate accesses a second and page. */
 static unsigned stratum_of(Log2 rate, bool fast)
@@ -165,6 +167,52 @@ static void take_strata(const Policy *policy, Stratum strata[TRIALS_STRATA])
     }
 }
 
+/*
+ * What is not there now may come to be there before trials are looked at anew: it is taken for what the stratum of the
+ * nearest estimates is, which may be one of the other tier.
+ */
+static void fill_gaps(const double expected[TRIALS_STRATA], Kinds *kinds)
+{
+    for (unsigned i = 0; i < TRIALS_STRATA; i++) {
+        unsigned nearest = i;
+
+        if (i % STRATA == UNSEEN || expected[i] > 0) {
+            continue;
+        }
+        for (unsigned other = 0; other < TRIALS_STRATA; other++) {
+            const unsigned off = abs((int)(other % STRATA) - (int)(i % STRATA));
+
+            if (other % STRATA != UNSEEN && expected[other] > 0 &&
+                (nearest == i || off < (unsigned)abs((int)(nearest % STRATA) - (int)(i % STRATA)))) {
+                nearest = other;
+            }
+        }
+        memcpy(kinds->share[i], kinds->share[nearest], sizeof(kinds->share[i]));
+    }
+}
+
+/* Pages of strata; those of which nothing is known are left out. */
+static void known_pages(const Policy *policy, const Stratum *strata, double pages[TRIALS_STRATA])
+{
+    for (unsigned i = 0; i < TRIALS_STRATA; i++) {
+        pages[i] = i % STRATA == UNSEEN && policy->kinds.trials[i] == 0 ? 0 : strata[i].pages;
+    }
+}
+
+/* What kinds there are, and whether these are few. */
+static void find_kinds(Policy *policy, const Stratum *strata)
+{
+    double expected[TRIALS_STRATA], pages[TRIALS_STRATA];
+
+    for (unsigned i = 0; i < TRIALS_STRATA; i++) {
+        expected[i] = strata[i].pages <= 0 ? 0 : i % STRATA == UNSEEN ? INFINITY : strata[i].estimate;
+    }
+    kinds_find(policy->trials, expected, policy->busy_ns, &policy->kinds);
+    fill_gaps(expected, &policy->kinds);
+    known_pages(policy, strata, pages);
+    policy->few_kinds = makeup_few(&policy->kinds, pages);
+}
+
 void policy_fit_trials(Policy *policy)
 {
     Stratum strata[TRIALS_STRATA];
@@ -179,22 +227,24 @@ void policy_fit_trials(Policy *policy)
         expected[i] = strata[i].pages > 0 ? strata[i].estimate : 0;
     }
     for (unsigned first = 0; first < TRIALS_STRATA; first += STRATA) {
-        trials_fit(policy->trials, first, STRATA, &expected[first], policy->busy_ns, &policy->fits[first]);
+        strata_fit(policy->trials, first, STRATA, &expected[first], policy->busy_ns, &policy->fits[first]);
     }
+    find_kinds(policy, strata);
 }
 
 /* The same as trials found them. */
 static void apply_fits(const Policy *policy, Stratum strata[TRIALS_STRATA])
 {
     for (unsigned i = 0; i < TRIALS_STRATA; i++) {
-        const TrialsFit *fit = &policy->fits[i];
+        const StratumFit *fit = &policy->fits[i];
         Stratum *stratum = &strata[i];
 
         if (fit->trials > 0) {
             stratum->cold = fit->cold;
             stratum->cold_per_s = fit->cold_per_s;
             stratum->per_s = fit->per_s;
-            stratum->spread = sqrt(log1p(1 / fit->shape));
+            stratum->tried = true;
+            stratum->spread = fit->shape < ALIKE ? sqrt(log1p(1 / fit->shape)) : 0;
             stratum->doubt = fit->doubt;
         } else {
             stratum->per_s = stratum->estimate;
@@ -335,7 +385,7 @@ static size_t cut(const Stratum *stratum, Piece *pieces)
     size_t n = 0;
 
     G_STATIC_ASSERT(G_N_ELEMENTS(edges) == PIECES + 1);
-    if (stratum->spread <= 0) {
+    if (!stratum->tried) {
         return cut_as_estimated(stratum, pieces);
     }
     for (unsigned i = 0; i < PIECES; i++) {
@@ -373,15 +423,12 @@ static void draw_curve(const Piece *pieces, size_t n, PolicyCurve *curve)
     }
 }
 
-static void make_curve(const Policy *policy, size_t (*cut_stratum)(const Stratum *, Piece *), PolicyCurve *curve)
+typedef size_t Cut(const Stratum *, Piece *);
+
+static size_t cut_all(const Policy *policy, Stratum strata[TRIALS_STRATA], Cut *cut_stratum, Piece *pieces)
 {
-    const Census *census = planner_census(policy->planner);
-    Stratum strata[TRIALS_STRATA];
-    Piece pieces[TRIALS_STRATA * (PIECES + 1)];
     size_t n = 0;
 
-    *curve = (PolicyCurve){.present_bytes = census->fast_bytes + census->slow_bytes};
-    take_strata(policy, strata);
     apply_fits(policy, strata);
     match_slow(strata, strata + STRATA, policy->counted[1]);
     match_fast(strata, policy->counted[0]);
@@ -390,16 +437,42 @@ static void make_curve(const Policy *policy, size_t (*cut_stratum)(const Stratum
             n += cut_stratum(&strata[i], &pieces[n]);
         }
     }
+    return n;
+}
+
+static size_t cut_kinds(const Policy *policy, const Stratum strata[TRIALS_STRATA], Piece *pieces)
+{
+    double pages[TRIALS_STRATA];
+
+    known_pages(policy, strata, pages);
+    return makeup_find(&policy->kinds, pages, policy->counted, pieces);
+}
+
+static void make_curve(const Policy *policy, bool today, PolicyCurve *curve)
+{
+    const Census *census = planner_census(policy->planner);
+    Stratum strata[TRIALS_STRATA];
+    Piece pieces[TRIALS_STRATA * (PIECES + 1)];
+    size_t n;
+
+    G_STATIC_ASSERT(MAKEUP_MAX <= G_N_ELEMENTS(pieces));
+    *curve = (PolicyCurve){.present_bytes = census->fast_bytes + census->slow_bytes};
+    take_strata(policy, strata);
+    if (policy->few_kinds && !today) {
+        n = cut_kinds(policy, strata, pieces);
+    } else {
+        n = cut_all(policy, strata, today ? cut_as_estimated : cut, pieces);
+    }
     qsort(pieces, n, sizeof(*pieces), by_rate);
     draw_curve(pieces, n, curve);
 }
 
 void policy_curve(const Policy *policy, PolicyCurve *curve)
 {
-    make_curve(policy, cut, curve);
+    make_curve(policy, false, curve);
 }
 
 void policy_curve_today(const Policy *policy, PolicyCurve *curve)
 {
-    make_curve(policy, cut_as_estimated, curve);
+    make_curve(policy, true, curve);
 }

@@ -9,7 +9,8 @@
 #include "brake.h"
 #include "hints.h"
 #include "planner.h"
-#include "trials.h"
+#include "makeup.h"
+#include "strata.h"
 
 /* All of a policy that is neither configuration nor map. Words of 8 bytes only: a trace keeps it as it is. */
 typedef struct PolicyState {
@@ -36,7 +37,9 @@ struct Policy {
     bool idle;                      /* see policy_idles() */
     uint64_t busy_ns;               /* time that passed while the VM did not idle: the trials' clock */
     uint64_t trials_from_ns;        /* heat last changed then, as far as they know */
-    TrialsFit fits[TRIALS_STRATA];  /* what they say, as of fitted_ns; 0: nothing yet */
+    StratumFit fits[TRIALS_STRATA]; /* what they say, as of fitted_ns; 0: nothing yet */
+    Kinds kinds;
+    bool few_kinds;                 /* memory is of these */
     uint64_t fitted_ns;
     double counted[2];              /* see policy_counted() */
     GHashTable *planned;            /* its granules, once asked for: policy-view.c; empty before */

@@ -11,10 +11,8 @@
  * noted down by what they were estimated at in that moment (their stratum). Nothing that happens later changes who
  * is counted where, so this is fair whatever the estimates are made of.
  *
- * Seen is, of each granule, that its first touch came after one look and before the next, or not yet. Within a
- * stratum the true rates are taken to be spread as in a gamma distribution of mean m and shape k, so that a granule
- * is untouched after t with the chance (1 + m t / k)^-k (Lomax). Both are fitted by the greatest likelihood, times a
- * weak prior: rates are what they are estimated at, to within two octaves or so.
+ * Seen is, of each granule, that its first touch came after one look and before the next, or not yet. What follows of
+ * the rates is told by strata.h, where they differ as the estimates do, and by kinds.h, where there are but a few.
  *
  * What is noted down loses half its weight each TRIALS_HALF_LIFE_NS.
  */
@@ -50,20 +48,14 @@ void trials_end(Trials *trials);
 /* Heat has changed: nothing of what was seen holds. */
 void trials_forget(Trials *trials);
 
-typedef struct TrialsFit {
-    double cold;                        /* share of those that are as cold as most others, */
-    double cold_per_s;                  /* which is that cold, whatever they are estimated at */
-    double per_s;                       /* mean rate of a page of the rest */
-    double shape;                       /* k */
-    double doubt;                       /* standard deviation of log2 of per_s */
-    double trials;                      /* granules that were watched, older ones counting less; 0: it is a guess */
-} TrialsFit;
+/* What was seen of granules, some @weight of them: touched between two times, or (@until_s 0) not until @from_s. */
+typedef struct TrialsSeen {
+    double weight, from_s, until_s;     /* times are of one page that is watched: those of a granule, by its pages */
+} TrialsSeen;
 
-/*
- * What the @n strata from @first are like as of @now_ns, whose rates are estimated at @expected (a page and second, on
- * average; 0: there is no such memory). Their shape is one.
- */
-void trials_fit(const Trials *trials, unsigned first, size_t n, const double *expected, uint64_t now_ns,
-                TrialsFit *fits);
+#define TRIALS_SEEN_MAX 48u
+
+/* What was seen of a stratum as of @now_ns, older trials weighing less; returns how many. */
+size_t trials_seen(const Trials *trials, unsigned stratum, uint64_t now_ns, TrialsSeen seen[TRIALS_SEEN_MAX]);
 
 #endif /* VHOST_TIER_CORE_TRIALS_H */
