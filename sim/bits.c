@@ -25,19 +25,25 @@ typedef struct Since {
 } Since;
 
 /* Clear the bit of a page; tells what happened since it was cleared the last time. */
-static Since clear_bit(Guest *guest, size_t page)
+static Since clear_bit(Guest *guest, AccessBits *bits, size_t page)
 {
     double expected = guest_expected(guest, page);
     Since since;
 
-    if (!guest->cleared) {
-        guest->cleared = g_new0(double, guest->config.pages);
-        guest->cleared_ns = g_new0(double, guest->config.pages);
+    if (!bits->expected) {
+        bits->expected = g_new0(double, guest->config.pages);
+        bits->ns = g_new0(double, guest->config.pages);
     }
-    since = (Since){expected - guest->cleared[page], guest->counters.wall_ns - guest->cleared_ns[page]};
-    guest->cleared[page] = expected;
-    guest->cleared_ns[page] = guest->counters.wall_ns;
+    since = (Since){expected - bits->expected[page], guest->counters.wall_ns - bits->ns[page]};
+    bits->expected[page] = expected;
+    bits->ns[page] = guest->counters.wall_ns;
     return since;
+}
+
+void access_bits_free(AccessBits *bits)
+{
+    g_free(bits->expected);
+    g_free(bits->ns);
 }
 
 /*
@@ -78,18 +84,35 @@ static bool draw_bit(Guest *guest, double rate, Since since)
     return sim_random_uniform(&guest->machine->random) >= clear;
 }
 
+static bool young(Guest *guest, AccessBits *bits, size_t page)
+{
+    Since since = clear_bit(guest, bits, page);
+
+    return guest->tier[page] != SIM_ABSENT && draw_bit(guest, guest->rate[page], since);
+}
+
 bool guest_young(Guest *guest, size_t page)
 {
-    Since since = clear_bit(guest, page);
-
     machine_charge_host(guest->machine, guest->machine->config.costs.abit_ns);
-    return guest->tier[page] != SIM_ABSENT && draw_bit(guest, guest->rate[page], since);
+    return young(guest, &guest->bits, page);
 }
 
 void guest_make_old(Guest *guest, size_t page)
 {
     machine_charge_host(guest->machine, guest->machine->config.costs.abit_ns);
-    clear_bit(guest, page);
+    clear_bit(guest, &guest->bits, page);
+}
+
+bool guest_own_young(Guest *guest, size_t page)
+{
+    guest_charge(guest, guest->machine->config.scale * guest->machine->config.costs.abit_ns);
+    return young(guest, &guest->own_bits, page);
+}
+
+void guest_own_make_old(Guest *guest, size_t page)
+{
+    guest_charge(guest, guest->machine->config.scale * guest->machine->config.costs.abit_ns);
+    clear_bit(guest, &guest->own_bits, page);
 }
 
 bool guest_young_block(Guest *guest, size_t block)
@@ -101,7 +124,7 @@ bool guest_young_block(Guest *guest, size_t block)
     machine_charge_host(guest->machine, guest->machine->config.costs.abit_ns);
     for (size_t page = first; page < end; page++) {
         if (guest->tier[page] != SIM_ABSENT) {
-            Since since = clear_bit(guest, page);
+            Since since = clear_bit(guest, &guest->bits, page);
 
             rate += guest->rate[page];
             all.expected += since.expected;

@@ -95,14 +95,35 @@ static void unscale_cost(SimDamon *damon)
     machine_charge_host(damon->machine, (config->scale - 1) * config->costs.abit_ns);
 }
 
+static void make_old(SimDamon *damon, size_t page)
+{
+    if (damon->attrs.in_guest) {
+        guest_own_make_old(damon->guest, page);
+    } else {
+        guest_make_old(damon->guest, page);
+        unscale_cost(damon);
+    }
+}
+
+static bool is_young(SimDamon *damon, size_t page)
+{
+    if (damon->attrs.in_guest) {
+        return guest_own_young(damon->guest, page);
+    }
+    unscale_cost(damon);
+    return guest_young(damon->guest, page);
+}
+
 static void prepare_samples(SimDamon *damon)
 {
     for (guint i = 0; i < damon->regions->len; i++) {
         SimDamonRegion *region = region_at(damon->regions, i);
 
         region->sampled = region->first + draw(damon, region->pages);
-        guest_make_old(damon->guest, region->sampled);
-        unscale_cost(damon);
+        if (damon->attrs.order) {
+            region->sampled = damon->attrs.order[region->sampled];
+        }
+        make_old(damon, region->sampled);
     }
 }
 
@@ -111,8 +132,7 @@ static void check_samples(SimDamon *damon)
     for (guint i = 0; i < damon->regions->len; i++) {
         SimDamonRegion *region = region_at(damon->regions, i);
 
-        region->nr_accesses += guest_young(damon->guest, region->sampled);
-        unscale_cost(damon);
+        region->nr_accesses += is_young(damon, region->sampled);
         damon->most = MAX(damon->most, region->nr_accesses);
     }
     damon->samples++;

@@ -11,6 +11,8 @@
 typedef struct SimDamonAttrs {
     uint64_t sample_ns, aggr_ns;    /* aggr_ns a multiple of sample_ns */
     unsigned min_regions, max_regions;
+    bool in_guest;                  /* it is the guest's kernel that looks, at its own page tables; */
+    const uint32_t *order;          /* in this order of pages; NULL: as they are. Regions are of the order */
 } SimDamonAttrs;
 
 extern const SimDamonAttrs sim_damon_attrs_default;     /* 5 ms, 100 ms, 10, 1000 */

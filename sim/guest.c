@@ -187,8 +187,8 @@ void guest_free(Guest *guest)
     g_free(guest->flags);
     g_free(guest->expected);
     g_free(guest->expected_s);
-    g_free(guest->cleared);
-    g_free(guest->cleared_ns);
+    access_bits_free(&guest->bits);
+    access_bits_free(&guest->own_bits);
     g_free(guest->counted);
     g_free(guest->moved_ns);
     g_free(guest->moved_from);

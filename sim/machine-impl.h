@@ -62,6 +62,12 @@ typedef struct Tlb {
     bool made, stale;               /* rates have changed */
 } Tlb;
 
+/* The access bits of one set of page tables: of each page, NULL where none was cleared yet, */
+typedef struct AccessBits {
+    double *expected;               /* the accesses that were expected when it was cleared, */
+    double *ns;                     /* and the time then, as counters.wall_ns */
+} AccessBits;
+
 struct Guest {
     Machine *machine;
     GuestConfig config;             /* name is owned */
@@ -71,8 +77,7 @@ struct Guest {
     float *rate;
     uint8_t *tier, *flags;
     double *expected, *expected_s;  /* accesses up to this time of work; see guest_expected() */
-    double *cleared;                /* expected when the access bit was cleared; NULL: none was */
-    double *cleared_ns;             /* and the time then, as counters.wall_ns */
+    AccessBits bits, own_bits;      /* in the host's page tables, and in the guest's */
     double *counted;                /* expected when a device's counter was read; NULL: none was */
     uint64_t *moved_ns;             /* last move; NULL: none */
     uint8_t *moved_from;
@@ -133,6 +138,7 @@ void machine_refill(Machine *machine, uint64_t ns);
 void arming_advance(Guest *guest, double until_s, uint64_t now_ns, double speed);
 /* The rate of @page, which is armed, has changed, or it is no longer there. */
 void arming_redraw(Guest *guest, size_t page);
+void access_bits_free(AccessBits *bits);
 void arming_free(Arming *arming);
 
 /* tlb.c: how long a translation stays without use, in seconds of work; INFINITY: all fit. */

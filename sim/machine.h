@@ -198,7 +198,13 @@ uint64_t guest_resident_bytes(const Guest *guest, unsigned tier);
 bool guest_young(Guest *guest, size_t page);
 /* Clear the bit whatever it is. Costs the same. */
 void guest_make_old(Guest *guest, size_t page);
-/* The same for a whole 2 MiB block mapped by one entry. */
+/*
+ * The same in the guest's own page tables, where its kernel looks. Costs as much, of the guest: on a machine of any
+ * scale the same share of its time, as DAMON watches as many regions of a small machine as of a large one.
+ */
+bool guest_own_young(Guest *guest, size_t page);
+void guest_own_make_old(Guest *guest, size_t page);
+/* The host's for a whole 2 MiB block mapped by one entry. */
 bool guest_young_block(Guest *guest, size_t block);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * How guests speak to their host. One is honest: it tells what is hot, and what is so no more, when its
- * workload moves on. The others lie, each in its way, once a second.
+ * workload moves on. One says what it sees of itself (speaker-auto.h). The others lie, each in its way, once a second.
  */
 #include "speaker.h"
 
@@ -9,6 +9,7 @@
 
 #include "core/policy.h"
 #include "random.h"
+#include "speaker-auto.h"
 #include "workloads/common.h"
 
 #define PERIOD_NS SECOND_NS
@@ -20,7 +21,7 @@ typedef struct Speaker Speaker;
 
 typedef struct Manner {
     const char *name;
-    void (*speak)(Speaker *speaker);
+    void (*speak)(Speaker *speaker);    /* NULL: speaker-auto.h */
     uint64_t period_ns;             /* UINT64_MAX: when the workload moves on */
 } Manner;
 
@@ -30,6 +31,7 @@ struct Speaker {
     const Manner *manner;
     SimRandom random;
     bool *said_hot;                 /* pages of which it said so last */
+    SpeakerAuto *of_itself;
     uint64_t inner_due_ns, due_ns;
 };
 
@@ -129,7 +131,7 @@ static void floods(Speaker *speaker)
 
 static const Manner manners[] = {
     {"honest", honest, UINT64_MAX},  {"all-hot", all_hot, PERIOD_NS}, {"swapped", swapped, PERIOD_NS},
-    {"pins-all", pins_all, PERIOD_NS}, {"floods", floods, FLOOD_NS},    {NULL},
+    {"pins-all", pins_all, PERIOD_NS}, {"floods", floods, FLOOD_NS},    {"auto", NULL, 0}, {NULL},
 };
 
 static uint64_t speaker_tick(Workload *workload, uint64_t now_ns)
@@ -143,6 +145,9 @@ static uint64_t speaker_tick(Workload *workload, uint64_t now_ns)
     }
     moved = inner->changed_ns != workload->changed_ns;
     workload->changed_ns = inner->changed_ns;
+    if (speaker->of_itself) {
+        return MIN(speaker->inner_due_ns, speaker_auto_tick(speaker->of_itself, now_ns));
+    }
     if (now_ns >= speaker->due_ns || (moved && speaker->manner->period_ns == UINT64_MAX)) {
         speaker->manner->speak(speaker);
         speaker->due_ns = speaker->manner->period_ns == UINT64_MAX ? UINT64_MAX : now_ns + speaker->manner->period_ns;
@@ -156,6 +161,7 @@ static void speaker_destroy(Workload *workload)
 
     speaker->inner->class->destroy(speaker->inner);
     g_free(speaker->said_hot);
+    speaker_auto_free(speaker->of_itself);
     g_free(speaker);
 }
 
@@ -175,6 +181,7 @@ Workload *speaker_new(Workload *inner, const char *how, uint64_t seed, GError **
             speaker->said_hot = g_new0(bool, guest_pages(inner->guest));
             speaker->due_ns = machine_now_ns(guest_machine(inner->guest)) + PERIOD_NS;
             sim_random_init(&speaker->random, seed);
+            speaker->of_itself = manner->speak ? NULL : speaker_auto_new(inner->guest, inner->order);
             return &speaker->base;
         }
         g_string_append_printf(known, "%s%s", known->len ? ", " : "", manner->name);

@@ -29,6 +29,7 @@ struct Workload {
     Guest *guest;
     uint64_t changed_ns;            /* when its hot set last changed to one that lasts: 'time to 90 %' counts
                                        from here; 0: never */
+    const uint32_t *order;          /* the guest's pages in the order of its program's addresses; NULL: the same */
 };
 
 extern const WorkloadClass *const workload_classes[];   /* NULL-terminated */

@@ -2,26 +2,17 @@
 /*
  * tier-hint hot|cold|willneed|free|pin|unpin|query: about a process's memory, or about physical memory.
  *
- * The device takes a program's own addresses, or physical ones. Of another process, /proc/PID/pagemap says where its
- * pages are, to who has CAP_SYS_ADMIN; so only such a caller can speak of others. A page that moves between the look
- * and the call makes a wrong hint, no more.
+ * The device takes a program's own addresses, or physical ones. So of other processes only who can see where their
+ * pages are can speak (pages.h).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "command.h"
-
-#define PAGE_BYTES 4096u
-#define ENTRIES_AT_ONCE 4096u
-
-/* Fields of an entry of pagemap (Documentation/admin-guide/mm/pagemap.rst of Linux). */
-#define ENTRY_PFN ((UINT64_C(1) << 55) - 1)
-#define ENTRY_EXCLUSIVE (UINT64_C(1) << 56)
-#define ENTRY_FILE (UINT64_C(1) << 61)
-#define ENTRY_PRESENT (UINT64_C(1) << 63)
+#include "pages.h"
 
 /* A number of bytes, decimal or with 0x, and K, M or G after it; false with an error. */
 static bool parse_bytes(const char *text, const char *what, uint64_t *bytes, GError **errp)
@@ -52,62 +43,11 @@ static bool parse_bytes(const char *text, const char *what, uint64_t *bytes, GEr
     return true;
 }
 
-static void add_page(GArray *ranges, uint64_t addr)
-{
-    struct virtio_tier_urange page = {.addr = addr, .len = PAGE_BYTES};
-    struct virtio_tier_urange *last =
-        ranges->len ? &g_array_index(ranges, struct virtio_tier_urange, ranges->len - 1) : NULL;
-
-    if (last && last->addr + last->len == addr) {
-        last->len += PAGE_BYTES;
-    } else {
-        g_array_append_val(ranges, page);
-    }
-}
-
-/*
- * The physical ranges of the pages of [@start, @end) in @pagemap whose entries have all of @wanted and none of
- * @unwanted. Returns false with an error when the kernel does not tell.
- */
-static bool find_pages(int pagemap, uint64_t start, uint64_t end, uint64_t wanted, uint64_t unwanted, GArray *ranges,
-                       GError **errp)
-{
-    g_autofree uint64_t *entries = g_new(uint64_t, ENTRIES_AT_ONCE);
-
-    for (uint64_t at = start; at < end;) {
-        size_t n = MIN((end - at) / PAGE_BYTES, ENTRIES_AT_ONCE);
-        ssize_t got = pread(pagemap, entries, n * sizeof(*entries), (off_t)(at / PAGE_BYTES * sizeof(*entries)));
-
-        if (got < (ssize_t)sizeof(*entries)) {
-            g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                        "there is no address 0x%" PRIx64 " in that process, or it has ended", at);
-            return false;
-        }
-        n = (size_t)got / sizeof(*entries);
-        for (size_t i = 0; i < n; i++) {
-            if ((entries[i] & wanted) != wanted || entries[i] & unwanted) {
-                continue;
-            }
-            if (!(entries[i] & ENTRY_PFN)) {
-                g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_PERM,
-                            "the kernel does not show where its pages are: CAP_SYS_ADMIN is needed");
-                return false;
-            }
-            add_page(ranges, (entries[i] & ENTRY_PFN) * PAGE_BYTES);
-        }
-        at += n * PAGE_BYTES;
-    }
-    return true;
-}
-
 /* Where the range of process @pid lies. FREE is said only of pages that are nobody else's, and of whole ones. */
-static bool find_range(const char *pid, unsigned type, uint64_t addr, uint64_t bytes, GArray *ranges, GError **errp)
+static bool find_range(int pid, unsigned type, uint64_t addr, uint64_t bytes, GArray *ranges, GError **errp)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%s/pagemap", pid);
     bool narrow = type == VIRTIO_TIER_T_FREE;
     uint64_t out = PAGE_BYTES - 1, start = addr, end = addr + bytes;
-    int pagemap;
-    bool ok;
 
     if (end < start || end > UINT64_MAX - PAGE_BYTES) {
         g_set_error(errp, USAGE_ERROR, 0, "the range goes beyond the last address");
@@ -115,18 +55,7 @@ static bool find_range(const char *pid, unsigned type, uint64_t addr, uint64_t b
     }
     start = (narrow ? start + out : start) & ~out;
     end = (narrow ? end : end + out) & ~out;
-    pagemap = open(path, O_RDONLY | O_CLOEXEC);
-    if (pagemap < 0) {
-        int code = errno;
-
-        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(code), "can't see the memory of process %s: %s", pid,
-                    code == ENOENT ? "there is no such process" : g_strerror(code));
-        return false;
-    }
-    ok = find_pages(pagemap, start, end, ENTRY_PRESENT | (narrow ? ENTRY_EXCLUSIVE : 0), narrow ? ENTRY_FILE : 0,
-                    ranges, errp);
-    close(pagemap);
-    return ok;
+    return pages_find(pid, start, end, narrow, ranges, errp);
 }
 
 static void print_query(const struct virtio_tier_uresult *sum)
@@ -158,7 +87,7 @@ static int tell(const Command *command, char **args, GError **errp)
         g_array_append_val(ranges, range);
     } else if (!parse_bytes(args[0], "PID", &pid, errp)) {
         return 2;
-    } else if (!find_range(args[0], command->type, addr, bytes, ranges, errp)) {
+    } else if (!find_range((int)MIN(pid, INT_MAX), command->type, addr, bytes, ranges, errp)) {
         return 1;
     }
     fd = device_open(errp);

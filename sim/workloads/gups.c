@@ -17,7 +17,9 @@ typedef struct Gups {
     double hot, hot_share, move_s, extent_pages;
     size_t extent;                  /* pages */
     size_t n_extents, n_hot;        /* the last extent may be shorter */
-    uint32_t *order;                /* of extents; hot are those from 'hot_at' on, round and round */
+    uint32_t *order;                /* of extents, as the program has them; hot are those from 'hot_at' on, round and
+                                       round */
+    uint32_t *pages;                /* the same, page by page */
     size_t hot_at;
     uint64_t next_ns;               /* of the next jump */
 } Gups;
@@ -47,7 +49,24 @@ static void gups_destroy(Workload *workload)
     Gups *gups = (Gups *)workload;
 
     g_free(gups->order);
+    g_free(gups->pages);
     g_free(gups);
+}
+
+static uint32_t *pages_in_order(const Gups *gups)
+{
+    const size_t n = guest_pages(gups->base.guest);
+    uint32_t *pages = g_new(uint32_t, n);
+    size_t done = 0;
+
+    for (size_t i = 0; i < gups->n_extents; i++) {
+        const size_t first = gups->order[i] * gups->extent;
+
+        for (size_t page = first; page < MIN(first + gups->extent, n); page++) {
+            pages[done++] = (uint32_t)page;
+        }
+    }
+    return pages;
 }
 
 static Workload *gups_create(const char *params, Guest *guest, uint64_t seed, GError **errp)
@@ -73,6 +92,7 @@ static Workload *gups_create(const char *params, Guest *guest, uint64_t seed, GE
     gups->n_hot = workload_share_of(gups->hot, gups->n_extents);
     sim_random_init(&random, seed);
     gups->order = workload_permutation(&random, gups->n_extents);
+    gups->base.order = gups->pages = pages_in_order(gups);
     gups->next_ns = workload_after(machine_now_ns(guest_machine(guest)), gups->move_s);
     set_rates(gups);
     return &gups->base;

@@ -40,7 +40,8 @@ NEED_REPLY, REPLY, VERSION = 1 << 3, 1 << 2, 1
 NO_FD = 1 << 8
 
 HINT, EVENT = 0, 1
-QUERY = 7
+HOT, COLD, FREE, QUERY = 1, 2, 4, 7
+PAGE = 4096
 S_OK, S_RATE = 0, 4
 DESC_NEXT, DESC_WRITE, DESC_INDIRECT = 1, 2, 4
 
@@ -62,6 +63,7 @@ class Backend:
         self.mode = 'honest'
         self.requests = 0           # that came, answered or not
         self.told = {}              # ranges of these, by type
+        self.hot = set()            # pages that were told as HOT last
         self.max_ranges_per_s = 0
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
@@ -246,6 +248,8 @@ class Backend:
     def _answer(self, q, number, said, room):
         kind, _, n, cookie = struct.unpack_from('<HHIQ', said)
         self.told[kind] = self.told.get(kind, 0) + n
+        for i in range(n):
+            self._keep(kind, *struct.unpack_from('<QQ', said, 16 + 16 * i))
         status, entry_status, count = S_OK, S_OK, n
         if self.mode == 'status':
             status = 77
@@ -274,7 +278,19 @@ class Backend:
             q.used_index = (q.used_index + 3 * q.size) & 0xffff
             self._write(q.used + 2, struct.pack('<H', q.used_index))
 
+    def _keep(self, kind, address, length):
+        pages = range(address // PAGE, (address + length) // PAGE)
+        if kind == HOT:
+            self.hot.update(pages)
+        elif kind in (COLD, FREE):
+            self.hot.difference_update(pages)
+
     # what the guest's scripts ask for
+
+    def share_of_hot(self, pages):
+        """Percent of what was told as HOT that lies in `pages`, and of these, what was told as HOT."""
+        both = 100 * len(self.hot & pages)
+        return both // max(len(self.hot), 1), both // max(len(pages), 1)
 
     def event(self, kind, reason, value, size=24):
         """One event, of which we say that it has `size` bytes; whether there was a buffer for it."""
