@@ -58,6 +58,7 @@ check it_costs_little at_most $MOST_CPU $cost
 kill $program
 wait $program 2>/dev/null
 check it_goes_on_where_the_program_ends eval 'sleep 6; kill -0 $auto'
+host forget >/dev/null
 /test/hot-part 128 16 >/tmp/where &
 program=$!
 check another_program where 0
