@@ -161,6 +161,17 @@ static void shares_table(Page *page)
     g_string_append_c(page->text, '\n');
 }
 
+/* The oracle's time where it is longer than @seconds: at this limit of moves, no contender can be as quick. */
+static char *oracle_is_slower(const Page *page, size_t row, double seconds)
+{
+    const Experiment *experiment = page->experiment;
+    const size_t paying = experiment_find(experiment, "oracle-paying");
+    const double oracle = paying < experiment->contenders->len ? judge_time_to_90(experiment, row, paying) : NAN;
+
+    return oracle > seconds ? g_strdup_printf("; not to be had: the oracle that pays takes %.1f s", oracle)
+                            : g_strdup("");
+}
+
 static void change_section(Page *page)
 {
     const Experiment *experiment = page->experiment;
@@ -179,9 +190,10 @@ static void change_section(Page *page)
                                row_name(page, row));
         if (quickest < experiment->contenders->len) {
             double other = judge_time_to_90(experiment, row, quickest);
+            g_autofree char *bound = oracle_is_slower(page, row, other / 2);
 
-            aim(page, what, seconds <= other / 2, "%.1f s; %s %.1f s", seconds,
-                contender_label(page, quickest), other);
+            aim(page, what, seconds <= other / 2, "%.1f s; %s %.1f s%s", seconds, contender_label(page, quickest),
+                other, bound);
         } else {
             aim(page, what, !isnan(seconds), "%.1f s; no baseline came near the oracle", seconds);
         }
