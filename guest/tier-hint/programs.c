@@ -6,7 +6,6 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "damon-sysfs.h"
@@ -108,7 +107,7 @@ static GArray *list(const char *proc, uint64_t least_bytes)
     const char *name;
 
     while (dir && (name = g_dir_read_name(dir))) {
-        Program program = {.pid = atoi(name)};
+        Program program = {.pid = (pid_t)g_ascii_strtoll(name, NULL, 10)};
 
         program.bytes = program.pid > 0 && program.pid != getpid() ? bytes_of(proc, program.pid) : 0;
         if (program.bytes >= MAX(least_bytes, 1)) {

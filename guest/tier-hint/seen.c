@@ -148,16 +148,13 @@ static double mean_rate(const Seen *seen, uint64_t there_bytes)
 static Told judge(const Block *block, const SeenRule *rule, double mean, uint64_t now_s)
 {
     const double rate = rate_of(block);
-    Told is = TOLD_NOTHING;
+    const bool unused = now_s - block->used_s >= rule->cold_after_s;
+    const bool cooled = block->told == TOLD_HOT && block->looks > 0 && rate < mean;
+    Told is = unused || cooled ? TOLD_COLD : TOLD_NOTHING;
 
-    if (now_s - block->used_s >= rule->cold_after_s) {
-        is = TOLD_COLD;
-    } else if (block->looks <= 0) {
-        return TOLD_NOTHING;
-    } else if (rate >= HOT_ABOVE * mean && block->used * 100 >= block->looks * (float)rule->hot_percent) {
+    if (!unused && block->looks > 0 && rate >= HOT_ABOVE * mean &&
+        block->used * 100 >= block->looks * (float)rule->hot_percent) {
         is = TOLD_HOT;
-    } else if (block->told == TOLD_HOT && rate < mean) {
-        is = TOLD_COLD;
     }
     return is == block->told && now_s - block->told_s < rule->again_s ? TOLD_NOTHING : is;
 }

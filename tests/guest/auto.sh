@@ -12,7 +12,12 @@ LEAST_FOUND=70          # percent of what is hot
 MOST_CPU=300            # hundredths of a percent of a CPU: auto allows itself 1 %, and a guest without KVM is slow
 
 # cpu_ns PID...: CPU time that they have used.
-cpu_ns() { cat $(printf '/proc/%s/schedstat ' "$@") | awk '{ s += $1 } END { printf "%.0f\n", s }'; }
+cpu_ns() {
+    local pid
+    for pid in "$@"; do
+        cat "/proc/$pid/schedstat"
+    done | awk '{ s += $1 } END { printf "%.0f\n", s }'
+}
 kdamond() { cat /sys/kernel/mm/damon/admin/kdamonds/0/pid; }
 told_hot() { host told 1; }
 
