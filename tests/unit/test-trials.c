@@ -10,6 +10,7 @@
 #include "core/kinds.h"
 #include "core/policy.h"
 #include "core/slowdown.h"
+#include "core/strata.h"
 #include "rng.h"
 
 #define MS 1000000ull
@@ -106,7 +107,6 @@ static void finds_a_rate_whatever_was_estimated(void)
         g_assert_cmpuint(kinds.n, ==, 1);
         g_assert_cmpfloat(fabs(log2(kinds.per_s[0] / rates[i])), <, 0.15);
         g_assert_cmpfloat(kinds.doubt[0], <, 0.1);
-        g_assert_true(isinf(kinds.shape));              /* all are alike */
         g_assert_cmpfloat_with_epsilon(kinds.trials[5], 40.0 * TRIALS_BLOCK, 0.01);
         trials_free(trials);
     }
@@ -128,14 +128,31 @@ static void takes_estimates_for_what_they_are_without_trials(void)
 
 static void tells_what_differs_from_what_is_alike(void)
 {
-    static const double rates[] = {0.5, 1, 2, 4, 8, 16};
+    static const double rates[] = {0.5, 1, 2, 4, 8, 16}, alike = 5, expected[] = {[5] = 5};
+    StratumFit fits[6];
+
+    for (unsigned differ = 0; differ < 2; differ++) {
+        Trials *trials = trials_new();
+
+        try_rates(trials, 60, differ ? rates : &alike, differ ? G_N_ELEMENTS(rates) : 1);
+        strata_fit(trials, 0, G_N_ELEMENTS(fits), expected, S, fits);
+        g_assert_cmpfloat(fabs(log2(fits[5].per_s / (differ ? 5.25 : 5))), <, 0.25);
+        g_assert_true(differ ? fits[5].shape <= 2 : fits[5].shape >= 16);
+        trials_free(trials);
+    }
+}
+
+static void a_continuum_is_of_many_kinds(void)
+{
+    static const double rates[] = {1, 8, 64};
     Trials *trials = trials_new();
     Kinds kinds;
 
-    try_rates(trials, 60, rates, G_N_ELEMENTS(rates));
-    find(trials, 5, 0, S, &kinds);
-    g_assert_true(kinds.n > 1 || kinds.shape <= 4);
-    g_assert_cmpfloat(fabs(log2(mean_of(&kinds, 5) / 5.25)), <, 0.25);
+    try_rates_of(trials, 5, 20, &rates[0], 1, S);
+    try_rates_of(trials, 7, 20, &rates[1], 1, S);
+    try_rates_of(trials, 9, 20, &rates[2], 1, S);
+    kinds_find(trials, (const double[TRIALS_STRATA]){[5] = 1, [7] = 10, [9] = 100}, S, &kinds);
+    g_assert_cmpuint(kinds.n, ==, 3);
     trials_free(trials);
 }
 
@@ -319,6 +336,7 @@ static void what_is_estimated_alike_counts_alike_today(void)
     g_autoptr(Policy) policy = policy_of(estimates, truth, truth);
     PolicyCurve curve, today;
 
+    policy_counted(policy, 33.0 * PAGES / 16, 33.0 * PAGES * 3 / 16);
     policy_curve(policy, &curve);
     policy_curve_today(policy, &today);
     g_assert_cmpfloat(slowdown_hit_ratio(&curve, PAGES * PAGE / 4), >, 0.4);
@@ -380,6 +398,7 @@ int main(int argc, char **argv)
     ADD(finds_a_rate_whatever_was_estimated);
     ADD(takes_estimates_for_what_they_are_without_trials);
     ADD(tells_what_differs_from_what_is_alike);
+    ADD(a_continuum_is_of_many_kinds);
     ADD(finds_what_is_hot_among_what_is_cold);
     ADD(strata_that_are_alike_are_of_one_kind);
     ADD(what_was_not_tried_is_not_taken_for_what_was_estimated_far_from_it);

@@ -16,6 +16,7 @@
 #define REFINEMENTS 2
 #define ROUNDS 12                       /* of expectation and maximization */
 #define NEAR 2.0                        /* kinds' rates differ by more: a VM is now faster, now slower, and all of it */
+#define SPLIT 4.0                       /* what may be two kinds is first taken for so much hotter, and colder */
 #define FIRST_S 0.016                   /* after which the first look comes, or so */
 #define NEGLIGIBLE 1e-3                 /* part of a trial */
 #define ALIKE_WITHIN 4.0                /* two standard deviations, squared */
@@ -35,7 +36,6 @@ typedef struct Case {
     double weight;                      /* sum over all that was seen */
     const double *expected;
     double estimate[TRIALS_STRATA];     /* log2 of what is expected; NAN: that is not known */
-    double shape;
 } Case;
 
 /* Kinds, as far as they are found. */
@@ -47,11 +47,11 @@ typedef struct Mixture {
     double likely;                      /* logarithm of the likelihood */
 } Mixture;
 
-static double chance(const TrialsSeen *seen, double per_s, double shape)
+static double chance(const TrialsSeen *seen, double per_s)
 {
-    const double after = seen->until_s > 0 ? likely_untouched(per_s, shape, seen->until_s) : 0;
+    const double after = seen->until_s > 0 ? likely_untouched(per_s, INFINITY, seen->until_s) : 0;
 
-    return MAX(likely_untouched(per_s, shape, seen->from_s) - after, LEAST);
+    return MAX(likely_untouched(per_s, INFINITY, seen->from_s) - after, LEAST);
 }
 
 static bool estimated(const Case *what, unsigned stratum)
@@ -78,7 +78,7 @@ static double likelihood(const void *opaque, double rate)
 
     for (size_t i = 0; i < what->n_seen; i++) {
         if (sought->weights[i] > NEGLIGIBLE) {
-            sum += sought->weights[i] * log(chance(&what->seen[i].what, per_s, what->shape));
+            sum += sought->weights[i] * log(chance(&what->seen[i].what, per_s));
         }
     }
     return sum;
@@ -283,7 +283,7 @@ static void find_shares(const Case *what, Mixture *mixture, double (*each)[KINDS
 
     for (size_t i = 0; i < what->n_seen; i++) {
         for (size_t kind = 0; kind < kinds->n; kind++) {
-            chances[i][kind] = chance(&what->seen[i].what, kinds->per_s[kind], what->shape);
+            chances[i][kind] = chance(&what->seen[i].what, kinds->per_s[kind]);
         }
     }
     for (int round = 0; round < ROUNDS; round++) {
@@ -402,14 +402,49 @@ static void simplify(const Case *what, Mixture *mixture, double price, double (*
     }
 }
 
+/* @mixture with kind @at as two. */
+static void try_as_two(const Case *what, const Mixture *mixture, size_t at, double (*each)[KINDS_MAX], Mixture *richer)
+{
+    Kinds *kinds = &richer->kinds;
+
+    *richer = *mixture;
+    for (unsigned stratum = 0; stratum < TRIALS_STRATA; stratum++) {
+        kinds->share[stratum][at] /= 2;
+        kinds->share[stratum][kinds->n] = kinds->share[stratum][at];
+    }
+    kinds->per_s[kinds->n] = kinds->per_s[at] * SPLIT;
+    kinds->per_s[at] /= SPLIT;
+    kinds->n++;
+    sort_kinds(richer);
+    refine(what, richer, each);
+}
+
+/* Make two of a kind where that makes it likelier by more than @price. */
+static void diversify(const Case *what, Mixture *mixture, double price, double (*each)[KINDS_MAX])
+{
+    g_autofree Mixture *richer = g_new(Mixture, 1);
+    size_t at = 0;
+
+    while (at < mixture->kinds.n && mixture->kinds.n < KINDS_MAX) {
+        if (mixture->weight[at] >= SOME) {
+            try_as_two(what, mixture, at, each, richer);
+        }
+        if (mixture->weight[at] >= SOME && richer->likely > mixture->likely + price) {
+            *mixture = *richer;
+            at = 0;
+        } else {
+            at++;
+        }
+    }
+}
+
 void kinds_find(const Trials *trials, const double expected[TRIALS_STRATA], uint64_t now_ns, Kinds *kinds)
 {
-    static const double shapes[] = {INFINITY, 16, 4, 1};
     g_autofree Seen *seen = g_new(Seen, TRIALS_STRATA * TRIALS_SEEN_MAX);
     g_autofree double(*each)[KINDS_MAX] = NULL;
-    g_autofree Mixture *mixture = g_new(Mixture, 1);
+    g_autofree Mixture *mixture = g_new0(Mixture, 1);
     Case what = {.seen = seen, .expected = expected};
-    double per_stratum[TRIALS_STRATA] = {0}, price, most = -INFINITY;
+    double per_stratum[TRIALS_STRATA] = {0}, price;
 
     for (unsigned stratum = 0; stratum < TRIALS_STRATA; stratum++) {
         const bool is_estimated = expected[stratum] > 0 && isfinite(expected[stratum]);
@@ -425,24 +460,14 @@ void kinds_find(const Trials *trials, const double expected[TRIALS_STRATA], uint
     }
     each = g_malloc((what.n_seen + 1) * sizeof(*each));
     price = log(MAX(what.weight, M_E));
-    for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
-        double likely;
-
-        what.shape = shapes[i];
-        memset(mixture, 0, sizeof(*mixture));
-        mixture->kinds.shape = what.shape;
-        begin(&what, mixture);
-        if (what.weight > 0) {
-            stir(&what, mixture);
-            refine(&what, mixture, each);
-            simplify(&what, mixture, price, each);
-            refine(&what, mixture, each);
-        }
-        likely = mixture->likely - price * (double)(mixture->kinds.n + !isinf(what.shape));
-        if (likely > most) {
-            most = likely;
-            *kinds = mixture->kinds;
-        }
+    begin(&what, mixture);
+    if (what.weight > 0) {
+        stir(&what, mixture);
+        refine(&what, mixture, each);
+        simplify(&what, mixture, price, each);
+        diversify(&what, mixture, price, each);
+        refine(&what, mixture, each);
     }
+    *kinds = mixture->kinds;
     memcpy(kinds->trials, per_stratum, sizeof(per_stratum));
 }

@@ -17,7 +17,6 @@
 #define APART 8.0                       /* times: nothing lies between kinds that are so far apart */
 #define OF_NOTE 0.01                    /* a kind has this share of all touches */
 #define FEW 2u                          /* hot, and not */
-#define ALIKE 16.0                      /* the shape of rates that differ by a quarter */
 #define ENOUGH 200.0                    /* trials */
 
 /* Memory by kinds; the first of two is of tier 0, the second of the others. */
@@ -252,7 +251,7 @@ bool makeup_few(const Kinds *kinds, const double strata[TRIALS_STRATA])
         }
         colder = kinds->per_s[kind];
     }
-    return kinds->shape >= ALIKE && trials >= ENOUGH;
+    return trials >= ENOUGH;
 }
 
 size_t makeup_find(const Kinds *kinds, const double strata[TRIALS_STRATA], const double counted[2],
