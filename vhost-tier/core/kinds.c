@@ -422,7 +422,7 @@ static void try_as_two(const Case *what, const Mixture *mixture, size_t at, doub
 /* Make two of a kind where that makes it likelier by more than @price. */
 static void diversify(const Case *what, Mixture *mixture, double price, double (*each)[KINDS_MAX])
 {
-    g_autofree Mixture *richer = g_new(Mixture, 1);
+    g_autofree Mixture *richer = g_new0(Mixture, 1);
     size_t at = 0;
 
     while (at < mixture->kinds.n && mixture->kinds.n < KINDS_MAX) {
