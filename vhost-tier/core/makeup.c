@@ -172,17 +172,24 @@ static void go_towards(double *value, double aim)
 static void match_touches(Makeup *makeup, double counted)
 {
     const double found = sum_of(makeup, 1);
-    double pages = 0, variance = 0;
+    double pages = 0, variance = 0, similar = 0, factor;
 
     for (size_t kind = 0; kind < makeup->n; kind++) {
         pages += makeup->pages[1][kind];
         variance += squared(accesses(makeup, 1, kind)) * makeup->doubt[kind] +
                     squared(step_up(makeup, 1, kind)) * makeup->unsure[1][kind];
     }
-    for (size_t kind = 0; kind < makeup->n && counted - found > SURPRISE * sqrt(variance) && found > 0; kind++) {
-        if (makeup->per_s[1][kind] <= SIMILAR * found / pages) {
-            makeup->per_s[0][kind] *= counted / found;
-            makeup->per_s[1][kind] *= counted / found;
+    for (size_t kind = 0; kind < makeup->n; kind++) {
+        similar += makeup->per_s[1][kind] * pages <= SIMILAR * found ? accesses(makeup, 1, kind) : 0;
+    }
+    if (similar <= 0 || counted - found <= SURPRISE * sqrt(variance)) {
+        return;
+    }
+    factor = 1 + (counted - found) / similar;
+    for (size_t kind = 0; kind < makeup->n; kind++) {
+        if (makeup->per_s[1][kind] * pages <= SIMILAR * found) {
+            makeup->per_s[0][kind] *= factor;
+            makeup->per_s[1][kind] *= factor;
         }
     }
 }
