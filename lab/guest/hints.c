@@ -56,6 +56,7 @@ static const char *const status_names[VIRTIO_TIER_S_COUNT] = {
 /* hints=probe: a range that lies in slow memory is asked for, and asked after until it is in fast memory. */
 typedef struct Probe {
     enum { PROBE_REST, PROBE_LEAVE, PROBE_LOOK, PROBE_ASK, PROBE_WAIT } state;
+    bool due;                   /* the next one, once the device has answered */
     uint32_t first;             /* page */
     uint64_t asked_ms;
     uint32_t made, landed;
@@ -126,7 +127,7 @@ void hints_second(void)
         h.telling = true;
     }
     if (h.options->hints == HINTS_PROBE && h.second >= PROBE_FROM_S && h.second % PROBE_PERIOD_S == 0) {
-        h.probe.state = h.probe.made ? PROBE_LEAVE : PROBE_LOOK;
+        h.probe.due = true;
     }
 }
 
@@ -200,6 +201,10 @@ static void probe_next(void)
     };
     Probe *p = &h.probe;
 
+    if (p->due) {
+        p->due = false;
+        p->state = p->made ? PROBE_LEAVE : PROBE_LOOK;
+    }
     if (p->state == PROBE_REST) {
         return;
     }
@@ -285,8 +290,9 @@ void hints_poll(void)
 uint32_t hints_divert(uint32_t page)
 {
     static uint32_t turn;
+    const bool used = h.probe.made && h.probe.state != PROBE_LEAVE && h.probe.state != PROBE_LOOK;
 
-    if (!h.probe.made || ++turn % DIVERT_EVERY) {
+    if (!used || ++turn % DIVERT_EVERY) {
         return page;
     }
     return h.probe.first + random_below(&h.random, PROBE_PAGES);
