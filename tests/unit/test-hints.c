@@ -470,6 +470,35 @@ static void what_was_followed_and_taken_back_has_proved_nothing(void)
     g_assert_cmpfloat(stats_of(sim).trust, >=, trust);
 }
 
+/* A phase that is over is said to be cold, and is demoted soon after it came: that holds up no later phase. */
+static void what_a_guest_asks_for_is_no_thrashing(void)
+{
+    const unsigned n = 64, phases = 6;
+    g_autoptr(Sim) sim = settled(&config);
+    size_t pages[2][64];
+    PolicyStats stats;
+
+    for (unsigned i = 0; i < 2 * n; i++) {
+        pages[i % 2][i / 2] = find(sim, 1, false, i);
+    }
+    for (unsigned phase = 0; phase < phases; phase++) {
+        policy_hint_trust_set(sim->policy, 1);
+        for (unsigned i = 0; i < n; i++) {
+            take(sim, POLICY_HINT_COLD, pages[1 - phase % 2][i]);
+            take(sim, POLICY_HINT_HOT, pages[phase % 2][i]);
+        }
+        sim->now_ns += 20 * MS;
+        sim_plan(sim);
+        for (unsigned i = 0; i < n; i++) {
+            g_assert_cmpuint(sim->tier[pages[phase % 2][i]], ==, 0);
+        }
+        wait(sim, 5);
+    }
+    policy_stats(sim->policy, &stats);
+    g_assert_cmpuint(stats.undone_bytes, >, 0);
+    g_assert_cmpfloat(stats.margin, ==, 1);
+}
+
 static void a_region_that_goes_takes_its_marks_along(void)
 {
     g_autoptr(Sim) sim = settled(&config);
@@ -508,6 +537,7 @@ int main(int argc, char **argv)
     ADD(a_huge_page_is_marked_as_most_of_its_granules);
     ADD(a_huge_page_that_is_used_is_free_no_more);
     ADD(what_was_followed_and_taken_back_has_proved_nothing);
+    ADD(what_a_guest_asks_for_is_no_thrashing);
     ADD(a_region_that_goes_takes_its_marks_along);
     return g_test_run();
 }

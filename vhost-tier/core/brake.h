@@ -7,7 +7,8 @@
  * than 5 % of the bytes moved undo a move of the last ten seconds the margin doubles every five seconds, up
  * to BRAKE_MARGIN_MAX; below 2 % it halves again, down to 1. So it does while what was undone is less than a
  * 64th of tier 0: of little that moves at all a large part may be undone by chance, and a brake that goes on
- * for it would hold up what comes next.
+ * for it would hold up what comes next. What a trusted guest asked for (hints.h) counts as moved, but not as undone: it
+ * knows of changes that no one else can, and who asks for the same pages to and fro loses that trust.
  */
 #ifndef VHOST_TIER_CORE_BRAKE_H
 #define VHOST_TIER_CORE_BRAKE_H

@@ -24,6 +24,14 @@ static bool is_trusted(const Policy *policy)
     return hint_audit_trust(&policy->state.hints.audit) >= HINT_TRUST_LEAST;
 }
 
+bool policy_asked_for(const Policy *policy, const HeatMap *map, size_t granule, bool promotion)
+{
+    const uint8_t mark = hint_mark(map, granule);
+
+    return policy->model.hint_terms.trusted && hint_kind(mark) != HINT_NONE && hint_left(mark) > 0 &&
+           hint_wants_fast(hint_kind(mark)) == promotion;
+}
+
 /* As policy_pin_fate(), of granules that there are. */
 static PolicyHintFate check_pin(const Policy *policy, const HeatMap *map, size_t first, size_t n, uint64_t *bytes)
 {

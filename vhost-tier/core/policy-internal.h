@@ -72,6 +72,8 @@ void policy_weigh_hints(Policy *policy);
 void policy_note_census(Policy *policy);
 /* The configuration has changed: what the guest may not have any more ends. */
 void policy_limit_hints(Policy *policy);
+/* Whether a guest that is trusted asks for a granule, of a fine map or a coarse one, to be promoted, or demoted. */
+bool policy_asked_for(const Policy *policy, const HeatMap *map, size_t granule, bool promotion);
 /* See what trials say, from time to time, after a plan. */
 void policy_fit_trials(Policy *policy);
 

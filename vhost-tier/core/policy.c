@@ -285,14 +285,15 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
     return plan;
 }
 
-/* It moved: count it, and whether that undid the move before. */
-static void count_move(Policy *policy, uint64_t bytes, Heat heat, HeatLast direction)
+/* So many bytes moved as the granule @unit: count them, and whether that undid the move before. */
+static void count_move(Policy *policy, uint64_t bytes, const HeatMap *units, size_t unit, HeatLast direction)
 {
-    bool undoes = heat_lately(heat, direction == HEAT_PROMOTED ? HEAT_DEMOTED : HEAT_PROMOTED);
+    bool undoes = heat_lately(heat_at(units, unit), direction == HEAT_PROMOTED ? HEAT_DEMOTED : HEAT_PROMOTED);
+    bool asked = policy_asked_for(policy, units, unit, direction == HEAT_PROMOTED);
 
     *(direction == HEAT_PROMOTED ? &policy->state.promoted_bytes : &policy->state.demoted_bytes) += bytes;
     policy->state.undone_bytes += undoes ? bytes : 0;
-    brake_count(&policy->state.brake, policy->model.epoch, bytes, undoes);
+    brake_count(&policy->state.brake, policy->model.epoch, bytes, undoes && !asked);
 }
 
 /* Note what became of @n granules that moved, or did not, as one. */
@@ -302,7 +303,7 @@ static void note_moved(Policy *policy, HeatMap *map, size_t first, size_t n, Hea
     HeatMap *units = block_unit(map, &unit);
 
     if (last == HEAT_PROMOTED || last == HEAT_DEMOTED) {
-        count_move(policy, n * map->granule_bytes, heat_at(units, unit), last);
+        count_move(policy, n * map->granule_bytes, units, unit, last);
     }
     for (size_t i = 0; i < (units == map ? n : 1); i++) {
         heat_set_last(&policy->model, units, unit + i, last);
