@@ -227,7 +227,7 @@ static bool hit_ratios_in_the_end(const char *hints, Shares *shares, GError **er
 {
     g_auto(Bed) bed = {.pinned = true};
     g_autofree char *pattern = g_strdup_printf("pattern=gups-hot hints=%s", hints);
-    const unsigned seconds = g_test_thorough() ? LIE_THOROUGH_S : LIE_S;
+    const double seconds = g_test_thorough() ? LIE_THOROUGH_S : LIE_S;
     g_autoptr(JsonNode) answer = NULL;
     g_autoptr(Watch) own = NULL, neighbour = NULL;
     const TruthInterval *interval;

@@ -93,7 +93,7 @@ ChmuSetting chmu_tuner_next(const ChmuLimits *limits, const ChmuSetting *setting
     }
     /* An epoch of another length takes the threshold along: the rate that it stands for stays. */
     if (burst) {
-        threshold = MAX(threshold, middle / 2);
+        threshold = MAX(threshold, (double)middle / 2);
     }
     if (burst || most >= limits->counter_max || threshold > CHMU_COUNTS_MAX) {
         factor = 0.5;

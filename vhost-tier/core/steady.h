@@ -57,7 +57,7 @@ void steady_count(Steady *steady, Log2 interval, double set, double n, double su
 /* Judge what was counted up to @now_s, if it suffices. Whether heat that had been steady is found to have jumped. */
 bool steady_judge(Steady *steady, double now_s);
 
-/* It is found by other means to have jumped: what was counted before is void, as is the time for which it was steady. */
+/* It is found by other means to have jumped: what was counted is void, as is the time for which it was steady. */
 void steady_jumped(Steady *steady, double now_s);
 
 /* For how many accesses the past counts. */
