@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which chardevs can lead to the daemon.
+ * Chardevs that lead to the daemon; see tier-chardev.h.
  */
 #include "qemu/osdep.h"
 
@@ -20,4 +20,11 @@ bool tier_chardev_check(Chardev *chr, const char *type, Error **errp)
         return false;
     }
     return true;
+}
+
+void tier_chardev_disconnect(CharBackend *chr)
+{
+    if (qemu_chr_fe_backend_open(chr)) {
+        qemu_chr_fe_disconnect(chr);
+    }
 }

@@ -19,6 +19,7 @@
 #include "memory-tier.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
+#include "tier-chardev.h"
 
 /* More than this unread by the peer, and it is taken for dead. */
 #define MAX_QUEUED_BYTES (64 * 1024)
@@ -150,7 +151,7 @@ static void wire_disconnect(void *opaque)
     TierWire *wire = opaque;
 
     if (wire->open && wire->broken) {
-        qemu_chr_fe_disconnect(&wire->chr);
+        tier_chardev_disconnect(&wire->chr);
     }
 }
 
@@ -345,7 +346,7 @@ void tier_wire_free(TierWire *wire)
         wire_reset(wire);
         qemu_chr_fe_set_handlers(&wire->chr, NULL, NULL, NULL, NULL, NULL,
                                  NULL, false);
-        qemu_chr_fe_disconnect(&wire->chr);
+        tier_chardev_disconnect(&wire->chr);
         qemu_chr_fe_deinit(&wire->chr, false);
         qemu_bh_delete(wire->disconnect);
         g_free(wire);

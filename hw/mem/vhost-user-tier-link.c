@@ -56,7 +56,7 @@ void vhost_user_tier_refuse(VHostUserTier *tier, Error *reason)
 
     set_problem(tier, text);
     error_free(reason);
-    qemu_chr_fe_disconnect(&tier->chardev);
+    tier_chardev_disconnect(&tier->chardev);
 }
 
 /* The configuration space */
@@ -382,7 +382,7 @@ void vhost_user_tier_link_down(VHostUserTier *tier)
     qemu_bh_delete(tier->lost);
     vhost_user_cleanup(&tier->vhost_user);
     /* The next device to use the chardev begins with a connection of its own */
-    qemu_chr_fe_disconnect(&tier->chardev);
+    tier_chardev_disconnect(&tier->chardev);
     qemu_chr_fe_deinit(&tier->chardev, false);
     tier_problem_clear(&tier->problem);
 }

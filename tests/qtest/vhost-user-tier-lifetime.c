@@ -5,6 +5,9 @@
  */
 #include "qemu/osdep.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "qemu/bswap.h"
 #include "vhost-user-tier-bed.h"
 
@@ -245,6 +248,47 @@ static void can_be_unplugged_with_requests_in_flight(void)
     peer_wait(peer, VU_RESET_DEVICE, resets + 1);   /* so that pins end */
     peer_hold(peer, false);
     bed_drive_all(bed);
+    assert_serves(bed);
+}
+
+/* A socket in the daemon's place that answers nobody, and whom it keeps. */
+typedef struct Mute {
+    int listener, first;
+} Mute;
+
+static void mute_listen(Mute *mute, const char *path)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+    g_assert_cmpint(g_strlcpy(addr.sun_path, path, sizeof(addr.sun_path)), <,
+                    sizeof(addr.sun_path));
+    mute->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    mute->first = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(mute->listener, (void *)&addr, sizeof(addr)), ==, 0);
+    /* Room for one: who connects after it waits */
+    g_assert_cmpint(listen(mute->listener, 0), ==, 0);
+    g_assert_cmpint(connect(mute->first, (void *)&addr, sizeof(addr)), ==, 0);
+}
+
+static void mute_end(Mute *mute, const char *path)
+{
+    unlink(path);
+    close(mute->first);
+    close(mute->listener);
+}
+
+static void can_be_unplugged_while_it_connects(void)
+{
+    g_autoptr(Peer) peer = peer_new();
+    g_autoptr(Bed) bed = bed_new(peer_path(peer), "");
+    Mute mute;
+
+    bed_drive_all(bed);
+    mute_listen(&mute, peer_path(peer));
+    g_usleep(500 * 1000);       /* ten times as long as until it tries again */
+    unplug_and_plug(bed);
+    mute_end(&mute, peer_path(peer));
+    start(peer, bed);
     assert_serves(bed);
 }
 
@@ -508,6 +552,7 @@ void add_lifetime_tests(void)
     ADD(a_stop_of_the_machine_is_no_reset);
     ADD(nothing_is_served_while_the_machine_is_stopped);
     ADD(can_be_unplugged_with_requests_in_flight);
+    ADD(can_be_unplugged_while_it_connects);
     ADD(can_be_unplugged_without_a_daemon);
     ADD(what_the_daemon_knows_goes_along);
     ADD(what_comes_along_waits_for_a_daemon);
