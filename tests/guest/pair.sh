@@ -95,7 +95,15 @@ mode 0 honest
 # And comes back, under its name, though the old one is still open: whoever finds the name can open it.
 slot=slot0
 plug_in() { says return host qmp device_add "{\"driver\":\"vhost-user-tier-pci\",\"id\":\"tier0\",\"chardev\":\"hint0\",\"bus\":\"$slot\"}"; }
-opens()   { while ! [ -c $FIRST ]; do usleep 1000; done; true <$FIRST; }
+opens()   {
+    local i
+    for i in $(seq 5000); do
+        [ -c $FIRST ] && { true <$FIRST; return; }
+        usleep 1000
+    done
+    echo "$FIRST did not come"
+    return 1
+}
 come_and_go() {
     local i
     for i in 1 2 3 4; do
