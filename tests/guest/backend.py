@@ -157,8 +157,10 @@ class Backend:
             q.seen = q.used_index = number
         elif request == SET_VRING_ENABLE:
             q.enabled = bool(number)
-            if q.enabled and index == HINT and self.mode == 'sick':
-                self.break_queue()
+            if q.enabled and index == HINT:
+                if self.mode == 'sick':
+                    self.break_queue()
+                self._hints()       # the kick may have come, and have been read, before
         else:
             q.kick = -1
             q.enabled = False
