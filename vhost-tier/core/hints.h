@@ -110,11 +110,16 @@ bool hints_audits(const Hints *hints, const HeatMap *map, size_t granule);
 /* What hints make of heat: they are worth @trust, and what is hot has a rate of 2^@hot per page. */
 HintTerms hints_terms(double trust, Log2 hot);
 
+/* The kind of a mark, as far as it has an effect: HINT_NONE where nothing is left of it, or the guest isn't trusted. */
+static inline unsigned hint_in_effect(const HintTerms *terms, uint8_t mark)
+{
+    return terms->trusted && hint_left(mark) > 0 ? hint_kind(mark) : HINT_NONE;
+}
+
 /* Whether a mark alone rules out that a granule on @tier leaves it: pinned to tier 0, or free and not worth a move. */
 static inline bool hint_forbids(const HintTerms *terms, uint8_t mark, uint8_t tier)
 {
-    return terms->trusted && hint_left(mark) > 0 &&
-           hint_kind(mark) == HINT_KIND(tier == 0 ? POLICY_HINT_PIN : POLICY_HINT_FREE);
+    return hint_in_effect(terms, mark) == HINT_KIND(tier == 0 ? POLICY_HINT_PIN : POLICY_HINT_FREE);
 }
 
 static inline uint8_t hint_mark(const HeatMap *map, size_t granule)
@@ -125,7 +130,7 @@ static inline uint8_t hint_mark(const HeatMap *map, size_t granule)
 /* What a granule that is marked so, judged at 2^@heat per page by evidence alone, is judged at. */
 static inline Log2 hint_judged(const HintTerms *terms, const LogTables *tables, uint8_t mark, Log2 heat)
 {
-    switch (terms->trusted && hint_left(mark) > 0 ? hint_kind(mark) : HINT_NONE) {
+    switch (hint_in_effect(terms, mark)) {
     case HINT_KIND(POLICY_HINT_HOT):
     case HINT_KIND(POLICY_HINT_WILLNEED):
         return MAX(heat, log2_add(tables, heat + terms->keep, terms->add));

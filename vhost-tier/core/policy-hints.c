@@ -26,10 +26,9 @@ static bool is_trusted(const Policy *policy)
 
 bool policy_asked_for(const Policy *policy, const HeatMap *map, size_t granule, bool promotion)
 {
-    const uint8_t mark = hint_mark(map, granule);
+    const unsigned kind = hint_in_effect(&policy->model.hint_terms, hint_mark(map, granule));
 
-    return policy->model.hint_terms.trusted && hint_kind(mark) != HINT_NONE && hint_left(mark) > 0 &&
-           hint_wants_fast(hint_kind(mark)) == promotion;
+    return kind != HINT_NONE && hint_wants_fast(kind) == promotion;
 }
 
 /* As policy_pin_fate(), of granules that there are. */
