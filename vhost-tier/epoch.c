@@ -21,7 +21,6 @@
 #define SLICE_NS      (10 * MS_NS)
 #define SLICE_MOVES   512               /* moves handed to the mover at a time */
 #define LOOK_GRANULES 8192              /* granules looked at between two looks at the clock */
-#define LOOK_SHARE    0.01              /* of an epoch, for looking where pages are */
 #define KICK_SOON_US  1000
 #define LOOK_SHARE_NEW 0.25             /* while a region has not been looked at in whole */
 
@@ -37,8 +36,13 @@ static size_t granules(const Region *region)
     return (size_t)(region->size / region->granule_bytes);
 }
 
+/* What looks of an epoch found. */
+typedef struct Looks {
+    size_t looked, moved;               /* granules; of them those that were not where they were known to be */
+} Looks;
+
 /* Look at the next piece of a region; false when its process can't be asked. */
-static bool look_piece(Vm *vm, VmRegion *region)
+static bool look_piece(Vm *vm, VmRegion *region, Looks *looks)
 {
     const size_t total = granules(&region->region);
     const size_t n = MIN((size_t)LOOK_GRANULES, total - region->look_at);
@@ -49,7 +53,8 @@ static bool look_piece(Vm *vm, VmRegion *region)
         vm_log(vm, G_LOG_LEVEL_WARNING, "cannot tell where its pages are: %s", err->message);
         return false;
     }
-    policy_place(vm->policy, region->region.id, region->look_at, n, tiers);
+    looks->looked += n;
+    looks->moved += policy_place(vm->policy, region->region.id, region->look_at, n, tiers);
     region->look_at += n;
     if (region->look_at == total) {
         region->look_at = 0;
@@ -58,35 +63,37 @@ static bool look_piece(Vm *vm, VmRegion *region)
     return true;
 }
 
-static void look(Vm *vm, VmRegion *region, uint64_t deadline_ns)
+static void look(Vm *vm, VmRegion *region, uint64_t deadline_ns, Looks *looks)
 {
     bool more = true;
 
     while (more && clock_ns() < deadline_ns) {
-        more = look_piece(vm, region) && region->look_at != 0;
+        more = look_piece(vm, region, looks) && region->look_at != 0;
     }
 }
 
-/* Look at pieces of all regions, in turn, for a part of the epoch; at new ones first and for longer. */
+/* Look at pieces of all regions, in turn, for a part of the epoch (look-pace.h); at new ones first and for longer. */
 static void look_around(Vm *vm)
 {
     const uint64_t start_ns = clock_ns();
-    const double share_ns = LOOK_SHARE * (double)vm->epoch_ns / MAX(vm->regions->len, 1);
+    const double share_ns = look_pace_share(&vm->look_pace) * (double)vm->epoch_ns / MAX(vm->regions->len, 1);
+    Looks looks = { 0 };
 
     for (guint i = 0; i < vm->regions->len; i++) {
         VmRegion *region = g_ptr_array_index(vm->regions, i);
 
         if (!region->looked) {
-            look(vm, region, start_ns + (uint64_t)(LOOK_SHARE_NEW * (double)vm->epoch_ns));
+            look(vm, region, start_ns + (uint64_t)(LOOK_SHARE_NEW * (double)vm->epoch_ns), &looks);
         }
     }
     for (guint i = 0; i < vm->regions->len; i++) {
         VmRegion *region = g_ptr_array_index(vm->regions, i);
 
         if (region->looked) {
-            look(vm, region, clock_ns() + (uint64_t)share_ns);
+            look(vm, region, clock_ns() + (uint64_t)share_ns, &looks);
         }
     }
+    look_pace_note(&vm->look_pace, looks.looked, looks.moved);
 }
 
 /* --- moves --- */

@@ -15,9 +15,10 @@
 #include "channel.h"
 #include "clock.h"
 #include "core/idleness.h"
+#include "core/look-pace.h"
+#include "core/move-run.h"
 #include "core/slowdown.h"
 #include "misses.h"
-#include "core/move-run.h"
 #include "movers/numa.h"
 #include "outlook.h"
 #include "peer.h"
@@ -111,6 +112,7 @@ struct Vm {
     uint64_t plan_took_ns;      /* what of a CPU that took, */
     uint64_t plan_cost_ns;      /* and the lesser of that and what the one before took: some do more than to plan */
     MoveRun run;
+    LookPace look_pace;
     VmHints *hints;             /* NULL: there is no socket for them */
     bool thrashing;             /* when it planned last */
     ArbiterMover mover;         /* its last plan; what it holds is left out */

@@ -11,6 +11,7 @@
 #include "core/damon-rate.h"
 #include "core/heat.h"
 #include "core/idleness.h"
+#include "core/look-pace.h"
 #include "core/move-run.h"
 #include "core/watcher.h"
 
@@ -19,7 +20,6 @@
 #define SECOND (1000 * MS)
 
 #define SLICE_NS (10 * MS)          /* between two parts of a plan, as the daemon has it */
-#define LOOK_SHARE 0.01             /* of an epoch, for looking where pages are, as the daemon has it */
 #define WHERE_NS 50                 /* to look where one page is: move_pages(2) without nodes */
 #define LATELY_NS 10e9              /* what was counted fades in that time */
 #define HINTS_PER_S 200000.0        /* ranges, of the full size, and a quarter of that at once; as the daemon does */
@@ -47,6 +47,7 @@ struct OurVm {
     SimDamon *damon;
     MoveRun run;
     size_t look_at;                 /* page where the next look for placement begins */
+    LookPace look_pace;
     bool has_budget;
     uint64_t due_bytes;             /* of tier 0: what the arbiter has decided on; the budget is what it has granted */
     ArbiterMover mover;
@@ -170,7 +171,7 @@ static void look_around(OurVm *vm)
 {
     const size_t pages = guest_pages(vm->guest);
     const double epoch_ns = vm->params->epoch_ms * MS * machine_config(vm->machine)->scale;
-    size_t n = MIN((size_t)(LOOK_SHARE * epoch_ns / WHERE_NS) + 1, pages);
+    size_t n = MIN((size_t)(look_pace_share(&vm->look_pace) * epoch_ns / WHERE_NS) + 1, pages);
     g_autofree uint8_t *tiers = NULL;
 
     if (vm->asked_ns == 0) {
@@ -183,7 +184,7 @@ static void look_around(OurVm *vm)
 
         tiers[i] = tier == SIM_ABSENT ? POLICY_TIER_ABSENT : tier;
     }
-    policy_place(vm->policy, REGION, vm->look_at, n, tiers);
+    look_pace_note(&vm->look_pace, n, policy_place(vm->policy, REGION, vm->look_at, n, tiers));
     machine_charge_host(vm->machine, (double)n * WHERE_NS);
     vm->look_at = (vm->look_at + n) % pages;
 }

@@ -240,12 +240,13 @@ void policy_heat_moved(Policy *policy, uint64_t now_ns)
     heat_jumped(&policy->model);
 }
 
-void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers)
+size_t policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers)
 {
     HeatMap *map = policy_find_range(policy, region, first, &n);
+    size_t moved = 0;
 
     if (!map) {
-        return;
+        return 0;
     }
     if (policy->trace) {
         TraceRange record = {.region = region, .first = first, .n = n};
@@ -253,10 +254,14 @@ void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const
         trace_write(policy->trace, TRACE_PLACE, &record, sizeof(record), tiers, n);
     }
     for (size_t i = 0; i < n; i++) {
-        heat_place(map, first + i, heat_tier_valid(tiers[i]) ? tiers[i] : POLICY_TIER_UNKNOWN);
+        const uint8_t tier = heat_tier_valid(tiers[i]) ? tiers[i] : POLICY_TIER_UNKNOWN;
+
+        moved += heat_tier(heat_at(map, first + i)) != tier;
+        heat_place(map, first + i, tier);
     }
     blocks_placed(map, first, n);
     hints_placed(&policy->model, map, first, n);
+    return moved;
 }
 
 const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)

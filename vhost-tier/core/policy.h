@@ -250,8 +250,11 @@ void policy_evidence_rate(Policy *policy, PolicySource source, uint32_t region, 
 void policy_evidence_below(Policy *policy, PolicySource source, uint32_t region, size_t first, size_t n,
                            double per_s, uint64_t exposure_ns, uint64_t now_ns);
 
-/* Tell where granules are: the @n granules from @first lie on @tiers[i] (a tier, or POLICY_TIER_ABSENT). */
-void policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers);
+/*
+ * Tell where granules are: the @n granules from @first lie on @tiers[i] (a tier, or POLICY_TIER_ABSENT). Returns how
+ * many of them were known to be elsewhere, or not known.
+ */
+size_t policy_place(Policy *policy, uint32_t region, size_t first, size_t n, const uint8_t *tiers);
 
 /*
  * The block of 512 granules of 4 KiB that begins with @first_granule is one huge page from now on, or is none any
