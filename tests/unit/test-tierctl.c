@@ -212,7 +212,8 @@ static void shows_what_became_of_a_guests_hints(void)
     g_auto(Run) run = tierctl("show web1");
 
     assert_holds(run.out, "/run/s.hint");
-    assert_holds(run.out, "62.0 %; 31 of 40 checked proved right, 8.0 KiB followed");
+    assert_holds(run.out, "62.0 %: how much better they foretell than the host can without them");
+    assert_holds(run.out, "31 of 40 proved right; 8.0 KiB followed");
     assert_holds(run.out, "64 KiB of at most 1.0 MiB; 4.0 KiB were unpinned by the host");
     assert_holds(run.out, "7 as too many a second, 2 malformed");
     g_assert_true(g_regex_match_simple("\n +hot +12 +8.0 KiB +1 +3 +0 +5\n", run.out, 0, 0));

@@ -242,8 +242,9 @@ static void show_hints(GString *out, JsonObject *vm)
     if (field_uint(hints, "devices", 0) == 0) {
         return;
     }
-    line(out, "trust in hints",
-         g_strdup_printf("%s; %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " checked proved right, %s followed", trust,
+    line(out, "trust in hints", g_strdup_printf("%s: how much better they foretell than the host can without them", trust));
+    line(out, "hints checked",
+         g_strdup_printf("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " proved right; %s followed",
                          field_uint(hints, "right", 0), field_uint(hints, "checked", 0), followed));
     line(out, "pinned", g_strdup_printf("%s of at most %s; %s were unpinned by the host", pinned, limit, dropped));
     line(out, "hints dropped",
