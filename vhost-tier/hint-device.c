@@ -8,10 +8,10 @@
  * is answered so, where an answer is asked for; where none is, QEMU believes that it was carried out, and the
  * connection ends. An answer that the socket has no room for ends it, too: QEMU reads its answers before it asks again.
  *
- * Queues are served from one GSource, for SLICE_NS at a time, and it rests for as long as that took. It begins once
- * CREDIT_NS are due, so that what comes now and then need not wait. A guest that floods its device, or has it work hard
- * for one request after the other, gets half of its VM's thread at most, and never another's. What is not served waits
- * in the queue.
+ * Queues are served from one GSource, for SLICE_NS at a time, and it rests for as long as that took, and the longer the
+ * more of it was ignored (IGNORED_REST). It begins once CREDIT_NS are due, so that what comes now and then need not
+ * wait. A guest that floods its device, or has it work hard for one request after the other, gets half of its VM's
+ * thread at most, a ninth of it with what is of no use, and never another's. What is not served waits in the queue.
  *
  * A queue whose contents break the rules is served no more until it is started anew, which its error eventfd tells
  * QEMU. Guest memory that goes away (hint-guard.h) ends the connection, as then nothing of it can be relied upon.
@@ -31,6 +31,7 @@
 
 #define SLICE_NS         G_GUINT64_CONSTANT(2000000)
 #define CREDIT_NS        SLICE_NS       /* of work and rest that may be behind */
+#define IGNORED_REST     7              /* so many times as long as what was ignored took it rests besides */
 #define MESSAGES_PER_TURN 32
 
 /* The value of an answer that refuses: an error, and that no descriptor comes along. */
@@ -85,7 +86,22 @@ static void tell_broken(HintDevice *device, unsigned index)
     }
 }
 
-static void serve_request(HintDevice *device, VuVirtqElement *element)
+/* What was served in a slice of time: ranges, where a request without any counts for one. */
+typedef struct Served {
+    unsigned ranges;
+    unsigned ignored;               /* of them: those that nothing came of, whatever the reason */
+} Served;
+
+static void count_served(Served *served, const HintRequest *request)
+{
+    served->ranges += MAX(request->n_ranges, 1);
+    served->ignored += request->n_ranges == 0;
+    for (uint32_t i = 0; i < request->n_ranges; i++) {
+        served->ignored += request->ranges[i].status != VIRTIO_TIER_S_OK;
+    }
+}
+
+static void serve_request(HintDevice *device, VuVirtqElement *element, Served *served)
 {
     HintQueue *queue = &device->queues[VIRTIO_TIER_Q_HINT];
     HintRequest *request = device->request;
@@ -93,26 +109,25 @@ static void serve_request(HintDevice *device, VuVirtqElement *element)
                                            element->in_num);
 
     device->ops->request(device->opaque, request);
+    count_served(served, request);
     hint_queue_push(queue, element, answer ? hint_request_answer(request, element->in_sg, element->in_num) : 0);
 }
 
 /* Serve requests for a slice of time; true where there are more. */
-static bool serve_requests(HintDevice *device)
+static bool serve_requests(HintDevice *device, Served *served)
 {
     HintQueue *queue = &device->queues[VIRTIO_TIER_Q_HINT];
     const uint64_t end_ns = clock_ns() + SLICE_NS;
     VuVirtqElement *element;
-    bool served = false;
 
     g_clear_pointer(&device->panic, g_free);
     do {
         element = hint_queue_pop(queue);
         if (element) {
-            serve_request(device, element);
-            served = true;
+            serve_request(device, element, served);
         }
     } while (element && clock_ns() < end_ns);
-    if (served) {
+    if (served->ranges > 0) {
         hint_queue_notify(queue);
     }
     return hint_queue_has_more(queue);
@@ -187,21 +202,30 @@ static void end_if_closing(HintDevice *device)
     }
 }
 
+/* How long to rest after work of @work_ns. What is ignored is no work, so where that took long the host was busy. */
+static uint64_t rest_ns(uint64_t work_ns, const Served *served)
+{
+    return work_ns + IGNORED_REST * MIN(work_ns, 2 * SLICE_NS) * served->ignored / MAX(served->ranges, 1);
+}
+
 static gboolean on_serve(GSource *source, GSourceFunc callback, gpointer data)
 {
     HintDevice *device = data;
     const uint64_t start_ns = clock_ns();
+    Served served = { 0 };
+    uint64_t work_ns;
     bool more;
 
     g_source_set_ready_time(source, -1);
     hint_guard_enter(&device->guard);
-    more = serve_requests(device);
+    more = serve_requests(device, &served);
     serve_events(device);
     hint_guard_leave();
     for (unsigned i = 0; i < VIRTIO_TIER_Q_COUNT; i++) {
         tell_broken(device, i);
     }
-    device->rest_until_ns = MAX(device->rest_until_ns, start_ns - CREDIT_NS) + 2 * (clock_ns() - start_ns);
+    work_ns = clock_ns() - start_ns;
+    device->rest_until_ns = MAX(device->rest_until_ns, start_ns - CREDIT_NS) + work_ns + rest_ns(work_ns, &served);
     if (more) {
         hint_device_wake(device);
     }

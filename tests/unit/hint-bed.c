@@ -20,6 +20,7 @@ static void bed_request(void *opaque, HintRequest *request)
     bed->type = request->type;
     bed->n_ranges = request->n_ranges;
     for (uint32_t i = 0; i < request->n_ranges; i++) {
+        request->ranges[i].status = bed->status ?: request->ranges[i].status;
         request->ranges[i].tier_bytes[1] = request->ranges[i].len;
         request->ranges[i].accesses_per_s = i;
     }

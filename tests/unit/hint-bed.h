@@ -19,6 +19,7 @@ typedef struct HintBed {
     FakeRam ram;
     FakeFrontend *frontend;
     unsigned work_us;               /* that a request takes */
+    uint32_t status;                /* of its ranges */
     /* what operations have found, to be read with the thread at rest: after an answer */
     unsigned requests, malformed, resets, started, started_before, memory_changes;
     uint16_t type;                  /* of the last request */

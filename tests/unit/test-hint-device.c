@@ -89,6 +89,18 @@ static void a_device_that_works_hard_rests_for_as_long(HintBed *bed, gconstpoint
     g_assert_cmpint(g_get_monotonic_time() - start_us, >=, 2 * 49 * 2000 - 4000);
 }
 
+static void a_flood_of_what_is_ignored_gets_a_ninth_of_the_time(HintBed *bed, gconstpointer data)
+{
+    const gint64 start_us = g_get_monotonic_time();
+
+    bed->work_us = 2000;
+    bed->status = VIRTIO_TIER_S_UNTRUSTED;
+    for (int i = 0; i < 20; i++) {
+        g_assert_cmpuint(fake_frontend_hint(bed->frontend, VIRTIO_TIER_T_HOT, 0, 4096), ==, VIRTIO_TIER_S_UNTRUSTED);
+    }
+    g_assert_cmpint(g_get_monotonic_time() - start_us, >=, 9 * 19 * 2000 - 4000);
+}
+
 static void a_queue_goes_on_where_it_was_stopped(HintBed *bed, gconstpointer data)
 {
     uint16_t next;
@@ -574,6 +586,7 @@ int main(int argc, char **argv)
     ADD(a_type_needs_its_feature, hint_bed_set_up);
     ADD(many_requests_are_served_in_order, hint_bed_set_up_started);
     ADD(a_device_that_works_hard_rests_for_as_long, hint_bed_set_up_started);
+    ADD(a_flood_of_what_is_ignored_gets_a_ninth_of_the_time, hint_bed_set_up_started);
     ADD(a_queue_goes_on_where_it_was_stopped, hint_bed_set_up_started);
     ADD(a_reset_is_told_and_stops_the_queues, hint_bed_set_up_started);
     ADD(a_status_is_kept, hint_bed_set_up);
