@@ -185,7 +185,7 @@ static void plan(Vm *vm, uint64_t now_ns)
     if (vm->mode != TIER_MODE_ON || made->n_moves == 0) {
         return;
     }
-    move_run_begin(&vm->run, made, vm->planned_ns + (uint64_t)(MOVE_RUN_SHARE * (double)pause_ns(vm)));
+    move_run_begin(&vm->run, made, vm->planned_ns, pause_ns(vm));
 }
 
 /* --- the epoch --- */

@@ -264,7 +264,7 @@ static void plan(OurVm *vm, uint64_t now_ns)
     measure_latencies(vm);
     made = policy_plan(vm->policy, now_ns);
     vm->planned_ns = now_ns;
-    move_run_begin(&vm->run, made, now_ns + (uint64_t)(MOVE_RUN_SHARE * pause_ns(vm)));
+    move_run_begin(&vm->run, made, now_ns, pause_ns(vm));
     vm->mover = (ArbiterMover){
         .planned_bytes = made->bytes, .planned_gain_per_s = made->gain_per_s, .throttled = made->throttled};
     machine_charge_host(vm->machine, (double)guest_pages(vm->guest) * PLAN_NS);

@@ -120,6 +120,55 @@ static void a_hint_asks_for_an_early_plan(void)
     g_assert_cmpuint(policy_plan_pause_ns(sim->policy, SECOND, 0), >=, SECOND / 4);
 }
 
+static void what_the_guest_waits_for_is_tried_again_with_the_next_plan(void)
+{
+    g_autoptr(Sim) sim = settled(&config);
+    const PolicyMove asked = {.region = SIM_REGION, .granule = find(sim, 1, false, 7), .from = 1, .to = 0};
+
+    take(sim, POLICY_HINT_HOT, asked.granule);
+    for (unsigned i = 0; i < 3; i++) {
+        sim->now_ns += 250 * MS;
+        g_assert_true(is_planned(policy_plan(sim->policy, sim->now_ns), asked.granule));
+        policy_moved(sim->policy, &asked, POLICY_NOT_MOVED, sim->now_ns);
+    }
+    policy_moved(sim->policy, &asked, POLICY_UNMOVABLE, sim->now_ns);
+    sim->now_ns += 250 * MS;
+    g_assert_false(is_planned(policy_plan(sim->policy, sim->now_ns), asked.granule));
+}
+
+/* With half the trust a hint is worth two swaps, of which there would be one left. */
+static void that_it_was_moved_out_lately_is_no_doubt_of_what_the_guest_says_since(void)
+{
+    PolicyConfig dear = config;
+    PolicyMove out = {.region = SIM_REGION, .from = 0, .to = 1};
+    g_autoptr(Sim) sim = NULL;
+
+    dear.costs.move_4k_ns = 60000;
+    sim = settled(&dear);
+    out.granule = find(sim, 0, false, 7);
+    policy_moved(sim->policy, &out, POLICY_MOVED, sim->now_ns);
+    take(sim, POLICY_HINT_HOT, out.granule);
+    g_assert_true(is_planned(policy_plan(sim->policy, sim->now_ns), out.granule));
+}
+
+static void a_plan_tells_whether_the_guest_waits_for_some_of_it(void)
+{
+    g_autoptr(Sim) sim = settled(&config);
+    const size_t granule = find(sim, 1, false, 7);
+
+    g_assert_false(policy_plan(sim->policy, sim->now_ns)->asked);
+    take(sim, POLICY_HINT_COLD, find(sim, 0, false, 7));
+    g_assert_false(policy_plan(sim->policy, sim->now_ns)->asked);
+    take(sim, POLICY_HINT_HOT, granule);
+    g_assert_true(policy_plan(sim->policy, sim->now_ns)->asked);
+    sim_plan(sim);
+    g_assert_cmpuint(sim->tier[granule], ==, 0);
+    g_assert_false(policy_plan(sim->policy, sim->now_ns)->asked);
+    policy_hint_trust_set(sim->policy, 0);
+    g_assert_cmpint(say(sim, POLICY_HINT_HOT, find(sim, 1, false, 8), 1), ==, POLICY_HINT_UNTRUSTED);
+    g_assert_false(policy_plan(sim->policy, sim->now_ns)->asked);
+}
+
 /* Where the budget holds the hot set and no more, hints put nothing in the place of what is known to be hot. */
 static void hints_do_not_displace_what_is_known_to_be_hot(void)
 {
@@ -521,6 +570,9 @@ int main(int argc, char **argv)
 #define ADD(name) g_test_add_func("/hints/" #name, name)
     ADD(hot_and_willneed_are_promoted_by_the_next_plan);
     ADD(a_hint_asks_for_an_early_plan);
+    ADD(what_the_guest_waits_for_is_tried_again_with_the_next_plan);
+    ADD(that_it_was_moved_out_lately_is_no_doubt_of_what_the_guest_says_since);
+    ADD(a_plan_tells_whether_the_guest_waits_for_some_of_it);
     ADD(hints_do_not_displace_what_is_known_to_be_hot);
     ADD(cold_and_free_go_first_where_room_is_wanted);
     ADD(free_memory_is_not_promoted_until_it_is_used);

@@ -261,6 +261,13 @@ static bool is_huge(const Land *land, size_t granule)
     return granule / BLOCK < G_N_ELEMENTS(land->huge) && land->huge[granule / BLOCK];
 }
 
+/* Whether the guest may wait for it, so that it is tried again and again. Of huge blocks that is not known here. */
+static bool may_be_awaited(const World *world, const PolicyMove *move, PolicyHint hint)
+{
+    return world->trust >= HINT_TRUST_LEAST && move->to == 0 &&
+           (move->n > 1 || hint == POLICY_HINT_HOT || hint == POLICY_HINT_WILLNEED || hint == POLICY_HINT_PIN);
+}
+
 /* Of one move: that it may be planned at all. */
 static void check_move(World *world, const PolicyMove *move)
 {
@@ -285,7 +292,7 @@ static void check_move(World *world, const PolicyMove *move)
     if (move->n == 1 && world->trust >= HINT_TRUST_LEAST) {
         g_assert_cmpuint(granule.hint, !=, move->from == 0 ? POLICY_HINT_PIN : POLICY_HINT_FREE);
     }
-    if (land->refused_ns[move->granule]) {
+    if (land->refused_ns[move->granule] && !may_be_awaited(world, move, granule.hint)) {
         g_assert_cmpuint(world->now_ns - land->refused_ns[move->granule], >=, 3 * SECOND);
     }
 }

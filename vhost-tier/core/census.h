@@ -102,12 +102,14 @@ static inline Log2 rules_disbelief(const Rules *rules, Heat heat)
 
 /*
  * What may be done with @heat, of a granule with such a mark (hints.h; 0: none), and (unless nothing) at which heat per
- * page it is judged: its estimate less, or more, the doubt, and what the hint makes of that.
+ * page it is judged: its estimate less, or more, the doubt, and what the hint makes of that. What a guest waits for is
+ * not doubted for having been moved out lately, and where a move did not come off it is tried again with each plan.
  */
 static inline Role census_judge(const Rules *rules, Heat heat, uint8_t mark, Log2 *judged)
 {
     const HeatModel *model = rules->model;
     uint8_t tier = heat_tier(heat);
+    const bool asked = tier != 0 && hint_wants_fast(hint_in_effect(&model->hint_terms, mark));
     Log2 doubt = 0;
 
     if (tier >= POLICY_MAX_TIERS || hint_forbids(&model->hint_terms, mark, tier)) {
@@ -121,16 +123,19 @@ static inline Role census_judge(const Rules *rules, Heat heat, uint8_t mark, Log
         doubt = heat_lately(heat, tier == 0 ? HEAT_PROMOTED : HEAT_DEMOTED) ? LOG2_ONE : 0;
         break;
     case HEAT_REFUSED:
+        if (!asked) {
+            return ROLE_NONE;
+        }
+        break;
     case HEAT_UNMOVABLE:
         return ROLE_NONE;
     }
     if (tier == 0) {
-        *judged = census_estimate(rules, heat) + heat_width(model, heat);
+        *judged = census_estimate(rules, heat) + heat_width(model, heat) + doubt;
     } else {
-        *judged = census_estimate(rules, heat) - rules_disbelief(rules, heat);
-        doubt = -doubt;
+        *judged = census_estimate(rules, heat) - rules_disbelief(rules, heat) - doubt;
     }
-    *judged = hint_judged(&model->hint_terms, &model->tables, mark, *judged) + doubt;
+    *judged = hint_judged(&model->hint_terms, &model->tables, mark, *judged);
     return tier == 0 ? ROLE_VICTIM : ROLE_CANDIDATE;
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SHARE 0.6           /* of the time until the next plan, in which one may be carried out */
+
 /* Demotions first, then by region; within that, the plan's order. */
 static int compare(const void *left, const void *right)
 {
@@ -21,7 +23,7 @@ static int compare(const void *left, const void *right)
     return *a < *b ? -1 : *a > *b;
 }
 
-void move_run_begin(MoveRun *run, const PolicyPlan *plan, uint64_t end_ns)
+void move_run_begin(MoveRun *run, const PolicyPlan *plan, uint64_t now_ns, uint64_t pause_ns)
 {
     g_autofree const PolicyMove **sorted = g_new(const PolicyMove *, plan->n_moves);
 
@@ -37,7 +39,7 @@ void move_run_begin(MoveRun *run, const PolicyPlan *plan, uint64_t end_ns)
     }
     run->n = plan->n_moves;
     run->at = 0;
-    run->end_ns = end_ns;
+    run->end_ns = now_ns + (plan->asked ? pause_ns : (uint64_t)(SHARE * (double)pause_ns));
 }
 
 void move_run_forget(MoveRun *run)

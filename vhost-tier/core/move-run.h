@@ -5,14 +5,12 @@
  * It is carried out sorted by direction, since alternating directions cost a host many times more: first the
  * demotions that make room, then the promotions, and of those never more than there really is room for below
  * the budget, whatever failed before. What is not done when its time is over is dropped: the next plan starts
- * from where pages are.
+ * from where pages are. A part of the time until then is left for watching, unless the guest waits for some of it.
  */
 #ifndef VHOST_TIER_CORE_MOVE_RUN_H
 #define VHOST_TIER_CORE_MOVE_RUN_H
 
 #include "policy.h"
-
-#define MOVE_RUN_SHARE 0.6  /* of an epoch, in which a plan may be carried out; the rest is for watching */
 
 typedef struct MoveRun {
     PolicyMove *moves;      /* owned; NULL at first */
@@ -20,8 +18,8 @@ typedef struct MoveRun {
     uint64_t end_ns;        /* not carried on after that */
 } MoveRun;
 
-/* Begin with @plan, sorted; it may be carried out until @end_ns. */
-void move_run_begin(MoveRun *run, const PolicyPlan *plan, uint64_t end_ns);
+/* Begin with @plan, sorted, at @now_ns; the next one is due @pause_ns later. */
+void move_run_begin(MoveRun *run, const PolicyPlan *plan, uint64_t now_ns, uint64_t pause_ns);
 /* Nothing is left to be done. */
 void move_run_forget(MoveRun *run);
 void move_run_clear(MoveRun *run);

@@ -31,6 +31,23 @@ bool policy_asked_for(const Policy *policy, const HeatMap *map, size_t granule, 
     return kind != HINT_NONE && hint_wants_fast(kind) == promotion;
 }
 
+bool policy_plan_asked_for(const Policy *policy, const PolicyPlan *plan)
+{
+    if (!policy->hints.samples || !policy->model.hint_terms.trusted) {
+        return false;           /* it has said nothing, or nothing that counts */
+    }
+    for (size_t i = 0; i < plan->n_moves; i++) {
+        HeatMap *map = policy_find_map(policy, plan->moves[i].region);
+        size_t unit = plan->moves[i].granule;
+
+        map = block_unit(map, &unit);
+        if (plan->moves[i].to == 0 && policy_asked_for(policy, map, unit, true)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* As policy_pin_fate(), of granules that there are. */
 static PolicyHintFate check_pin(const Policy *policy, const HeatMap *map, size_t first, size_t n, uint64_t *bytes)
 {

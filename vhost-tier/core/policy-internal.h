@@ -74,6 +74,8 @@ void policy_note_census(Policy *policy);
 void policy_limit_hints(Policy *policy);
 /* Whether a guest that is trusted asks for a granule, of a fine map or a coarse one, to be promoted, or demoted. */
 bool policy_asked_for(const Policy *policy, const HeatMap *map, size_t granule, bool promotion);
+/* Whether it asks for one of @plan's promotions. */
+bool policy_plan_asked_for(const Policy *policy, const PolicyPlan *plan);
 /* See what trials say, from time to time, after a plan. */
 void policy_fit_trials(Policy *policy);
 

@@ -276,6 +276,7 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
     planner_run(policy->planner, &policy->state.planner, &policy->config, &policy->model, policy_maps(policy),
                 policy->maps->len, brake->margin, policy->state.now_ns, plan);
     plan->thrashing = brake->margin > 1;
+    plan->asked = policy_plan_asked_for(policy, plan);
     policy_note_census(policy);
     policy_fit_trials(policy);
     policy->first_plan_ns = policy->first_plan_ns ?: policy->state.now_ns;

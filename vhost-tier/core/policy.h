@@ -88,6 +88,7 @@ typedef struct PolicyPlan {
     double gain_per_s;              /* nanoseconds that they save a second, together */
     bool throttled;                 /* max_bytes_per_s cut it short */
     bool thrashing;                 /* the brake is on */
+    bool asked;                     /* some of it the guest waits for: hints that count ask for it to be in tier 0 */
 } PolicyPlan;
 
 /* Totals since policy_new() unless said otherwise. */
