@@ -140,13 +140,15 @@ static void what_the_guest_waits_for_is_tried_again_with_the_next_plan(void)
 static void that_it_was_moved_out_lately_is_no_doubt_of_what_the_guest_says_since(void)
 {
     PolicyConfig dear = config;
-    PolicyMove out = {.region = SIM_REGION, .from = 0, .to = 1};
+    PolicyMove out = {.region = SIM_REGION, .from = 0, .to = 1}, in = {.region = SIM_REGION, .from = 1, .to = 0};
     g_autoptr(Sim) sim = NULL;
 
     dear.costs.move_4k_ns = 60000;
     sim = settled(&dear);
     out.granule = find(sim, 0, false, 7);
+    in.granule = find(sim, 1, false, 7);
     policy_moved(sim->policy, &out, POLICY_MOVED, sim->now_ns);
+    policy_moved(sim->policy, &in, POLICY_MOVED, sim->now_ns);
     take(sim, POLICY_HINT_HOT, out.granule);
     g_assert_true(is_planned(policy_plan(sim->policy, sim->now_ns), out.granule));
 }
