@@ -171,6 +171,21 @@ static void a_plan_tells_whether_the_guest_waits_for_some_of_it(void)
     g_assert_false(policy_plan(sim->policy, sim->now_ns)->asked);
 }
 
+static void what_the_guest_waits_for_is_not_held_up_by_what_can_wait(void)
+{
+    g_autoptr(Sim) sim = settled(&config);
+    const uint64_t fitted_ns = sim->policy->fitted_ns;
+    const size_t granule = find(sim, 1, false, 7);
+
+    take(sim, POLICY_HINT_HOT, granule);
+    wait(sim, 120);
+    g_assert_cmpuint(sim->policy->fitted_ns, ==, fitted_ns);
+    sim_plan(sim);
+    g_assert_cmpuint(sim->tier[granule], ==, 0);
+    wait(sim, 0);
+    g_assert_cmpuint(sim->policy->fitted_ns, !=, fitted_ns);
+}
+
 /* Where the budget holds the hot set and no more, hints put nothing in the place of what is known to be hot. */
 static void hints_do_not_displace_what_is_known_to_be_hot(void)
 {
@@ -575,6 +590,7 @@ int main(int argc, char **argv)
     ADD(what_the_guest_waits_for_is_tried_again_with_the_next_plan);
     ADD(that_it_was_moved_out_lately_is_no_doubt_of_what_the_guest_says_since);
     ADD(a_plan_tells_whether_the_guest_waits_for_some_of_it);
+    ADD(what_the_guest_waits_for_is_not_held_up_by_what_can_wait);
     ADD(hints_do_not_displace_what_is_known_to_be_hot);
     ADD(cold_and_free_go_first_where_room_is_wanted);
     ADD(free_memory_is_not_promoted_until_it_is_used);

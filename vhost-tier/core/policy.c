@@ -278,7 +278,9 @@ const PolicyPlan *policy_plan(Policy *policy, uint64_t now_ns)
     plan->thrashing = brake->margin > 1;
     plan->asked = policy_plan_asked_for(policy, plan);
     policy_note_census(policy);
-    policy_fit_trials(policy);
+    if (!plan->asked) {         /* it takes longer than plan and moves, and can wait; the guest does not */
+        policy_fit_trials(policy);
+    }
     policy->first_plan_ns = policy->first_plan_ns ?: policy->state.now_ns;
     policy->planned_budget_bytes = policy->config.budget_bytes;
     if (policy->trace) {
