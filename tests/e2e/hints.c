@@ -228,7 +228,7 @@ typedef struct Fate {
     double own_speed, neighbour_speed;  /* and how many they make in a second */
 } Fate;
 
-/* Whether the page that the guest's code begins in is in DRAM: out of CXL, the emulated host runs it 160 times slower. */
+/* Whether the page that the guest's code begins in is in DRAM: out of CXL the emulated host runs it 160 times slower. */
 static bool code_is_fast(const Guest *guest)
 {
     g_autofree int8_t *nodes = inspect_nodes(guest, NULL);
@@ -256,8 +256,8 @@ static bool watch_both(const Bed *bed, const char *hints, double seconds, Fate *
     *fate = (Fate){truth_hit_ratio(mine), truth_hit_ratio(its), truth_accesses_per_s(own->truth, mine),
                    truth_accesses_per_s(neighbour->truth, its)};
     g_test_message("hints=%s: hit ratio %.3f at %.1f M accesses/s, its neighbour's %.3f at %.1f M; code in %s and %s; "
-                   "%.1f and %.1f MiB moved, %.1f and %.1f of it back; trust %.2f in the end; the daemon used %.0f %% of "
-                   "a CPU", hints, fate->own, fate->own_speed / 1e6, fate->neighbour, fate->neighbour_speed / 1e6,
+                   "%.1f and %.1f MiB moved, %.1f and %.1f of it back; trust %.2f in the end; the daemon used %.0f %% "
+                   "of a CPU", hints, fate->own, fate->own_speed / 1e6, fate->neighbour, fate->neighbour_speed / 1e6,
                    code_is_fast(bed->guest) ? "DRAM" : "CXL", code_is_fast(bed->neighbour) ? "DRAM" : "CXL",
                    (double)mine->moved_bytes / 0x1p20, (double)its->moved_bytes / 0x1p20,
                    (double)mine->undone_bytes / 0x1p20, (double)its->undone_bytes / 0x1p20,

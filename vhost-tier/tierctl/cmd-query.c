@@ -242,7 +242,8 @@ static void show_hints(GString *out, JsonObject *vm)
     if (field_uint(hints, "devices", 0) == 0) {
         return;
     }
-    line(out, "trust in hints", g_strdup_printf("%s: how much better they foretell than the host can without them", trust));
+    line(out, "trust in hints",
+         g_strdup_printf("%s: how much better they foretell than the host can without them", trust));
     line(out, "hints checked",
          g_strdup_printf("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " proved right; %s followed",
                          field_uint(hints, "right", 0), field_uint(hints, "checked", 0), followed));
