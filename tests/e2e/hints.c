@@ -228,7 +228,7 @@ typedef struct Fate {
     double own_speed, neighbour_speed;  /* and how many they make in a second */
 } Fate;
 
-/* Whether the page that the guest's code begins in is in DRAM: out of CXL the emulated host runs it 160 times slower. */
+/* Whether the guest's code begins in DRAM. Out of CXL the emulated host runs it 160 times slower. */
 static bool code_is_fast(const Guest *guest)
 {
     g_autofree int8_t *nodes = inspect_nodes(guest, NULL);
