@@ -60,6 +60,7 @@ struct OurVm {
     double accesses, busy_ns;       /* when last asked for */
     Counts counts, lately;          /* all when last asked for; sums that fade */
     double stolen_usually;          /* share of vCPU time */
+    double latency_ns[2];           /* of tiers, lately */
     uint64_t asked_ns;
     Idleness idleness;
 };
@@ -299,6 +300,19 @@ uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns)
 
 /* --- its part of the host --- */
 
+/* Bring latencies, and the share that tiering takes, up to date: it took @stolen in the last @elapsed_ns. */
+static void measure_usual(OurVm *vm, double stolen, double elapsed_ns)
+{
+    const double kept = vm->latency_ns[0] > 0 ? exp(-elapsed_ns / LATELY_NS) : 0;
+
+    for (unsigned tier = 0; tier < 2; tier++) {
+        const double here_ns = machine_latency_ns(vm->machine, tier);
+
+        vm->latency_ns[tier] = here_ns + (vm->latency_ns[tier] - here_ns) * kept;
+    }
+    vm->stolen_usually = forecast_usually(vm->stolen_usually, stolen, elapsed_ns);
+}
+
 /* Bring what was counted lately up to date, @elapsed_ns after the last time. */
 static void count(OurVm *vm, double elapsed_ns)
 {
@@ -322,9 +336,7 @@ static void count(OurVm *vm, double elapsed_ns)
         .stolen_ns = vm->lately.stolen_ns * kept + now.stolen_ns - vm->counts.stolen_ns,
     };
     if (now.busy_ns > vm->counts.busy_ns) {
-        vm->stolen_usually =
-            forecast_usually(vm->stolen_usually,
-                             (now.stolen_ns - vm->counts.stolen_ns) / (now.busy_ns - vm->counts.busy_ns), elapsed_ns);
+        measure_usual(vm, (now.stolen_ns - vm->counts.stolen_ns) / (now.busy_ns - vm->counts.busy_ns), elapsed_ns);
     }
     policy_idles(vm->policy, idleness_note(&vm->idleness, (now.busy_ns - vm->counts.busy_ns) / elapsed_ns,
                                            (uint64_t)elapsed_ns));
@@ -351,7 +363,7 @@ void our_vm_forecast(const OurVm *vm, Forecast *now)
     };
     for (unsigned tier = 0; tier < 2; tier++) {
         now->tiers[tier] = (ForecastTier){
-            .now_ns = machine_latency_ns(vm->machine, tier),
+            .now_ns = vm->latency_ns[tier],
             .idle_ns = config->costs.latency_ns[tier],
             .bytes_per_s = config->costs.bandwidth[tier],
         };
