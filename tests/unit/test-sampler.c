@@ -431,46 +431,60 @@ static void what_was_touched_is_watched_no_more(void)
     sampler_free(sampler);
 }
 
-static void a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_saved(void)
+static void a_trial_is_known_as_such_until_it_is_touched_and_comes_seldom_where_nothing_was_saved(void)
 {
     SamplerBudget budget;
     Sampler *sampler;
-    uint64_t since_ns;
+    uint64_t since_ns, granules;
+    double without, saved;
     size_t block;
 
     sampler_budget_init(&budget, 0.01, 2000, 0);
     sampler_budget_refill(&budget, SECOND);
     g_assert_true(sampler_budget_draws(&budget));
     sampler = sampler_new(10 * BLOCK, 1, &budget, 1);
-    block = sampler_draw(sampler);
-    sampler_armed(sampler, block, 0xff, SECOND);
-    g_assert_cmphex(sampler_trial(sampler, block), ==, 0xff);
-    sampler_looked(sampler, block, 0x0f, SECOND + 8 * MS);
-    g_assert_cmphex(sampler_trial(sampler, block), ==, 0xf0);
-    g_assert_cmphex(sampler_watched(sampler, block, &since_ns), ==, 0xf0);
-    budget.tokens_ns = 0;
-    g_assert_false(sampler_budget_draws(&budget));
+    block = sampler_draw(sampler, &granules);
+    g_assert_cmpint(__builtin_popcountll(granules), ==, SAMPLER_DRAWN);
+    sampler_armed(sampler, block, granules, SECOND);
+    g_assert_cmphex(sampler_trial(sampler, block), ==, granules);
+    sampler_looked(sampler, block, granules & -granules, SECOND + 8 * MS);
+    granules &= granules - 1;
+    g_assert_cmphex(sampler_trial(sampler, block), ==, granules);
+    g_assert_cmphex(sampler_watched(sampler, block, &since_ns), ==, granules);
     sampler_free(sampler);
+    while (sampler_budget_draws(&budget)) {
+        budget.draw_ns -= 2000;
+    }
+    budget.tokens_ns = -1e9;
+    without = budget.draw_ns;
+    sampler_budget_refill(&budget, SECOND + 100 * MS);
+    without = budget.draw_ns - without;
+    budget.tokens_ns = 1e9;
+    saved = budget.draw_ns;
+    sampler_budget_refill(&budget, SECOND + 200 * MS);
+    saved = budget.draw_ns - saved;
+    g_assert_cmpfloat(without, >, 0);
+    g_assert_cmpfloat(without, <, saved);
 }
 
 static void a_trial_ends_when_it_is_seldom_looked_at_and_its_granules_are_watched_on(void)
 {
     SamplerBudget budget;
     Sampler *sampler;
-    uint64_t now_ns = SECOND, since_ns;
+    uint64_t now_ns = SECOND, since_ns, granules;
     size_t block;
 
     sampler_budget_init(&budget, 0.01, 2000, 0);
     sampler = sampler_new(10 * BLOCK, 1, &budget, 1);
-    block = sampler_draw(sampler);
-    sampler_armed(sampler, block, 0xff, now_ns);
+    block = sampler_draw(sampler, &granules);
+    sampler_armed(sampler, block, granules, now_ns);
     while (sampler_trial(sampler, block)) {
         now_ns = sampler_due_ns(sampler);
         g_assert_cmpuint(now_ns, <, 10 * SECOND);
         sampler_looked(sampler, block, 0, now_ns);
     }
     g_assert_cmpuint(now_ns, >, 2 * SECOND);
-    g_assert_cmphex(sampler_watched(sampler, block, &since_ns), ==, 0xff);
+    g_assert_cmphex(sampler_watched(sampler, block, &since_ns), ==, granules);
     sampler_free(sampler);
 }
 
@@ -501,7 +515,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sampler/what_was_touched_is_watched_no_more", what_was_touched_is_watched_no_more);
     g_test_add_func("/sampler/a_trial_ends_when_it_is_seldom_looked_at_and_its_granules_are_watched_on",
                     a_trial_ends_when_it_is_seldom_looked_at_and_its_granules_are_watched_on);
-    g_test_add_func("/sampler/a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_saved",
-                    a_trial_is_known_as_such_until_it_is_touched_and_waits_for_what_was_saved);
+    g_test_add_func("/sampler/a_trial_is_known_as_such_until_it_is_touched_and_comes_seldom_where_nothing_was_saved",
+                    a_trial_is_known_as_such_until_it_is_touched_and_comes_seldom_where_nothing_was_saved);
     return g_test_run();
 }

@@ -210,10 +210,33 @@ static void what_was_seen_long_ago_counts_less(void)
     try_rates_of(trials, 5, 20, &after, 1, later);
     find(trials, 10, 0, later + S, &kinds);
     g_assert_cmpfloat(fabs(log2(mean_of(&kinds, 5))), <, 0.3);
-    trials_forget(trials);
-    find(trials, 10, 0, later + S, &kinds);
-    g_assert_cmpfloat(kinds.trials[5], ==, 0);
     trials_free(trials);
+}
+
+/* Of stratum 5, which is estimated at 10: blocks whose pages have the rate @before, then heat changes, then @after. */
+static void find_after_a_change(double before, double after, unsigned blocks_after, Kinds *kinds)
+{
+    Trials *trials = trials_new();
+
+    try_rates(trials, 20, &before, 1);
+    trials_changed(trials);
+    try_rates(trials, blocks_after, &after, 1);
+    trials_check(trials, S);
+    find(trials, 10, 0, S, kinds);
+    trials_free(trials);
+}
+
+static void what_was_seen_before_a_change_counts_until_it_is_contradicted(void)
+{
+    Kinds kinds;
+
+    find_after_a_change(30, 30, 5, &kinds);
+    g_assert_cmpfloat_with_epsilon(kinds.trials[5], 25.0 * TRIALS_BLOCK, 0.01);
+    find_after_a_change(30, 1, 5, &kinds);
+    g_assert_cmpfloat_with_epsilon(kinds.trials[5], 5.0 * TRIALS_BLOCK, 0.01);
+    g_assert_cmpfloat(fabs(log2(mean_of(&kinds, 5))), <, 0.3);
+    find_after_a_change(30, 1, 0, &kinds);
+    g_assert_cmpfloat_with_epsilon(kinds.trials[5], 20.0 * TRIALS_BLOCK, 0.01);
 }
 
 static void survives_times_of_any_order(void)
@@ -372,6 +395,21 @@ static void the_curve_comes_to_what_is_counted(void)
     assert_concave(&curve);
 }
 
+static void trials_wait_until_estimates_have_settled(void)
+{
+    g_autoptr(Policy) policy = policy_new(&config);
+
+    g_assert_false(policy_settled(policy));
+    policy_plan(policy, 100 * S);
+    g_assert_false(policy_settled(policy));
+    policy_plan(policy, 111 * S);
+    g_assert_true(policy_settled(policy));
+    policy_heat_moved(policy, 112 * S);
+    g_assert_false(policy_settled(policy));
+    policy_plan(policy, 123 * S);
+    g_assert_true(policy_settled(policy));
+}
+
 static void memory_that_was_never_seen_is_left_out(void)
 {
     g_autoptr(Policy) policy = policy_new(&config);
@@ -403,12 +441,14 @@ int main(int argc, char **argv)
     ADD(strata_that_are_alike_are_of_one_kind);
     ADD(what_was_not_tried_is_not_taken_for_what_was_estimated_far_from_it);
     ADD(what_was_seen_long_ago_counts_less);
+    ADD(what_was_seen_before_a_change_counts_until_it_is_contradicted);
     ADD(survives_times_of_any_order);
     ADD(the_curve_is_that_of_the_estimates_without_trials);
     ADD(pages_that_are_alike_make_a_straight_curve_whatever_was_estimated);
     ADD(what_is_estimated_alike_counts_alike_today);
     ADD(what_is_told_apart_makes_a_difference_today);
     ADD(the_curve_comes_to_what_is_counted);
+    ADD(trials_wait_until_estimates_have_settled);
     ADD(memory_that_was_never_seen_is_left_out);
     return g_test_run();
 }

@@ -12,8 +12,8 @@
 #define DOUBT TRIALS_DOUBT_BEFORE       /* of an estimate, in octaves */
 #define WIDTH_MIN 0.5                   /* of what a kind is estimated at: strata are octaves */
 #define REACH 12.0                      /* octaves about what is expected */
-#define PRECISION 0.01                  /* octaves */
-#define REFINEMENTS 2
+#define PRECISION 0.03                  /* octaves */
+#define REFINEMENTS 1
 #define ROUNDS 12                       /* of expectation and maximization */
 #define NEAR 2.0                        /* kinds' rates differ by more: a VM is now faster, now slower, and all of it */
 #define SPLIT 4.0                       /* what may be two kinds is first taken for so much hotter, and colder */
@@ -44,6 +44,7 @@ typedef struct Mixture {
     double weight[KINDS_MAX];           /* trials of a kind */
     double centre[KINDS_MAX];           /* log2 of what they were estimated at: mean, */
     double width[KINDS_MAX];            /* and standard deviation */
+    size_t lowest, highest;             /* the kinds of which these are so */
     double likely;                      /* logarithm of the likelihood */
 } Mixture;
 
@@ -218,22 +219,31 @@ static void begin(const Case *what, Mixture *mixture)
 
 /* --- the mixture --- */
 
-/* How well a stratum's estimate suits a kind. */
+/*
+ * How well a stratum's estimate suits a kind. Far below, or above, what all are estimated at, the widest of them would
+ * suit best, however far off it is: there they are taken to be as wide as the nearest one.
+ */
 static double suits(const Case *what, const Mixture *mixture, unsigned stratum, size_t kind)
 {
-    const double width = mixture->width[kind];
-    double off;
+    const double estimate = what->estimate[stratum];
+    double width = mixture->width[kind], off;
 
     if (!estimated(what, stratum)) {
         return 1;
     }
-    off = (what->estimate[stratum] - mixture->centre[kind]) / width;
+    if (estimate < mixture->centre[mixture->lowest]) {
+        width = mixture->width[mixture->lowest];
+    } else if (estimate > mixture->centre[mixture->highest]) {
+        width = mixture->width[mixture->highest];
+    }
+    off = (estimate - mixture->centre[kind]) / width;
     return MAX(exp(-off * off / 2) / width, LEAST);
 }
 
 /* What kinds are estimated at, by the trials of each: at their rate, give or take DOUBT, where there are none. */
 static void find_centres(const Case *what, Mixture *mixture, double (*sums)[KINDS_MAX])
 {
+    mixture->lowest = mixture->highest = 0;
     for (size_t kind = 0; kind < mixture->kinds.n; kind++) {
         double sum = log2(mixture->kinds.per_s[kind]), squares = DOUBT * DOUBT, weight = 1;
 
@@ -244,6 +254,8 @@ static void find_centres(const Case *what, Mixture *mixture, double (*sums)[KIND
             }
         }
         mixture->centre[kind] = sum / weight;
+        mixture->lowest = mixture->centre[kind] < mixture->centre[mixture->lowest] ? kind : mixture->lowest;
+        mixture->highest = mixture->centre[kind] > mixture->centre[mixture->highest] ? kind : mixture->highest;
         for (unsigned stratum = 0; stratum < TRIALS_STRATA; stratum++) {
             if (estimated(what, stratum)) {
                 squares += sums[stratum][kind] * pow(what->estimate[stratum] - mixture->centre[kind], 2);
@@ -253,7 +265,10 @@ static void find_centres(const Case *what, Mixture *mixture, double (*sums)[KIND
     }
 }
 
-/* Share out one of a stratum over the kinds by how likely it is of each; adds to its shares, and to the likelihood. */
+/*
+ * Share out one of a stratum over the kinds by how likely it is of each; adds to its shares, and to the likelihood
+ * (NULL: that is not asked for).
+ */
 static void share_out(const Kinds *kinds, unsigned stratum, const double *chances, double weight, double *each,
                       double *sums, double *likely)
 {
@@ -263,7 +278,9 @@ static void share_out(const Kinds *kinds, unsigned stratum, const double *chance
         all += kinds->share[stratum][kind] * chances[kind];
     }
     all = MAX(all, LEAST * LEAST);
-    *likely += weight * log(all);
+    if (likely) {
+        *likely += weight * log(all);
+    }
     for (size_t kind = 0; kind < kinds->n; kind++) {
         const double part = weight * kinds->share[stratum][kind] * chances[kind] / all;
 
@@ -287,11 +304,13 @@ static void find_shares(const Case *what, Mixture *mixture, double (*each)[KINDS
         }
     }
     for (int round = 0; round < ROUNDS; round++) {
+        double *likely = round == ROUNDS - 1 ? &mixture->likely : NULL;
+
         memset(sums, 0, TRIALS_STRATA * sizeof(*sums));
         mixture->likely = 0;
         for (size_t i = 0; i < what->n_seen; i++) {
             share_out(kinds, what->seen[i].stratum, chances[i], what->seen[i].what.weight, each[i],
-                      sums[what->seen[i].stratum], &mixture->likely);
+                      sums[what->seen[i].stratum], likely);
         }
         find_centres(what, mixture, sums);
         for (unsigned stratum = 0; stratum < TRIALS_STRATA; stratum++) {
@@ -303,7 +322,7 @@ static void find_shares(const Case *what, Mixture *mixture, double (*each)[KINDS
             for (size_t kind = 0; kind < kinds->n; kind++) {
                 suited[kind] = suits(what, mixture, stratum, kind);
             }
-            share_out(kinds, stratum, suited, 1, NULL, sums[stratum], &mixture->likely);
+            share_out(kinds, stratum, suited, 1, NULL, sums[stratum], likely);
             for (size_t kind = 0; kind < kinds->n; kind++) {
                 all += sums[stratum][kind];
             }

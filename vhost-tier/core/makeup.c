@@ -8,16 +8,17 @@
 
 #define STRATA (TRIALS_STRATA / 2)      /* of tier 0; as many for the others */
 #define TOUCH_DOUBT 0.05                /* octaves by which accesses to a touch differ between kinds */
+#define BEFORE 2.0                      /* trials: before any, a stratum is taken for what its tier is */
 #define STALE 0.05                      /* part of a kind's pages that may have moved since trials found them */
 #define HOTTER 3.0                      /* octaves by which what is found touched at once may be hotter than that */
 #define COUNT_DOUBT 0.01                /* what was counted belongs to a time that is not quite that of the pages */
 #define SURPRISE 5.0                    /* standard deviations */
 #define SIMILAR 3.0                     /* memory is like most of what lies outside tier 0 if no more than so hotter */
 #define MATCHINGS 30
-#define APART 8.0                       /* times: nothing lies between kinds that are so far apart */
+#define APART 16.0                      /* times: two kinds that are nearer may be the halves of a continuum */
 #define OF_NOTE 0.01                    /* a kind has this share of all touches */
 #define FEW 2u                          /* hot, and not */
-#define ENOUGH 200.0                    /* trials */
+#define ENOUGH 100.0                    /* trials */
 
 /* Memory by kinds; the first of two is of tier 0, the second of the others. */
 typedef struct Makeup {
@@ -34,9 +35,17 @@ static double squared(double value)
     return value * value;
 }
 
+/* What of a stratum is of a kind, by its trials, and as if BEFORE more had found @of_tier. */
+static double share_of(const Kinds *kinds, unsigned stratum, size_t kind, double of_tier)
+{
+    const double trials = kinds->trials[stratum];
+
+    return (trials * kinds->share[stratum][kind] + BEFORE * of_tier) / (trials + BEFORE);
+}
+
 /*
  * How far it is in doubt what of a tier is of a kind rather than of the next: stratum by stratum by the trials of each,
- * as if two more had found what is found in the tier on the whole.
+ * as if a few more had found what is found in the tier on the whole.
  */
 static void take_doubts(const Kinds *kinds, const double *strata, unsigned tier, Makeup *makeup)
 {
@@ -54,8 +63,8 @@ static void take_doubts(const Kinds *kinds, const double *strata, unsigned tier,
         makeup->unsure[tier][kind] = squared(STALE * MIN(here, next));
         for (unsigned i = tier * STRATA; i < (tier + 1) * STRATA; i++) {
             makeup->unsure[tier][kind] += squared(strata[i]) *
-                                          (kinds->share[i][kind] + of_here) * (kinds->share[i][kind + 1] + of_next) /
-                                          (kinds->trials[i] + 2);
+                                          share_of(kinds, i, kind, of_here) * share_of(kinds, i, kind + 1, of_next) /
+                                          (kinds->trials[i] + BEFORE);
         }
     }
 }

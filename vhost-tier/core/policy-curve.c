@@ -31,8 +31,14 @@
 #define COOLEST (-9)                    /* octave of stratum 1, accesses a second and page; stratum 2 is one up */
 #define OCTAVE_BUCKETS (LOG2_ONE >> CENSUS_SHIFT)
 #define PIECES OCTAVE_BUCKETS           /* that a stratum is cut into: the buckets of its octave, or as many parts */
-#define REFIT_NS 5000000000ull          /* trials are looked at anew as often */
+#define CHECK_NS 5000000000ull          /* whether trials say more is looked at as often */
+#define MORE 1.2                        /* they are fitted anew when there are so many times more, */
+#define LESS 0.9                        /* or fewer, as what was seen before was forgotten, */
+#define REFIT_NS 300000000000ull        /* or at the latest then: a fit takes milliseconds; */
+#define UNSTEADY_NS 60000000000ull      /* for so long after heat has changed, when estimates change by the second, */
+#define UNSTEADY_REFIT_NS 10000000000ull /* then */
 #define SIMILAR 2.0                     /* memory is as cold as what lies outside tier 0 if no more than so hotter */
+#define SETTLES_NS 10000000000ull       /* at first, and after heat has moved, until estimates mean what they will */
 #define ALIKE 64.0                      /* trials hardly tell this shape from that of what is all alike */
 #define SATURATED 64.0                  /* an estimate above it says little but that every look found it touched */
 
@@ -70,6 +76,13 @@ bool policy_takes_trials(const Policy *policy)
     return !quiet(policy);
 }
 
+bool policy_settled(const Policy *policy)
+{
+    const uint64_t from_ns = MAX(policy->first_plan_ns, policy_changed_ns(policy));
+
+    return policy->first_plan_ns > 0 && policy->state.now_ns >= from_ns + SETTLES_NS;
+}
+
 uint64_t policy_busy_ns(const Policy *policy, uint64_t now_ns)
 {
     const bool passes = now_ns > policy->state.now_ns && !quiet(policy);
@@ -89,7 +102,7 @@ void policy_trial_begin(Policy *policy, uint32_t region, size_t first, uint64_t 
     }
     if (policy_changed_ns(policy) > policy->trials_from_ns) {
         policy->trials_from_ns = policy_changed_ns(policy);
-        trials_forget(policy->trials);
+        trials_changed(policy->trials);
     }
     per_page = -log2_of((double)map->granule_bytes / CENSUS_PAGE);
     for (size_t i = 0; i < TRIALS_BLOCK; i++) {
@@ -213,15 +226,32 @@ static void find_kinds(Policy *policy, const Stratum *strata)
     policy->few_kinds = makeup_few(&policy->kinds, pages);
 }
 
+/* Whether trials say more, or less, than when they were fitted last, so that it is worth its time. */
+static bool worth_fitting(const Policy *policy, double trials)
+{
+    const uint64_t changed_ns = policy_changed_ns(policy);
+    const bool unsteady = changed_ns > 0 && policy->state.now_ns < changed_ns + UNSTEADY_NS;
+
+    return trials > MORE * policy->fitted_trials || trials < LESS * policy->fitted_trials ||
+           policy->busy_ns - policy->fitted_ns >= (unsteady ? UNSTEADY_REFIT_NS : REFIT_NS);
+}
+
 void policy_fit_trials(Policy *policy)
 {
     Stratum strata[TRIALS_STRATA];
-    double expected[TRIALS_STRATA];
+    double expected[TRIALS_STRATA], trials;
 
-    if (policy->fitted_ns && policy->state.now_ns - policy->fitted_ns < REFIT_NS) {
+    if (policy->checked_ns && policy->state.now_ns - policy->checked_ns < CHECK_NS) {
         return;
     }
-    policy->fitted_ns = MAX(policy->state.now_ns, 1);
+    policy->checked_ns = MAX(policy->state.now_ns, 1);
+    trials_check(policy->trials, policy->busy_ns);
+    trials = trials_weight(policy->trials, policy->busy_ns);
+    if (!worth_fitting(policy, trials)) {
+        return;
+    }
+    policy->fitted_ns = policy->busy_ns;
+    policy->fitted_trials = trials;
     take_strata(policy, strata);
     for (unsigned i = 0; i < TRIALS_STRATA; i++) {
         expected[i] = strata[i].pages > 0 ? strata[i].estimate : 0;

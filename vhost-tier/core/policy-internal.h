@@ -37,10 +37,12 @@ struct Policy {
     bool idle;                      /* see policy_idles() */
     uint64_t busy_ns;               /* time that passed while the VM did not idle: the trials' clock */
     uint64_t trials_from_ns;        /* heat last changed then, as far as they know */
-    StratumFit fits[TRIALS_STRATA]; /* what they say, as of fitted_ns; 0: nothing yet */
+    uint64_t checked_ns;            /* whether they say more was looked at then */
+    StratumFit fits[TRIALS_STRATA]; /* what they said, */
     Kinds kinds;
     bool few_kinds;                 /* memory is of these */
-    uint64_t fitted_ns;
+    uint64_t fitted_ns;             /* at this time of their clock, */
+    double fitted_trials;           /* when there were so many */
     double counted[2];              /* see policy_counted() */
     GHashTable *planned;            /* its granules, once asked for: policy-view.c; empty before */
     uint32_t covered;               /* tiers, see policy_cover() */

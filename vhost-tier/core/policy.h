@@ -319,6 +319,11 @@ void policy_where(const Policy *policy, uint32_t region, size_t first, size_t n,
 /* Whether a trial may begin: not of a VM that idles, of which nothing can be learned. */
 bool policy_takes_trials(const Policy *policy);
 /*
+ * Whether estimates mean what they usually do: not at first, nor just after heat has moved, when what they are made of
+ * is mostly of before. What trials say of them then does not hold for long.
+ */
+bool policy_settled(const Policy *policy);
+/*
  * A trial begins (trials.h): of the block of 64 granules that begins with @first, those in @granules (bit i: its
  * i-th) are watched from @now_ns on, and were drawn whatever is known of them. Tells the curve how hot what is
  * estimated at some rate is; changes no plan, and is not recorded.

@@ -42,7 +42,7 @@
 #define CHANGED_WORTH 254.0 /* added where heat has changed since: what was known is as good as nothing */
 #define PRICE_MIN 20.0 /* of a fault, in worth: below that the budget is left unspent; with nothing saved */
 #define PRICE_MAX 120.0
-#define DRAW_SAVED 0.125 /* of what can be saved: trials wait while there is more to be learned than can be paid */
+#define DRAW_SAVED 0.125 /* of what can be saved: with less there is more to be learned than can be paid */
 #define SETTLE_NS SECOND /* after arming */
 #define LEARN 0.1        /* weight of one block in what is learned */
 #define BURST_KEPT_NS (200 * MS) /* that much may be spent at once */
@@ -103,7 +103,10 @@ static double income(const SamplerBudget *budget)
 /* And on trials. */
 static double draw_income(const SamplerBudget *budget)
 {
-    return MIN(income(budget) * SAMPLER_DRAW_SHARE, SAMPLER_DRAWS_PER_S * (double)budget->fault_ns / SECOND);
+    const bool saved = budget->tokens_ns > DRAW_SAVED * income(budget) * SAMPLER_SAVED_NS;
+
+    return MIN(income(budget) * (saved ? SAMPLER_DRAW_SHARE : SAMPLER_DRAW_LEAST),
+               SAMPLER_DRAWS_PER_S * (double)budget->fault_ns / SECOND);
 }
 
 static double burst(const SamplerBudget *budget)
@@ -182,7 +185,7 @@ bool sampler_budget_probes(const SamplerBudget *budget)
 
 bool sampler_budget_draws(const SamplerBudget *budget)
 {
-    return budget->draw_ns > 0 && budget->tokens_ns > DRAW_SAVED * income(budget) * SAMPLER_SAVED_NS;
+    return budget->draw_ns > 0;
 }
 
 double sampler_budget_price(const SamplerBudget *budget)
@@ -515,8 +518,11 @@ size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64
     return *granules ? block : SAMPLER_NONE;
 }
 
-size_t sampler_draw(Sampler *sampler)
+size_t sampler_draw(Sampler *sampler, uint64_t *granules)
 {
+    const unsigned first = next_random(sampler) % (SAMPLER_BLOCK_GRANULES / SAMPLER_DRAWN) * SAMPLER_DRAWN;
+
+    *granules = UINT64_MAX >> (SAMPLER_BLOCK_GRANULES - SAMPLER_DRAWN) << first;
     sampler->budget->draw_ns -= (double)sampler->budget->fault_ns; /* also where all of it is watched already */
     sampler->drawn = next_random(sampler) % sampler->n_blocks;
     return sampler->drawn;

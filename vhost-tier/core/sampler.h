@@ -34,10 +34,11 @@
  * the share, SAMPLER_PROBE_SHARE, is always spent, on blocks drawn at random, whatever is known of them:
  * so it is noticed when heat has moved.
  *
- * Another part, SAMPLER_DRAW_SHARE or what SAMPLER_DRAWS_PER_S granules cost, goes into trials (trials.h) unless the
- * bucket is nearly empty: whole blocks drawn at random, of which nobody is told but those who foretell. So what is
- * planned does not depend on them. It ends where looks have become seldom: what was not touched by then is watched on
- * like the rest, or nobody would hear of it when it turns hot.
+ * Another part, SAMPLER_DRAW_SHARE or what SAMPLER_DRAWS_PER_S granules cost, goes into trials (trials.h), or
+ * SAMPLER_DRAW_LEAST where the bucket is nearly empty: SAMPLER_DRAWN granules in a row of a block drawn at random, of
+ * which nobody is told but those who foretell. So what is planned does not depend on them. It ends where looks have
+ * become seldom: what was not touched by then is watched on like the rest, or nobody would hear of it when it turns
+ * hot.
  */
 #ifndef VHOST_TIER_CORE_SAMPLER_H
 #define VHOST_TIER_CORE_SAMPLER_H
@@ -53,6 +54,8 @@
 #define SAMPLER_BURST_MAX 0.05
 #define SAMPLER_PROBE_SHARE 0.15
 #define SAMPLER_DRAW_SHARE 0.15
+#define SAMPLER_DRAW_LEAST 0.05     /* of the share, where the bucket is nearly empty */
+#define SAMPLER_DRAWN 8             /* granules: neighbours tell the same, but armed alone each costs twice */
 #define SAMPLER_DRAWS_PER_S 512     /* granules: how near trials come depends on their number, whatever the VM's size */
 #define SAMPLER_LOOKS_PER_S 16384.0 /* a look takes the host some microseconds */
 
@@ -84,7 +87,7 @@ void sampler_budget_refill(SamplerBudget *budget, uint64_t now_ns);
 /* Whether something may be armed now; whether that is to be at random; and else what it must be worth. */
 bool sampler_budget_allows(const SamplerBudget *budget);
 bool sampler_budget_probes(const SamplerBudget *budget);
-/* Whether a block is to be drawn for a trial (trials.h), which is not while the budget is all but spent. */
+/* Whether a block is to be drawn for a trial (trials.h), which is seldom while the budget is all but spent. */
 bool sampler_budget_draws(const SamplerBudget *budget);
 double sampler_budget_price(const SamplerBudget *budget);
 /* When something can be armed again, given that nothing else is spent: @now_ns or later. */
@@ -135,8 +138,11 @@ size_t sampler_pick(Sampler *sampler, SamplerScore *score, void *opaque, uint64_
                     uint64_t *granules, double *worth);
 /* The same for a probe: one drawn at random, SAMPLER_NONE if there is nothing to be armed there. */
 size_t sampler_probe(Sampler *sampler, SamplerScore *score, void *opaque, uint64_t *granules);
-/* A block at random: what is armed of it next is for a trial, and tells nothing about what to arm, and when to look. */
-size_t sampler_draw(Sampler *sampler);
+/*
+ * A block at random, and SAMPLER_DRAWN of its granules in a row: what is armed of it next is for a trial, and tells
+ * nothing about what to arm, and when to look.
+ */
+size_t sampler_draw(Sampler *sampler, uint64_t *granules);
 /* They were armed, just after the block had been looked at if some of it was watched. */
 void sampler_armed(Sampler *sampler, size_t index, uint64_t granules, uint64_t now_ns);
 /* The block can't be armed now; it is left alone for a while, as if it had been. */

@@ -11,24 +11,29 @@
 #define BIN_ORIGIN (-10)
 #define NEGLIGIBLE 1e-6                 /* a weight */
 #define RESCALE 64                      /* half-lives after which weights are made small again */
+#define LEAST_TOLD 0.5                  /* variance of the touches of a stratum, with less of which it is not heard */
+#define TOGETHER 2.0                    /* of what is seen so many tell the same, as neighbours do */
+#define SURPRISE 3.0                    /* standard deviations */
 
 /* Granules of a stratum for which the last look came at such a time; sums, weighed. */
 typedef struct Cell {
-    double touched, from_s, until_s;    /* found touched in it, by which time, and since when */
+    double at_once, at_once_s;          /* the first look found them touched, by which time */
+    double touched, from_s, until_s;    /* a later one: by which time, and since when */
     double waiting, waiting_s;          /* not touched until then */
 } Cell;
 
 /* A block under way. */
 typedef struct Open {
     uint64_t block;
-    uint64_t waiting;                   /* granules */
+    uint64_t all, waiting;              /* granules */
     uint64_t begun_ns, looked_ns;
     double pages;
-    uint8_t strata[TRIALS_BLOCK];
+    uint8_t strata[];                   /* of its granules, first to last */
 } Open;
 
 struct Trials {
     Cell cells[TRIALS_STRATA][BINS];
+    Cell before[TRIALS_STRATA][BINS];   /* the same, before heat changed */
     GHashTable *by_block;               /* of Open */
     GQueue order;                       /* the same, oldest first */
     uint64_t origin_ns;                 /* time of weight 1 */
@@ -58,26 +63,91 @@ void trials_free(Trials *trials)
     }
 }
 
-void trials_forget(Trials *trials)
+/* @factor times what is in @cell, and in @other. */
+static Cell cell_sum(const Cell *cell, double factor, const Cell *other)
+{
+    return (Cell){
+        .at_once = factor * cell->at_once + other->at_once,
+        .at_once_s = factor * cell->at_once_s + other->at_once_s,
+        .touched = factor * cell->touched + other->touched,
+        .from_s = factor * cell->from_s + other->from_s,
+        .until_s = factor * cell->until_s + other->until_s,
+        .waiting = factor * cell->waiting + other->waiting,
+        .waiting_s = factor * cell->waiting_s + other->waiting_s,
+    };
+}
+
+void trials_changed(Trials *trials)
 {
     trials_end(trials);
+    for (unsigned stratum = 0; stratum < TRIALS_STRATA; stratum++) {
+        for (unsigned bin = 0; bin < BINS; bin++) {
+            Cell *before = &trials->before[stratum][bin];
+
+            *before = cell_sum(before, 1, &trials->cells[stratum][bin]);
+        }
+    }
     memset(trials->cells, 0, sizeof(trials->cells));
+}
+
+/* What a weight counts at @now_ns. */
+static double scale_at(const Trials *trials, uint64_t now_ns)
+{
+    return exp2(((double)trials->origin_ns - (double)now_ns) / (double)TRIALS_HALF_LIFE_NS);
+}
+
+/*
+ * How many granules of a stratum were touched since heat changed, over what the same would have been by all that is
+ * known, before and since; and the variance of that. Time by time, of those that were not touched until then.
+ */
+static double more_than_before(const Trials *trials, unsigned stratum, double scale, double *variance)
+{
+    double since = 0, before = 0, more = 0;
+
+    *variance = 0;
+    for (unsigned bin = BINS; bin-- > 0;) {
+        const Cell *cell = &trials->cells[stratum][bin], *old = &trials->before[stratum][bin];
+        const double touched_since = scale * (cell->at_once + cell->touched);
+        const double touched = touched_since + scale * (old->at_once + old->touched);
+        double share;
+
+        since += touched_since + scale * cell->waiting;
+        before += touched - touched_since + scale * old->waiting;
+        share = since > NEGLIGIBLE && before > NEGLIGIBLE ? since / (since + before) : 0;
+        more += share > 0 ? touched_since - share * touched : 0;
+        *variance += touched * share * (1 - share);
+    }
+    return more;
+}
+
+void trials_check(Trials *trials, uint64_t now_ns)
+{
+    const double scale = scale_at(trials, now_ns);
+    double misfit = 0, n = 0;
+
+    for (unsigned stratum = 0; stratum < TRIALS_STRATA; stratum++) {
+        double variance, more = more_than_before(trials, stratum, scale, &variance);
+
+        if (variance > LEAST_TOLD) {
+            misfit += more * more / variance;
+            n++;
+        }
+    }
+    if (misfit > TOGETHER * (n + SURPRISE * sqrt(2 * n))) {
+        memset(trials->before, 0, sizeof(trials->before));
+    }
 }
 
 /* Take the weight of all that was seen from now on at @now_ns. */
 static void scale_down(Trials *trials, uint64_t now_ns)
 {
-    const double factor = exp2(((double)trials->origin_ns - (double)now_ns) / (double)TRIALS_HALF_LIFE_NS);
+    static const Cell none;
+    const double factor = scale_at(trials, now_ns);
 
     for (unsigned stratum = 0; stratum < TRIALS_STRATA; stratum++) {
         for (unsigned bin = 0; bin < BINS; bin++) {
-            Cell *cell = &trials->cells[stratum][bin];
-
-            cell->touched *= factor;
-            cell->from_s *= factor;
-            cell->until_s *= factor;
-            cell->waiting *= factor;
-            cell->waiting_s *= factor;
+            trials->cells[stratum][bin] = cell_sum(&trials->cells[stratum][bin], factor, &none);
+            trials->before[stratum][bin] = cell_sum(&trials->before[stratum][bin], factor, &none);
         }
     }
     trials->origin_ns = now_ns;
@@ -119,6 +189,7 @@ void trials_begin(Trials *trials, uint64_t block, uint64_t granules, const uint8
                   uint64_t now_ns)
 {
     Open *open;
+    unsigned n = 0;
 
     close_block(trials, block);
     if (granules == 0) {
@@ -130,11 +201,20 @@ void trials_begin(Trials *trials, uint64_t block, uint64_t granules, const uint8
     if (now_ns > trials->origin_ns + RESCALE * TRIALS_HALF_LIFE_NS) {
         scale_down(trials, now_ns);
     }
-    open = g_new(Open, 1);
-    *open = (Open){.block = block, .waiting = granules, .begun_ns = now_ns, .looked_ns = now_ns, .pages = pages};
-    memcpy(open->strata, strata, sizeof(open->strata));
+    open = g_malloc(sizeof(*open) + (size_t)__builtin_popcountll(granules));
+    *open = (Open){.block = block, .all = granules, .waiting = granules, .begun_ns = now_ns, .looked_ns = now_ns,
+                   .pages = pages};
+    for (uint64_t left = granules; left; left &= left - 1) {
+        open->strata[n++] = strata[__builtin_ctzll(left)];
+    }
     g_queue_push_tail(&trials->order, open);
     g_hash_table_insert(trials->by_block, &open->block, open);
+}
+
+/* What granule @granule of those that are watched was estimated at. */
+static unsigned stratum_of(const Open *open, unsigned granule)
+{
+    return open->strata[__builtin_popcountll(open->all & ((1ull << granule) - 1))];
 }
 
 void trials_look(Trials *trials, uint64_t block, uint64_t touched, uint64_t now_ns)
@@ -149,20 +229,23 @@ void trials_look(Trials *trials, uint64_t block, uint64_t touched, uint64_t now_
     from_s = (double)(open->looked_ns - open->begun_ns) / 1e9 * open->pages;
     until_s = (double)(now_ns - open->begun_ns) / 1e9 * open->pages;
     for (uint64_t left = open->waiting; left; left &= left - 1) {
-        const unsigned granule = __builtin_ctzll(left), stratum = open->strata[granule];
+        const unsigned granule = __builtin_ctzll(left), stratum = stratum_of(open, granule);
         Cell *before = cell_at(trials, stratum, from_s), *cell = cell_at(trials, stratum, until_s);
 
         if (from_s > 0) {
             before->waiting -= weight;
             before->waiting_s -= weight * from_s;
         }
-        if (touched >> granule & 1) {
+        if (!(touched >> granule & 1)) {
+            cell->waiting += weight;
+            cell->waiting_s += weight * until_s;
+        } else if (from_s <= 0) {
+            cell->at_once += weight;
+            cell->at_once_s += weight * until_s;
+        } else {
             cell->touched += weight;
             cell->from_s += weight * from_s;
             cell->until_s += weight * until_s;
-        } else {
-            cell->waiting += weight;
-            cell->waiting_s += weight * until_s;
         }
     }
     open->looked_ns = now_ns;
@@ -172,21 +255,37 @@ void trials_look(Trials *trials, uint64_t block, uint64_t touched, uint64_t now_
     }
 }
 
+double trials_weight(const Trials *trials, uint64_t now_ns)
+{
+    double weight = 0;
+
+    for (unsigned stratum = 0; stratum < TRIALS_STRATA; stratum++) {
+        for (unsigned bin = 0; bin < BINS; bin++) {
+            const Cell cell = cell_sum(&trials->cells[stratum][bin], 1, &trials->before[stratum][bin]);
+
+            weight += cell.at_once + cell.touched + cell.waiting;
+        }
+    }
+    return weight * scale_at(trials, now_ns);
+}
+
 size_t trials_seen(const Trials *trials, unsigned stratum, uint64_t now_ns, TrialsSeen seen[TRIALS_SEEN_MAX])
 {
-    const double scale = exp2(((double)trials->origin_ns - (double)now_ns) / (double)TRIALS_HALF_LIFE_NS);
+    const double scale = scale_at(trials, now_ns);
     size_t n = 0;
 
-    G_STATIC_ASSERT(TRIALS_SEEN_MAX == 2 * BINS);
+    G_STATIC_ASSERT(TRIALS_SEEN_MAX == 3 * BINS);
     for (unsigned bin = 0; bin < BINS; bin++) {
-        const Cell *cell = &trials->cells[stratum][bin];
+        const Cell cell = cell_sum(&trials->cells[stratum][bin], 1, &trials->before[stratum][bin]);
 
-        if (cell->touched * scale > NEGLIGIBLE) {
-            seen[n++] = (TrialsSeen){cell->touched * scale, cell->from_s / cell->touched,
-                                     cell->until_s / cell->touched};
+        if (cell.at_once * scale > NEGLIGIBLE) {
+            seen[n++] = (TrialsSeen){cell.at_once * scale, 0, cell.at_once_s / cell.at_once};
         }
-        if (cell->waiting * scale > NEGLIGIBLE) {
-            seen[n++] = (TrialsSeen){cell->waiting * scale, cell->waiting_s / cell->waiting, 0};
+        if (cell.touched * scale > NEGLIGIBLE) {
+            seen[n++] = (TrialsSeen){cell.touched * scale, cell.from_s / cell.touched, cell.until_s / cell.touched};
+        }
+        if (cell.waiting * scale > NEGLIGIBLE) {
+            seen[n++] = (TrialsSeen){cell.waiting * scale, cell.waiting_s / cell.waiting, 0};
         }
     }
     return n;

@@ -210,16 +210,16 @@ static uint64_t present(const Watcher *watcher, const Watched *watched, size_t b
     return granules;
 }
 
-/* Begin a trial: all of a block that is present is watched from the same moment on. */
+/* Begin a trial: what is present of some granules of a block is watched from the same moment on. */
 static bool begin_trial(Watcher *watcher, Watched *watched)
 {
-    const size_t block = sampler_draw(watched->sampler);
-    uint64_t already, granules, since_ns;
+    uint64_t drawn, already, granules, since_ns;
+    const size_t block = sampler_draw(watched->sampler, &drawn);
 
     if (!look_again(watcher, watched, block, &already)) {
         return false;
     }
-    granules = present(watcher, watched, block);
+    granules = drawn & present(watcher, watched, block);
     if (granules & ~already && !arm_block(watcher, watched, block, granules & ~already)) {
         return false;
     }
@@ -235,7 +235,7 @@ static bool arm_one(Watcher *watcher, Watched *watched, uint64_t now_ns)
     size_t block;
 
     if (watcher->source == POLICY_SOURCE_RWP && policy_takes_trials(watcher->policy) &&
-        sampler_budget_draws(&watcher->budget)) {
+        policy_settled(watcher->policy) && sampler_budget_draws(&watcher->budget)) {
         return begin_trial(watcher, watched);
     }
     block = pick(watcher, watched, now_ns, &granules);
