@@ -208,6 +208,7 @@ static void test_what_is_asked_for_is_fast_soon(void)
 {
     g_auto(Bed) bed = {.pinned = true};
     g_autoptr(GArray) ms = NULL;
+    g_autoptr(GString) each = g_string_new(NULL);
     g_autoptr(GError) error = NULL;
 
     EXPECT_OK(start(&bed, "pattern=gups-hot hints=probe", &error), error);
@@ -215,10 +216,12 @@ static void test_what_is_asked_for_is_fast_soon(void)
     ms = guest_figures(&bed, " landed=", " last_ms=", &error);
     EXPECT(ms, "%s", error->message);
     EXPECT(ms->len >= 4, "%u of the ranges that were asked for came to fast memory in %.0f s", ms->len, PROBES_S);
+    for (guint i = 0; i < ms->len; i++) {
+        g_string_append_printf(each, " %.0f", g_array_index(ms, double, i));
+    }
     g_array_sort(ms, by_size);
-    g_test_message("64 pages, asked for %u times, were all in DRAM after %.0f to %.0f ms of the guest's time, %.0f in "
-                   "the median (wanted %.0f)", ms->len, g_array_index(ms, double, 0),
-                   g_array_index(ms, double, ms->len - 1), g_array_index(ms, double, ms->len / 2), LANDED_MS);
+    g_test_message("64 pages, asked for %u times, were all in DRAM after%s ms of the guest's time, %.0f in the median "
+                   "(wanted %.0f)", ms->len, each->str, g_array_index(ms, double, ms->len / 2), LANDED_MS);
     EXPECT(g_array_index(ms, double, ms->len / 2) <= LANDED_MS_MAX, "that is too late");
 }
 
