@@ -174,16 +174,16 @@ static void a_plan_tells_whether_the_guest_waits_for_some_of_it(void)
 static void what_the_guest_waits_for_is_not_held_up_by_what_can_wait(void)
 {
     g_autoptr(Sim) sim = settled(&config);
-    const uint64_t fitted_ns = sim->policy->fitted_ns;
+    const uint64_t checked_ns = sim->policy->checked_ns;
     const size_t granule = find(sim, 1, false, 7);
 
     take(sim, POLICY_HINT_HOT, granule);
     wait(sim, 120);
-    g_assert_cmpuint(sim->policy->fitted_ns, ==, fitted_ns);
+    g_assert_cmpuint(sim->policy->checked_ns, ==, checked_ns);
     sim_plan(sim);
     g_assert_cmpuint(sim->tier[granule], ==, 0);
     wait(sim, 0);
-    g_assert_cmpuint(sim->policy->fitted_ns, !=, fitted_ns);
+    g_assert_cmpuint(sim->policy->checked_ns, !=, checked_ns);
 }
 
 /* Where the budget holds the hot set and no more, hints put nothing in the place of what is known to be hot. */
