@@ -213,6 +213,23 @@ static void what_was_seen_long_ago_counts_less(void)
     trials_free(trials);
 }
 
+static void what_was_not_tried_is_not_taken_for_what_is_estimated_anyhow(void)
+{
+    static const double cold = 0.5, hot = 100;
+    Trials *trials = trials_new();
+    double all[TRIALS_STRATA] = {[1] = 1.0 / 64, [10] = 0.5};
+    Kinds kinds;
+
+    try_rates_of(trials, 10, 20, &cold, 1, S);
+    for (uint8_t stratum = 11; stratum < 21; stratum++) {
+        all[stratum] = exp2(stratum - 11);
+        try_rates_of(trials, stratum, 20, &hot, 1, S);
+    }
+    kinds_find(trials, all, S, &kinds);
+    g_assert_cmpfloat(mean_of(&kinds, 1), <, 1);
+    trials_free(trials);
+}
+
 /* Of stratum 5, which is estimated at 10: blocks whose pages have the rate @before, then heat changes, then @after. */
 static void find_after_a_change(double before, double after, unsigned blocks_after, Kinds *kinds)
 {
@@ -440,6 +457,7 @@ int main(int argc, char **argv)
     ADD(finds_what_is_hot_among_what_is_cold);
     ADD(strata_that_are_alike_are_of_one_kind);
     ADD(what_was_not_tried_is_not_taken_for_what_was_estimated_far_from_it);
+    ADD(what_was_not_tried_is_not_taken_for_what_is_estimated_anyhow);
     ADD(what_was_seen_long_ago_counts_less);
     ADD(what_was_seen_before_a_change_counts_until_it_is_contradicted);
     ADD(survives_times_of_any_order);
