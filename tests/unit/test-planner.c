@@ -183,7 +183,7 @@ static void what_did_not_move_is_tried_again_after_a_pause(void)
     move = plan->moves[0];
     policy_moved(policy, &move, POLICY_NOT_MOVED, NOW);
     g_assert_cmpuint(policy_plan(policy, NOW + SECOND)->n_moves, ==, 0);
-    g_assert_cmpuint(policy_plan(policy, NOW + 6 * SECOND)->n_moves, ==, 1);
+    g_assert_cmpuint(policy_plan(policy, NOW + 7 * SECOND)->n_moves, ==, 1);
 }
 
 static void what_is_gone_frees_its_budget(void)

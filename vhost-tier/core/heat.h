@@ -31,7 +31,7 @@
  * How sure a rate is follows from a alone (log2_width()): the planner takes the upper end for what it would evict,
  * and what is to be believed, given the others (heat_believed()), for what it would promote.
  *
- * The age of a granule's last move counts slots of 1.5 s, up to HEAT_AGE_MAX; a sweep of the blocks of 2 MiB in
+ * The age of a granule's last move counts slots of 1.75 s, up to HEAT_AGE_MAX; a sweep of the blocks of 2 MiB in
  * which something moved lately lets it grow.
  */
 #ifndef VHOST_TIER_CORE_HEAT_H
@@ -43,10 +43,10 @@
 #include "steady.h"
 
 #define HEAT_EPOCH_NS 250000000ull
-#define HEAT_SLOT_EPOCHS 6u                     /* 1.5 s */
-#define HEAT_AGE_MAX 7u                         /* slots: more than 9 s ago */
-#define HEAT_REFUSED_SLOTS 4u                   /* a move that did not come off is tried again after 4.5 to 6 s */
-#define HEAT_UNMOVABLE_SLOTS 400u               /* or, where it was refused again and again, after ten minutes */
+#define HEAT_SLOT_EPOCHS 7u                     /* 1.75 s */
+#define HEAT_AGE_MAX 7u                         /* slots: at least 10.5 s ago */
+#define HEAT_REFUSED_SLOTS 4u                   /* a move that did not come off is tried again after 5.25 to 7 s */
+#define HEAT_UNMOVABLE_SLOTS 343u               /* or, where it was refused again and again, after ten minutes */
 #define HEAT_BLOCK_BYTES (2u << 20)
 
 #define HEAT_RATE_BITS 12                       /* rates from 2^-14 to 2^26 a second */
@@ -242,7 +242,7 @@ static inline HeatLast heat_last(Heat heat)
     return last == HEAT_REFUSED && heat_age(heat) == HEAT_AGE_MAX ? HEAT_UNMOVABLE : last;
 }
 
-/* Whether it was moved in this direction in the last ten seconds (give or take one). */
+/* Whether it was moved in this direction in the last ten seconds (or twelve: where its slot began is not known). */
 static inline bool heat_lately(Heat heat, HeatLast direction)
 {
     return heat_last(heat) == direction && heat_age(heat) < HEAT_AGE_MAX;

@@ -134,7 +134,7 @@ typedef struct PolicyGranule {
     double confidence_s;            /* seconds of observation behind it, decayed */
     uint64_t seen_ns;               /* the latest of source_seen_ns where it was ever seen itself; 0: never */
     /*
-     * time of the last move, to within 1.5 s; of one longer than 9 s ago, that of the last move in its 2 MiB
+     * time of the last move, to within 1.75 s; of one longer than 10 s ago, that of the last move in its 2 MiB
      * block before then, at the latest. 0: none
      */
     uint64_t moved_ns;
