@@ -86,6 +86,7 @@ void load_update(Vm *vm, uint64_t now_ns)
     Outlook *outlook = &vm->outlook;
     PolicyStats stats;
     MissesRates rates;
+    bool idle;
 
     if (!vm->policy || !first || !peer_alive(&first->peer)) {
         return;
@@ -93,15 +94,19 @@ void load_update(Vm *vm, uint64_t now_ns)
     if (!vm->misses) {
         vm->misses = misses_new(first->peer.pid, vm->topology);
     }
-    vm->stolen_usually = forecast_usually(vm->loaded_ns ? vm->stolen_usually : NAN,
-                                          MIN(tracking_overhead(vm), MOST_STOLEN), (double)(now_ns - vm->loaded_ns));
-    vm->loaded_ns = now_ns;
     rates = misses_read(vm->misses, now_ns);
     vm->not_counted = rates.problem;
     if (isfinite(rates.busy)) {
         tracking_set_cpus(vm, rates.busy);
     }
-    policy_idles(vm->policy, idleness_note(&vm->idleness, rates.busy_now, rates.elapsed_ns));
+    idle = idleness_note(&vm->idleness, rates.busy_now, rates.elapsed_ns);
+    policy_idles(vm->policy, idle);
+    if (!idle || !vm->loaded_ns) {
+        vm->stolen_usually =
+            forecast_usually(vm->loaded_ns ? vm->stolen_usually : NAN, MIN(tracking_overhead(vm), MOST_STOLEN),
+                             (double)(now_ns - vm->loaded_ns));
+    }
+    vm->loaded_ns = now_ns;
     policy_stats(vm->policy, &stats);
     vm->load = (SlowdownLoad) {
         .accesses_per_s = rates.accesses_per_s,

@@ -319,6 +319,7 @@ static void count(OurVm *vm, double elapsed_ns)
     const double kept = exp(-elapsed_ns / LATELY_NS);
     GuestCounters counters;
     Counts now;
+    bool idle;
 
     guest_counters(vm->guest, &counters);
     now = (Counts){
@@ -335,11 +336,11 @@ static void count(OurVm *vm, double elapsed_ns)
         .wall_ns = vm->lately.wall_ns * kept + now.wall_ns - vm->counts.wall_ns,
         .stolen_ns = vm->lately.stolen_ns * kept + now.stolen_ns - vm->counts.stolen_ns,
     };
-    if (now.busy_ns > vm->counts.busy_ns) {
+    idle = idleness_note(&vm->idleness, (now.busy_ns - vm->counts.busy_ns) / elapsed_ns, (uint64_t)elapsed_ns);
+    policy_idles(vm->policy, idle);
+    if (now.busy_ns > vm->counts.busy_ns && (!idle || isnan(vm->stolen_usually))) {
         measure_usual(vm, (now.stolen_ns - vm->counts.stolen_ns) / (now.busy_ns - vm->counts.busy_ns), elapsed_ns);
     }
-    policy_idles(vm->policy, idleness_note(&vm->idleness, (now.busy_ns - vm->counts.busy_ns) / elapsed_ns,
-                                           (uint64_t)elapsed_ns));
     vm->counts = now;
     if (vm->lately.wall_ns > 0) {
         const double seconds = vm->lately.wall_ns / 1e9;

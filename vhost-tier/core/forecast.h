@@ -52,7 +52,8 @@ typedef struct ForecastAt {
 
 /*
  * What the share that tiering takes usually is, when it was @usually before, and @stolen of the last @elapsed_ns:
- * watching and moving come in bursts, of which the one that is now tells little of other sizes. Either may be NaN.
+ * watching and moving come in bursts, of which the one that is now tells little of other sizes. Either may be NaN. Not
+ * to be asked while the VM idles: what is taken of next to nothing is not what is taken of its work.
  */
 double forecast_usually(double usually, double stolen, double elapsed_ns);
 
