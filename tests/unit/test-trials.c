@@ -230,6 +230,23 @@ static void what_was_not_tried_is_not_taken_for_what_is_estimated_anyhow(void)
     trials_free(trials);
 }
 
+static void what_the_first_look_found_is_not_taken_for_what_was_not_tried(void)
+{
+    static const double rate = 25;
+    Trials *trials = trials_new();
+    double all[TRIALS_STRATA] = {[25] = 40000};
+    Kinds kinds;
+
+    for (uint8_t stratum = 6; stratum < 16; stratum++) {
+        all[stratum] = exp2(stratum - 10);
+        try_rates_of(trials, stratum, 10, &rate, 1, S);
+    }
+    kinds_find(trials, all, S, &kinds);
+    g_assert_cmpfloat(fabs(log2(mean_of(&kinds, 10) / rate)), <, 0.3);
+    g_assert_cmpfloat(mean_of(&kinds, 25), >, 1000);
+    trials_free(trials);
+}
+
 /* Of stratum 5, which is estimated at 10: blocks whose pages have the rate @before, then heat changes, then @after. */
 static void find_after_a_change(double before, double after, unsigned blocks_after, Kinds *kinds)
 {
@@ -458,6 +475,7 @@ int main(int argc, char **argv)
     ADD(strata_that_are_alike_are_of_one_kind);
     ADD(what_was_not_tried_is_not_taken_for_what_was_estimated_far_from_it);
     ADD(what_was_not_tried_is_not_taken_for_what_is_estimated_anyhow);
+    ADD(what_the_first_look_found_is_not_taken_for_what_was_not_tried);
     ADD(what_was_seen_long_ago_counts_less);
     ADD(what_was_seen_before_a_change_counts_until_it_is_contradicted);
     ADD(survives_times_of_any_order);

@@ -16,6 +16,7 @@
 #define REFINEMENTS 1
 #define ROUNDS 12                       /* of expectation and maximization */
 #define NEAR 2.0                        /* kinds' rates differ by more: a VM is now faster, now slower, and all of it */
+#define FAR 3.0                         /* standard deviations of estimates */
 #define SPLIT 4.0                       /* what may be two kinds is first taken for so much hotter, and colder */
 #define FIRST_S 0.016                   /* after which the first look comes, or so */
 #define NEGLIGIBLE 1e-3                 /* part of a trial */
@@ -345,6 +346,16 @@ static void find_shares(const Case *what, Mixture *mixture, double (*each)[KINDS
     }
 }
 
+/*
+ * Whether some of a stratum may be of a kind: not of one that nothing was seen of and that is estimated to be far
+ * hotter, or colder. Any rate that is high enough accounts for what the first look found, so that would be taken for it.
+ */
+static bool may_mix(const Case *what, const Mixture *mixture, unsigned stratum, size_t kind)
+{
+    return mixture->weight[kind] >= SOME ||
+           fabs(what->estimate[stratum] - log2(mixture->kinds.per_s[kind])) <= FAR * DOUBT;
+}
+
 /* Let strata mix a little with all kinds, or they never would. */
 static void stir(const Case *what, Mixture *mixture)
 {
@@ -355,8 +366,13 @@ static void stir(const Case *what, Mixture *mixture)
         for (size_t kind = 0; kind < kinds->n && what->expected[stratum] > 0; kind++) {
             double *share = &kinds->share[stratum][kind];
 
-            *share = estimated(what, stratum) ? (1 - little) * *share + little / (double)kinds->n
-                                              : 1 / (double)kinds->n;
+            if (estimated(what, stratum)) {
+                const double mixed = may_mix(what, mixture, stratum, kind) ? little / (double)kinds->n : 0;
+
+                *share = (1 - little) * *share + mixed;
+            } else {
+                *share = 1 / (double)kinds->n;
+            }
         }
     }
 }
