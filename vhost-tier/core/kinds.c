@@ -348,7 +348,7 @@ static void find_shares(const Case *what, Mixture *mixture, double (*each)[KINDS
 
 /*
  * Whether some of a stratum may be of a kind: not of one that nothing was seen of and that is estimated to be far
- * hotter, or colder. Any rate that is high enough accounts for what the first look found, so that would be taken for it.
+ * hotter, or colder. Any rate that is high enough accounts for what the first look found, so that would be of it.
  */
 static bool may_mix(const Case *what, const Mixture *mixture, unsigned stratum, size_t kind)
 {
