@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "libvirt-hooks/commandline.h"
-#include "topology.h"
+#include "machine/topology.h"
 
 #define PINNED "pins all memory of the guest for the device's DMA, and pinned pages can't move"
 

@@ -9,7 +9,7 @@
 
 #include "libvirt-hooks/domain.h"
 #include "libvirt-hooks/units.h"
-#include "topology.h"
+#include "machine/topology.h"
 
 #define PAGE_BYTES 4096u
 #define HUGEPAGE_BYTES (2u << 20)

@@ -15,7 +15,7 @@
 #include "host-report.h"
 #include "host.h"
 #include "prediction-report.h"
-#include "survey.h"
+#include "vm/survey.h"
 
 static void fail(Call *call, const GError *error)
 {

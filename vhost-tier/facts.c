@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "costs.h"
-#include "interference.h"
+#include "machine/costs.h"
+#include "machine/interference.h"
 #include "sandbox.h"
 
 #define MIN_RESERVE_BYTES (G_GUINT64_CONSTANT(256) << 20)

@@ -11,9 +11,9 @@
 
 #include "conf.h"
 #include "core/policy.h"
-#include "latency-watch.h"
+#include "machine/latency-watch.h"
 #include "sources/source.h"
-#include "topology.h"
+#include "machine/topology.h"
 
 typedef struct FactSource {
     const SourceClass *class;

@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "config.h"
-#include "hint-device.h"
-#include "interference.h"
+#include "hint/device.h"
+#include "machine/interference.h"
 
 static double seconds(clockid_t clock)
 {

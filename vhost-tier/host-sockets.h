@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "register.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 /* Whether that can be a VM's name, which ends in paths, logs and lines of the register; false with an error. */
 bool host_name_check(const char *name, GError **errp);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/arbiter.h"
-#include "hint-device.h"
+#include "hint/device.h"
 #include "host-sockets.h"
 #include "tier-channel.h"
 

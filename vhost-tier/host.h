@@ -11,7 +11,7 @@
 
 #include "facts.h"
 #include "register.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define HOST_MAX_VMS 4096
 

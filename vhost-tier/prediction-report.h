@@ -7,7 +7,7 @@
 
 #include <json-glib/json-glib.h>
 
-#include "snapshot.h"
+#include "vm/snapshot.h"
 
 /* What 'query-prediction' returns (docs/control.md), as of @now_ns (monotonic). The caller owns it. */
 JsonObject *prediction_report(const Snapshot *snapshot, uint64_t now_ns);

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "vm-settings.h"
+#include "vm/settings.h"
 
 /* How a VM is served. */
 typedef struct VmSpec {

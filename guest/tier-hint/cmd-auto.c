@@ -24,7 +24,7 @@
 #include "pages.h"
 #include "programs.h"
 #include "seen.h"
-#include "sysfs.h"
+#include "machine/sysfs.h"
 
 #define SYSFS "/sys"
 #define DAMON SYSFS "/kernel/mm/damon/admin"

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "sysfs.h"
+#include "machine/sysfs.h"
 
 #define DRIVER "bus/virtio/drivers/virtio_tier"
 

@@ -10,7 +10,7 @@
 
 #include "damon-sysfs.h"
 #include "seen.h"
-#include "sysfs.h"
+#include "machine/sysfs.h"
 
 #define ADDRESSES_END (UINT64_C(1) << 56) /* what lies above is the kernel's */
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "hint-request.h"
+#include "hint/request.h"
 
 #define HEAD_BYTES   4u
 #define MAX_BYTES    (HEAD_BYTES + 16 + 16 * (VIRTIO_TIER_MAX_RANGES + 1))

@@ -9,7 +9,7 @@
 #include <glib.h>
 
 #include "fake-frontend.h"
-#include "hint-device.h"
+#include "hint/device.h"
 
 typedef struct HintBed {
     GMainContext *context;

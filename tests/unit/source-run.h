@@ -8,7 +8,7 @@
 #include <glib.h>
 
 #include "core/policy.h"
-#include "region.h"
+#include "vm/region.h"
 #include "sources/source.h"
 
 /* A policy of two tiers that knows @region; to be freed. */

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "hint-guard.h"
+#include "hint/guard.h"
 #include "sources/chmu-regs.h"
 #include "tree.h"
 

@@ -14,7 +14,7 @@
 #include "source-run.h"
 #include "sources/damon-sysfs.h"
 #include "sources/damon.h"
-#include "sysfs.h"
+#include "machine/sysfs.h"
 #include "tree.h"
 #include "watched-child.h"
 

@@ -9,9 +9,9 @@
  */
 #include <glib.h>
 
-#include "hint-device.h"
-#include "hint-map.h"
-#include "hint-state.h"
+#include "hint/device.h"
+#include "hint/map.h"
+#include "hint/state.h"
 
 #define KB   UINT64_C(1024)
 #define MB   (1024 * KB)

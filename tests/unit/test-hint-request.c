@@ -5,7 +5,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "hint-request.h"
+#include "hint/request.h"
 
 #define ALL (1u << VIRTIO_TIER_F_PIN | 1u << VIRTIO_TIER_F_QUERY | 1u << VIRTIO_TIER_F_EVENTS)
 

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "costs.h"
-#include "interference.h"
-#include "sysfs.h"
+#include "machine/costs.h"
+#include "machine/interference.h"
+#include "machine/sysfs.h"
 #include "tree.h"
 
 #define NR_KDAMONDS "kernel/mm/damon/admin/kdamonds/nr_kdamonds"

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "vm-impl.h"
+#include "vm/impl.h"
 #include "watched-child.h"
 
 #define SECOND    G_GUINT64_CONSTANT(1000000000)

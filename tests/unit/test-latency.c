@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "chase.h"
-#include "latency-filter.h"
-#include "latency-watch.h"
+#include "machine/chase.h"
+#include "machine/latency-filter.h"
+#include "machine/latency-watch.h"
 
 static const uint32_t at_start_ns[TIER_MAX_TIERS] = {100, 250, 400, 600};
 

@@ -12,8 +12,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "misses-nodes.h"
-#include "outlook.h"
+#include "machine/misses-nodes.h"
+#include "vm/outlook.h"
 #include "tree.h"
 
 #define S   1000000000ull

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "misses.h"
+#include "machine/misses.h"
 
 #define BUFFER_BYTES (256u << 20)       /* larger than any cache */
 #define STEP_US      200000

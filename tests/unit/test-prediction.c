@@ -2,7 +2,7 @@
 /*
  * How well hit ratios are foretold is kept as it was.
  */
-#include "prediction.h"
+#include "vm/prediction.h"
 
 #include <glib.h>
 #include <math.h>

@@ -2,12 +2,12 @@
 /*
  * Surveys of a VM's granules: what they tell, in how many slices, and what they refuse.
  */
-#include "survey.h"
+#include "vm/survey.h"
 
 #include <string.h>
 
 #include "client/fields.h"
-#include "vm-impl.h"
+#include "vm/impl.h"
 
 #define GIB (1ull << 30)
 #define MIB (1ull << 20)

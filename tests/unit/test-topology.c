@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "topology.h"
+#include "machine/topology.h"
 
 static Topology *discover(const char *tree)
 {

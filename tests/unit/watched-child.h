@@ -9,7 +9,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "region.h"
+#include "vm/region.h"
 
 typedef enum ChildPage {
     CHILD_ABSENT,  /* never touched */

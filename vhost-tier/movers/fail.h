@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "tier-channel.h"
-#include "topology.h"
+#include "machine/topology.h"
 
 /* In a status array: the kernel wrote nothing for this page, as when the call ended early. */
 #define FAIL_STATUS_UNWRITTEN INT32_MIN

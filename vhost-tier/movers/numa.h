@@ -9,8 +9,8 @@
 #include <glib.h>
 
 #include "core/policy.h"
-#include "region.h"
-#include "topology.h"
+#include "vm/region.h"
+#include "machine/topology.h"
 
 /* What became of the pages asked for; pages are of 4 KiB, also where the granule is larger. */
 typedef struct MoverStats {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "chmu-cedt.h"
-#include "sysfs.h"
+#include "machine/sysfs.h"
 
 #define BUS "bus/cxl/devices"
 #define WAYS_MAX 16u                    /* CXL 3.2, 8.2.4.20.7: 1, 2, 4, 8, 16, 3, 6, 12 */

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "sysfs.h"
+#include "machine/sysfs.h"
 
 #define CLASS_CXL_MEMORY "0x050210" /* memory controller, CXL, with the memory device's programming interface */
 

@@ -19,7 +19,7 @@
 #include "chmu-regs.h"
 #include "core/chmu-evidence.h"
 #include "damon-pages.h"
-#include "region.h"
+#include "vm/region.h"
 
 #define CHMU_DEVICES_MAX 255u           /* those beyond are left alone */
 

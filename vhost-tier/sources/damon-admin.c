@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "damon-pages.h"
-#include "sysfs.h"
+#include "machine/sysfs.h"
 
 #define SYSFS "/sys"
 

@@ -13,7 +13,7 @@
 
 #include "damon-sysfs.h"
 #include "damon-trace.h"
-#include "region.h"
+#include "vm/region.h"
 
 typedef struct DamonWatch DamonWatch;
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "sysfs.h"
+#include "machine/sysfs.h"
 
 #define ADMIN "kernel/mm/damon/admin/kdamonds"
 #define KDAMOND ADMIN "/0"

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sysfs.h"
+#include "machine/sysfs.h"
 
 #define TRACING "kernel/tracing"
 #define EVENT "events/damon/damon_aggregated"

@@ -15,7 +15,7 @@
 #include <glib.h>
 
 #include "core/policy.h"
-#include "region.h"
+#include "vm/region.h"
 
 /* What a source may use and spend. Shared by all sources of a VM; copied at start. */
 typedef struct SourceParams {
