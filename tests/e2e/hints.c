@@ -27,8 +27,7 @@
 #define JUMP_SHARE    0.5           /* of the time without hints */
 #define JUMP_SHARE_MAX 1.0
 #define PROBES_S      65.0      /* the guest asks from its 30th second on */
-#define LIE_S         40u           /* from the start; what is judged is the last third */
-#define LIE_THOROUGH_S 60u
+#define LIE_S         60.0          /* from the start; what is judged is the last third */
 #define LIE_SHARED    "fast-capacity=10M\n" BED_TRACKING     /* less than both may have */
 /*
  * Each is sure of its hot set (2 MiB, and what its code and counts take) and has a part of what else there is. Without
@@ -274,14 +273,13 @@ static bool live_together(const char *hints, Fate *fate, GError **errp)
 {
     g_auto(Bed) bed = {.pinned = true};
     g_autofree char *pattern = g_strdup_printf("pattern=gups-hot hints=%s", hints);
-    const double seconds = g_test_thorough() ? LIE_THOROUGH_S : LIE_S;
 
     if (!bed_start(&bed, LIE_SHARED, pattern, AREA_MIB, LIE_FAST, errp) ||
         !bed_neighbour(&bed, "pattern=gups-hot seed=2", AREA_MIB, LIE_FAST, errp)) {
         return false;
     }
-    bed_sleep(seconds * 2 / 3);
-    return watch_both(&bed, hints, seconds / 3, fate, errp);
+    bed_sleep(LIE_S * 2 / 3);
+    return watch_both(&bed, hints, LIE_S / 3, fate, errp);
 }
 
 /* How a guest that says nothing fares, and its neighbour: found out once. */
@@ -326,7 +324,7 @@ static void test_a_guest_that_says_nothing_fares_as_it_did(void)
     EXPECT(fabs(again.own - silent->own) <= LIE_LOSS_MAX * silent->own, "%.3f is not %.3f", again.own, silent->own);
 }
 
-/* All lies, each for a minute: with -m thorough alone. */
+/* All lies: with -m thorough alone. */
 static void add_thorough(void)
 {
     static const char *const lies[] = {"all-hot", "swapped", "pin-all", "flood"};
