@@ -35,9 +35,9 @@
  */
 #define LIE_FAST      "fast-min=4M,fast-size=8M,mode=on"
 #define LIE_LOSS      0.05          /* the liar's own, */
-#define LIE_LOSS_MAX  0.35
+#define LIE_LOSS_MAX  0.20
 #define LIE_HARM      0.01          /* and its neighbour's */
-#define LIE_HARM_MAX  0.25
+#define LIE_HARM_MAX  0.10
 
 typedef struct Sample {
     double at_s;

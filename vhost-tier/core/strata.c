@@ -18,7 +18,7 @@
 #define COLD_PRICE 1.5                  /* how much likelier some must make it that there are cold ones in it */
 #define REACH 12.0                      /* octaves about what is expected */
 #define NARROWINGS 20
-#define PRECISION 0.02                 /* octaves */
+#define PRECISION 0.02                  /* octaves */
 
 /* All of one stratum, of which the share @cold has the rate @cold_per_s. */
 typedef struct Sample {
