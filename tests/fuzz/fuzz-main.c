@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fuzz-NAME [ROUNDS [SEED [FOLDER]]]: a fuzzer with any compiler, for each file of FOLDER and so many inputs of its own.
+ * fuzz-NAME [ROUNDS [SEED [FOLDER]]]: a fuzzer with any compiler, for each file of FOLDER and so many inputs of its
+ * own.
  */
 #include <glib.h>
 #include <stdio.h>
