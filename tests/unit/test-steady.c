@@ -228,6 +228,23 @@ static void short_looks_tell_rates_above_what_long_ones_can(void)
     g_assert_cmpfloat(fabs(mean[1] - log(2000)), <, 0.35);
 }
 
+static void a_saved_state_knows_when_heat_changed(void)
+{
+    g_autoptr(Sim) sim = sim_new(&config, GRANULES, 0.2, 87);
+    g_autoptr(Policy) other = policy_new(&config);
+    g_autoptr(GError) err = NULL;
+    PolicyState state;
+
+    policy_heat_moved(sim->policy, 77 * SECOND);
+    policy_save_state(sim->policy, &state);
+    g_assert_true(policy_load_state(other, &state, &err));
+    g_assert_no_error(err);
+    g_assert_cmpuint(policy_changed_ns(other), ==, 77 * SECOND);
+    state.heat.jumped++;
+    g_assert_false(policy_load_state(other, &state, &err));
+    g_assert_error(err, POLICY_ERROR, POLICY_ERROR_INVALID);
+}
+
 static void saved_values_out_of_range_are_refused(void)
 {
     const Steady good = {.set = {1}, .all = {2}, .weight = 3, .surprise = -1, .judged_s = 4, .steady_s = 5};
@@ -262,6 +279,7 @@ int main(int argc, char **argv)
     ADD(heat_that_creeps_is_not_remembered_for_long);
     ADD(half_life_grows_with_what_has_been_steady);
     ADD(short_looks_tell_rates_above_what_long_ones_can);
+    ADD(a_saved_state_knows_when_heat_changed);
     ADD(saved_values_out_of_range_are_refused);
     return g_test_run();
 }

@@ -66,7 +66,7 @@ void heat_model_save(const HeatModel *model, HeatState *state)
 {
     *state = (HeatState){.swept = model->swept, .prior = model->prior, .aged = model->aged,
                          .crowd_mean = model->crowd_mean, .crowd_shape = model->crowd_shape,
-                         .draws = model->draws, .steady = model->steady};
+                         .draws = model->draws, .jumped = model->jumped, .steady = model->steady};
 }
 
 static bool log2_valid(int64_t saved)
@@ -78,7 +78,7 @@ bool heat_model_load(HeatModel *model, const HeatState *state, uint64_t epoch)
 {
     if (state->swept > epoch / HEAT_SLOT_EPOCHS || !log2_valid(state->prior) || !log2_valid(state->crowd_mean) ||
         !log2_valid(state->crowd_shape) || state->aged < 0 || state->aged >= AGED_OCTAVE ||
-        !steady_valid(&state->steady)) {
+        state->jumped > epoch || !steady_valid(&state->steady)) {
         return false;
     }
     model->epoch = epoch;
@@ -88,6 +88,7 @@ bool heat_model_load(HeatModel *model, const HeatState *state, uint64_t epoch)
     model->crowd_shape = (Log2)state->crowd_shape;
     model->aged = state->aged;
     model->draws = state->draws;
+    model->jumped = state->jumped;
     model->steady = state->steady;
     set_memory(model);
     set_widths(model);
@@ -214,11 +215,6 @@ static void sweep_known(HeatMap *map, unsigned octaves)
     }
 }
 
-static double seconds_of(uint64_t epoch)
-{
-    return (double)epoch * (HEAT_EPOCH_NS / 1e9);
-}
-
 void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_t epoch)
 {
     uint64_t slot = epoch / HEAT_SLOT_EPOCHS;
@@ -246,7 +242,7 @@ void heat_advance(HeatModel *model, HeatMap *const *maps, size_t n_maps, uint64_
     if (model->hints) {
         hints_advance(model, maps, n_maps);
     }
-    if (steady_judge(&model->steady, seconds_of(epoch))) {
+    if (steady_judge(&model->steady, heat_now_s(model))) {
         model->jumped = epoch;
     }
     set_memory(model);
@@ -478,7 +474,7 @@ void heat_add_below(HeatModel *model, HeatMap *map, PolicySource source, size_t 
 
 void heat_jumped(HeatModel *model)
 {
-    steady_jumped(&model->steady, seconds_of(model->epoch));
+    steady_jumped(&model->steady, heat_now_s(model));
     model->jumped = model->epoch;
     set_memory(model);
 }

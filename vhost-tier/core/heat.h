@@ -119,6 +119,7 @@ typedef struct HeatState {
     int64_t aged;
     uint64_t draws;
     int64_t crowd_mean, crowd_shape;
+    uint64_t jumped;
     Steady steady;
 } HeatState;
 
@@ -161,6 +162,18 @@ static inline Log2 heat_believed(const HeatModel *model, Log2 rate, Log2 known)
 
     return log2_add(tables, model->crowd_shape, known) -
            log2_add(tables, model->crowd_shape - model->crowd_mean, known - rate);
+}
+
+/* Seconds on the policy's clock, to within HEAT_EPOCH_NS. */
+static inline double heat_now_s(const HeatModel *model)
+{
+    return (double)model->epoch * (HEAT_EPOCH_NS / 1e9);
+}
+
+/* When heat was last found to have jumped; 0: never. */
+static inline double heat_changed_s(const HeatModel *model)
+{
+    return (double)model->jumped * (HEAT_EPOCH_NS / 1e9);
 }
 
 /* For how many seconds heat is expected to last now. */

@@ -25,7 +25,7 @@ G_STATIC_ASSERT(sizeof(HintState) ==
                 sizeof(HintAudit) + (POLICY_HINT__MAX * (POLICY_HINT_FATE__MAX + 1) + 4) * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(HintAudit) == 11 * sizeof(uint64_t) && sizeof(HintSample) == 5 * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(Activity) == 5 * sizeof(uint64_t));
-G_STATIC_ASSERT(sizeof(HeatState) == (6 + 4 + 2 * STEADY_LEVELS) * sizeof(uint64_t));
+G_STATIC_ASSERT(sizeof(HeatState) == (7 + 4 + 2 * STEADY_LEVELS) * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(TraceState) == sizeof(PolicyConfig) + sizeof(PolicyState));
 G_STATIC_ASSERT(sizeof(TraceRange) == 48 && sizeof(TraceMoved) == 32 && sizeof(TracePlan) == 24);
 

@@ -4,7 +4,7 @@
  * replays to the same plans, bit for bit; that is how a decision made on one host is explained on another,
  * and how the simulator gets real input.
  *
- * Format (version 5, little-endian): the header, then records of {u32 type, u32 length of what follows,
+ * Format (version 6, little-endian): the header, then records of {u32 type, u32 length of what follows,
  * payload}. A payload is one of the structures below, followed where it says so by an array. The first
  * record is the state of the policy when recording began, with the configuration; region, heat and block
  * records follow that rebuild its maps. A trace that ended at its limit ends after a whole record.
@@ -17,7 +17,7 @@
 #include "policy.h"
 
 #define TRACE_MAGIC 0x52545456u         /* "VTTR" */
-#define TRACE_VERSION 5
+#define TRACE_VERSION 6
 
 typedef enum TraceType {
     TRACE_STATE = 1,                    /* TraceState; the first record, and no other */
