@@ -17,6 +17,7 @@ typedef struct Reach {
     uint64_t left;                      /* bytes of this bucket not yet taken, while the plan is laid out */
     uint64_t taken;
     uint64_t total;                     /* of all buckets; while they are gathered, what is left of it */
+    double per_s;                       /* touches to all of it */
 } Reach;
 
 double job_least_price(const Job *job)
@@ -53,62 +54,103 @@ static void reach_take(Reach *reach, uint64_t bytes)
     reach->left -= bytes;
     reach->taken += bytes;
     reach->total += bytes;
+    reach->per_s += log2_value(census_heat(reach->bucket)) * ((double)bytes / CENSUS_PAGE);
 }
 
+/* A plan as it is laid out on the census: how far down candidates and how far up victims can be part of it. */
+typedef struct Layout {
+    Reach hot, cold;
+    uint64_t room;                      /* bytes of tier 0 that it leaves free */
+    uint64_t left;                      /* bytes that may be moved besides */
+    bool cut_short;                     /* that there were no more of these ended it */
+} Layout;
+
 /*
- * Lay the plan out on the census: how far down candidates and how far up victims can be part of it. Within
- * a bucket granules are given the benefit of the doubt; pairing them later is exact.
+ * Lay a plan out, where @left bytes may be moved. Within a bucket granules are given the benefit of the doubt; pairing
+ * them later is exact.
  */
-static void lay_out(Job *job, Reach *hot, Reach *cold)
+static Layout lay_out(const Job *job, uint64_t left)
 {
     const Census *census = &job->planner->census;
-    uint64_t excess = job->excess, room = job->room, left = job->allowance;
+    Layout layout = {
+        .hot = {.bucket = CENSUS_BUCKETS - 1, .left = census->candidates[CENSUS_BUCKETS - 1]},
+        .cold = {.bucket = 0, .left = census->victims[0]},
+        .room = job->room,
+        .left = left,
+    };
+    Reach *hot = &layout.hot, *cold = &layout.cold;
+    uint64_t excess = job->excess;
     double price = job_least_price(job);
 
-    *hot = (Reach){.bucket = CENSUS_BUCKETS - 1, .left = census->candidates[CENSUS_BUCKETS - 1]};
-    *cold = (Reach){.bucket = 0, .left = census->victims[0]};
-
     while (excess && reach_on(cold, census->victims, 1)) {
-        uint64_t bytes = MIN(MIN(cold->left, excess), left);
+        uint64_t bytes = MIN(MIN(cold->left, excess), layout.left);
 
         if (bytes == 0) {
-            job->cut_short = true;
-            return;
+            layout.cut_short = true;
+            return layout;
         }
         reach_take(cold, bytes);
         excess -= bytes;
-        left -= bytes;
+        layout.left -= bytes;
     }
     if (excess) {
-        return;
+        return layout;
     }
     while (reach_on(hot, census->candidates, -1)) {
+        const bool swap = layout.room == 0;
         double gain = heat_worth(job, census_heat(hot->bucket + 1)) - price;
-        uint64_t bytes = MIN(hot->left, room ? MIN(room, left) : left / 2);
+        uint64_t bytes = MIN(hot->left, swap ? layout.left / 2 : MIN(layout.room, layout.left));
 
-        if (room == 0) {
+        if (swap) {
             if (!reach_on(cold, census->victims, 1)) {
-                return;
+                return layout;
             }
             gain -= job->margin * heat_worth(job, census_heat(cold->bucket)) + VICTIM_COPIES * price;
             bytes = MIN(bytes, cold->left);
+        } else {
+            gain -= reserve_worth(job, layout.room);
         }
         if (gain <= 0) {
-            return;
+            return layout;
         }
         if (bytes == 0) {
-            job->cut_short = true;
-            return;
+            layout.cut_short = true;
+            return layout;
         }
         reach_take(hot, bytes);
-        left -= bytes;
-        if (room) {
-            room -= bytes;
-        } else {
+        layout.left -= bytes;
+        if (swap) {
             reach_take(cold, bytes);
-            left -= bytes;
+            layout.left -= bytes;
+        } else {
+            layout.room -= bytes;
         }
     }
+    return layout;
+}
+
+/* Lay out what leaves tier 0 as it is worth less than free room. */
+static void lay_out_reserve(const Job *job, Layout *layout)
+{
+    const Census *census = &job->planner->census;
+    const double price = job_least_price(job);
+    Reach *cold = &layout->cold;
+
+    while (layout->left > job->keep && reach_on(cold, census->victims, 1) &&
+           reserve_gain(job, layout->room, census_heat(cold->bucket), price) > 0) {
+        const uint64_t bytes = MIN(MIN(cold->left, layout->left - job->keep), job->reserve_bytes - layout->room);
+
+        reach_take(cold, bytes);
+        layout->room += bytes;
+        layout->left -= bytes;
+    }
+}
+
+double plan_waiting_per_s(const Job *job)
+{
+    const Layout layout = lay_out(job, UINT64_MAX);
+
+    return layout.hot.per_s - layout.cold.per_s;
 }
 
 /*
@@ -240,9 +282,15 @@ static void gather_run(Gathering *gathering, const HeatMap *map, size_t first, s
 
 void plan_gather(Job *job, const PolicyConfig *config, const HeatModel *model)
 {
+    Layout layout = lay_out(job, job->allowance);
     Gathering gathering = {.job = job};
 
-    lay_out(job, &gathering.hot, &gathering.cold);
+    job->cut_short = layout.cut_short;
+    if (!job->excess) {
+        lay_out_reserve(job, &layout);
+    }
+    gathering.hot = layout.hot;
+    gathering.cold = layout.cold;
     if (gathered_all(&gathering)) {
         return;
     }

@@ -61,6 +61,7 @@ static uint64_t stall_buy(const Job *job, Stall *stall, uint64_t bytes, double *
     const GArray *victims = job->planner->victims;
     uint64_t moved_bytes = 0, part = MIN(bytes, stall->room);
 
+    *price += reserve_worth(job, stall->room) * part / CENSUS_PAGE;
     stall->room -= part;
     bytes -= part;
     while (bytes) {
@@ -105,6 +106,25 @@ static void sell_excess(Job *job, Stall *stall)
     stall->room = sold > job->excess ? sold - job->excess : 0;
 }
 
+/* Demote what is worth less than to have its room free before it is needed. */
+static void fill_reserve(Job *job, Stall *stall)
+{
+    const GArray *victims = job->planner->victims;
+
+    while (stall->next < victims->len) {
+        const Candidate *victim = &g_array_index(victims, Candidate, stall->next);
+        const uint64_t bytes = candidate_bytes(job, victim);
+
+        if (job->keep + bytes > job->allowance ||
+            reserve_gain(job, stall->room, victim->heat, copy_price(job, bytes)) <= 0) {
+            return;
+        }
+        job->allowance -= bytes;
+        stall->room += bytes;
+        stall->next++;
+    }
+}
+
 /*
  * Pair candidates with room while each gains more than it costs. Returns how many victims that takes, and
  * leaves in the planner's candidates only those to be promoted. When one does not pay, no cooler one of the
@@ -144,10 +164,13 @@ static size_t pair(Job *job)
         g_array_index(candidates, Candidate, n_kept++) = candidate;
     }
     g_array_set_size(candidates, n_kept);
+    if (!job->excess) {
+        fill_reserve(job, &stall);
+    }
     return stall.next;
 }
 
-static void add_move(const Job *job, const Candidate *candidate, uint8_t to, double sign)
+static void add_move(Job *job, const Candidate *candidate, uint8_t to, double sign)
 {
     const HeatMap *map = job->maps[candidate->map];
     double rate = log2_value(candidate->sure) * candidate_pages(job, candidate);
@@ -159,10 +182,12 @@ static void add_move(const Job *job, const Candidate *candidate, uint8_t to, dou
         move.n = BLOCK_GRANULES;
     }
     move.gain_per_s = (float)(sign * rate * job->saved_ns);
+    job->influx.per_s += sign * rate;
+    job->influx.bytes += to == 0 ? (double)candidate_bytes(job, candidate) : 0;
     g_array_append_val(job->planner->moves, move);
 }
 
-static void write_moves(const Job *job, size_t n_victims)
+static void write_moves(Job *job, size_t n_victims)
 {
     const Planner *planner = job->planner;
 

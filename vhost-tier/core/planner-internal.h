@@ -41,10 +41,15 @@ typedef struct Job {
     double price_4k, price_2m;          /* of a copy, times the margin */
     uint64_t room;                      /* bytes of tier 0 that are free within the budget */
     uint64_t excess;                    /* bytes of tier 0 above the budget */
+    double reserve_per_s;               /* what the first free page of tier 0 is worth, as accesses a second; */
+    uint64_t reserve_bytes;             /* one more is worth less, and none beyond so many bytes */
+    uint64_t keep;                      /* bytes of the allowance that are left for what may follow */
+    double all_per_s;                   /* touches that all memory is estimated to have; */
     double load_room;                   /* accesses/s that tier 0 may serve besides; below 0: too many */
     uint64_t allowance;                 /* bytes that may be moved */
     bool by_rate;                       /* and that is what max_bytes_per_s sets it to */
     bool cut_short;                     /* the allowance ended the plan */
+    Influx influx;                      /* what it moves in */
 } Job;
 
 static inline uint64_t candidate_bytes(const Job *job, const Candidate *candidate)
@@ -69,8 +74,23 @@ static inline double heat_worth(const Job *job, Log2 heat)
     return log2_value(heat) * job->worth;
 }
 
+/* What a page of tier 0 is worth free, over heat_life, where @room bytes are free. */
+static inline double reserve_worth(const Job *job, uint64_t room)
+{
+    return room < job->reserve_bytes ? job->reserve_per_s * job->worth * (1 - (double)room / job->reserve_bytes) : 0;
+}
+
+/* What is gained by a free page in place of one of that heat, where @room bytes are free and a copy costs @price. */
+static inline double reserve_gain(const Job *job, uint64_t room, Log2 heat, double price)
+{
+    return reserve_worth(job, room) - job->margin * heat_worth(job, heat) - VICTIM_COPIES * price;
+}
+
 /* The least that a copy costs, per page, of any granule that there is. */
 double job_least_price(const Job *job);
+
+/* Touches a second to what would be moved into tier 0 were there no limit, less those to what would leave for it. */
+double plan_waiting_per_s(const Job *job);
 
 /* Fill the planner's candidates and victims, unsorted, with those that the plan may reach. */
 void plan_gather(Job *job, const PolicyConfig *config, const HeatModel *model);

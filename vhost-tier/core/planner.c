@@ -24,7 +24,7 @@ bool planner_state_valid(const PlannerState *state)
 {
     return state->tokens >= 0 && state->tokens <= 0x1p66 && state->pace_bytes <= PLANNER_MAX_BYTES &&
            state->threshold_per_s >= 0 && ratio_valid(state->hit_ratio) &&
-           ratio_valid(state->ideal_hit_ratio) && balance_valid(&state->balance);
+           ratio_valid(state->ideal_hit_ratio) && balance_valid(&state->balance) && reserve_valid(&state->reserve);
 }
 
 Planner *planner_new(void)
@@ -96,6 +96,8 @@ static void set_allowance(Job *job, PlannerState *state, const PolicyConfig *con
         job->allowance = state->tokens;
         job->by_rate = true;
     }
+    /* What room is kept for may come now: half of what may be kept of unused allowance is not spent on that. */
+    job->keep = job->allowance - (uint64_t)MIN(MAX(state->tokens - most / 2, 0), (double)job->allowance);
 }
 
 /*
@@ -105,20 +107,48 @@ static void set_allowance(Job *job, PlannerState *state, const PolicyConfig *con
 static void set_load_room(Job *job, PlannerState *state, const PolicyCosts *costs)
 {
     const Census *census = &job->planner->census;
-    double fast_per_s = 0, all_per_s = 0;
+    double fast_per_s = 0;
 
     for (unsigned bucket = 0; bucket < CENSUS_BUCKETS; bucket++) {
         double per_byte = log2_value(census_heat(bucket)) / CENSUS_PAGE;
 
         fast_per_s += per_byte * census->fast[bucket];
-        all_per_s += per_byte * (census->fast[bucket] + census->slow[bucket]);
+        job->all_per_s += per_byte * (census->fast[bucket] + census->slow[bucket]);
     }
     balance_update(&state->balance, costs->latency_ns[0], costs->latency_ns[1],
-                   isnan(state->hit_ratio) ? NAN : fast_per_s / all_per_s);
-    job->load_room = state->balance.limit < 1 ? state->balance.limit * all_per_s - fast_per_s : INFINITY;
+                   isnan(state->hit_ratio) ? NAN : fast_per_s / job->all_per_s);
+    job->load_room = state->balance.limit < 1 ? state->balance.limit * job->all_per_s - fast_per_s : INFINITY;
     if (job->saved_ns <= 0) {
         job->load_room = MIN(job->load_room, 0);
     }
+}
+
+/* What room is worth, as heat is expected to jump. */
+static void set_reserve(Job *job, const Reserve *reserve, const HeatModel *model, const PolicyConfig *config)
+{
+    if (config->max_bytes_per_s > 0) {
+        const double copy_s = CENSUS_PAGE / (double)config->max_bytes_per_s;
+
+        job->reserve_per_s = reserve_per_s(reserve, copy_s, heat_now_s(model), &job->reserve_bytes);
+    }
+}
+
+/* Learn from a plan of which @waiting_per_s would have been moved in were there no limit. */
+static void learn_reserve(const Job *job, Reserve *reserve, const HeatModel *model, const PolicyConfig *config,
+                          double waiting_per_s)
+{
+    const ReservePlan plan = {
+        .now_s = heat_now_s(model),
+        .changed_s = heat_changed_s(model),
+        .idle = model->quiet,
+        .all_per_s = job->all_per_s,
+        .waiting_per_s = waiting_per_s,
+        .planned = {.per_s = MAX(job->influx.per_s, 0), .bytes = job->influx.bytes},
+        .budget_bytes = config->budget_bytes,
+        .room_bytes = job->room,
+    };
+
+    reserve_note(reserve, &plan);
 }
 
 static void choose_moves(Job *job, const PolicyConfig *config, const HeatModel *model)
@@ -172,6 +202,7 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
     const PolicyCosts *costs = &config->costs;
     Job job = {.planner = planner, .maps = maps, .n_maps = n_maps, .margin = margin};
     uint64_t fast_bytes, allowance;
+    double waiting_per_s;
 
     planner->candidates = g_array_new(false, false, sizeof(Candidate));
     planner->victims = g_array_new(false, false, sizeof(Candidate));
@@ -188,7 +219,12 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
         job.room = config->budget_bytes > fast_bytes ? config->budget_bytes - fast_bytes : 0;
         job.excess = fast_bytes > config->budget_bytes ? fast_bytes - config->budget_bytes : 0;
         set_load_room(&job, state, costs);
+        set_reserve(&job, &state->reserve, model, config);
+        waiting_per_s = plan_waiting_per_s(&job);
         choose_moves(&job, config, model);
+        if (job.saved_ns > 0) {
+            learn_reserve(&job, &state->reserve, model, config, waiting_per_s);
+        }
     }
     publish(&job, state, model, config->budget_bytes);
     g_clear_pointer(&planner->candidates, g_array_unref);

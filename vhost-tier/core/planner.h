@@ -19,6 +19,11 @@
  * up to which heat victims, can be part of this plan; a second pass gathers just those, and they are sorted
  * and paired. Granules of several sizes are compared by heat per 4 KiB, and room is sold by the byte.
  *
+ * Where heat has jumped before, and copies wait for the limit of bytes a second, free room has a price of its own
+ * (reserve.h): pages of tier 0 that are worth less leave it while nothing else is to be moved, and what is to be
+ * promoted into the room must be worth more. Copies that make room take no more of the limit than is left over: half of
+ * what of it may be saved up is kept for what comes when heat jumps.
+ *
  * Latencies may be those of the moment, under load. Where tier 0 is no faster than tier 1 nothing is
  * promoted; where it is slower, the hottest granules are moved out until it serves no more of the accesses
  * than balance.h says, as far as that pays for the copies.
@@ -31,6 +36,7 @@
 
 #include "balance.h"
 #include "census.h"
+#include "reserve.h"
 
 /* The largest plan, both directions together; at 5 us a page it takes two thirds of a second. */
 #define PLANNER_MAX_BYTES (512ull << 20)
@@ -47,6 +53,7 @@ typedef struct PlannerState {
     double ideal_hit_ratio;
     double threshold_per_s;         /* per 4 KiB */
     Balance balance;
+    Reserve reserve;
 } PlannerState;
 
 /* Scratch memory of a planner. */

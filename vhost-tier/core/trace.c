@@ -16,7 +16,7 @@ G_STATIC_ASSERT(G_BYTE_ORDER == G_LITTLE_ENDIAN);
 G_STATIC_ASSERT(sizeof(PolicyCosts) == (POLICY_MAX_TIERS + 4) * sizeof(uint32_t));
 G_STATIC_ASSERT(sizeof(PolicyConfig) == 7 * sizeof(uint64_t) + sizeof(PolicyCosts));
 G_STATIC_ASSERT(sizeof(PolicyMove) == 16);
-G_STATIC_ASSERT(sizeof(PlannerState) == 12 * sizeof(uint64_t));
+G_STATIC_ASSERT(sizeof(PlannerState) == 25 * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(Brake) == (3 + 2 * BRAKE_WINDOW_EPOCHS) * sizeof(uint64_t));
 G_STATIC_ASSERT(sizeof(PolicyState) ==
                 (4 + POLICY_SOURCE__MAX) * sizeof(uint64_t) + sizeof(HeatState) + sizeof(PlannerState) +
