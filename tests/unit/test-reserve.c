@@ -148,6 +148,20 @@ static void what_a_larger_budget_has_room_for_is_no_jump(void)
     assert_none_seen(&life);
 }
 
+static void budgets_without_end_are_none_that_grow(void)
+{
+    Life life = begun();
+    uint64_t bytes;
+
+    life.plan.budget_bytes = life.plan.room_bytes = UINT64_MAX;
+    calm(&life, 2);
+    g_assert_cmpuint(life.reserve.given_bytes, ==, UINT64_MAX - 10000);
+    life.plan.room_bytes = 0;
+    change(&life, 50);
+    g_assert_cmpfloat(worth(&life, &bytes), >, 0);
+    g_assert_cmpuint(bytes, ==, 500);
+}
+
 static void what_moves_when_a_vm_wakes_is_no_jump(void)
 {
     Life life = begun();
@@ -370,6 +384,7 @@ int main(int argc, char **argv)
     ADD(a_small_part_of_heat_that_moves_is_no_jump);
     ADD(what_is_moved_in_while_heat_stays_is_no_jump);
     ADD(what_a_larger_budget_has_room_for_is_no_jump);
+    ADD(budgets_without_end_are_none_that_grow);
     ADD(what_moves_when_a_vm_wakes_is_no_jump);
     ADD(saved_values_out_of_range_are_refused);
     ADD(cold_pages_make_room_before_a_jump);

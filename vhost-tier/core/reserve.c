@@ -36,16 +36,16 @@ bool reserve_valid(const Reserve *reserve)
 static Influx moved_by(Reserve *reserve, const ReservePlan *plan)
 {
     const uint64_t grown = plan->budget_bytes - MIN(plan->budget_bytes, reserve->budget_bytes);
-    const uint64_t given = MIN(reserve->given_bytes, plan->room_bytes);
-    const double room = (double)(given + MIN(grown, plan->room_bytes - given));
-    const double rest = MAX(plan->planned.bytes - room, 0);
+    const uint64_t before = MIN(reserve->given_bytes, plan->room_bytes), bytes = (uint64_t)plan->planned.bytes;
+    const uint64_t given = before + MIN(grown, plan->room_bytes - before), used = MIN(given, bytes);
+    const double rest = (double)(bytes - used);
 
     reserve->budget_bytes = plan->budget_bytes;
-    reserve->given_bytes = (uint64_t)MAX(room - plan->planned.bytes, 0);
+    reserve->given_bytes = given - used;
     if (rest == 0) {
         return (Influx){0};
     }
-    return (Influx){.per_s = plan->planned.per_s * rest / plan->planned.bytes, .bytes = rest};
+    return (Influx){.per_s = plan->planned.per_s * rest / (double)bytes, .bytes = rest};
 }
 
 /* What waits now has begun to. */
