@@ -189,7 +189,9 @@ void guest_free(Guest *guest)
     g_free(guest->expected_s);
     access_bits_free(&guest->bits);
     access_bits_free(&guest->own_bits);
-    g_free(guest->counted);
+    for (unsigned instance = 0; instance < SIM_CHMU_INSTANCES; instance++) {
+        g_free(guest->counted[instance]);
+    }
     g_free(guest->moved_ns);
     g_free(guest->moved_from);
     g_free(guest->phase_mean);

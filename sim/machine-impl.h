@@ -78,7 +78,7 @@ struct Guest {
     uint8_t *tier, *flags;
     double *expected, *expected_s;  /* accesses up to this time of work; see guest_expected() */
     AccessBits bits, own_bits;      /* in the host's page tables, and in the guest's */
-    double *counted;                /* expected when a device's counter was read; NULL: none was */
+    double *counted[SIM_CHMU_INSTANCES];    /* expected when the instance's counter was read; NULL: none was */
     uint64_t *moved_ns;             /* last move; NULL: none */
     uint8_t *moved_from;
     /* sums */

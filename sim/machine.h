@@ -37,6 +37,7 @@
 #define SIM_MAX_TIERS 4
 #define SIM_PAGE 4096u
 #define SIM_BLOCK_PAGES 512u        /* pages of a 2 MiB block */
+#define SIM_CHMU_INSTANCES 2        /* of the hotness unit of a CXL device */
 #define SIM_ABSENT 255              /* tier of a page that the guest does not use (free) */
 
 /* The cost model; docs/results.md lists the defaults and where they come from. */
@@ -188,6 +189,8 @@ bool guest_place_free(Guest *guest, size_t page, unsigned tier);
 /* --- what a contender can see and do. Who uses what must be able to have it on a real host. --- */
 
 uint8_t guest_tier(const Guest *guest, size_t page);    /* SIM_ABSENT: no page there */
+/* Whether the page was moved at @since_ns or later, as whoever moves pages knows. */
+bool guest_moved_since(const Guest *guest, size_t page, uint64_t since_ns);
 uint64_t guest_resident_bytes(const Guest *guest, unsigned tier);
 
 /*
@@ -238,10 +241,10 @@ size_t guest_faults(Guest *guest, uint32_t *pages, uint64_t *touched_ns, size_t 
 size_t guest_samples(Guest *guest, double period, int only_tier, uint32_t *pages, size_t max);
 
 /*
- * Exact counts of accesses to a page since this was last asked of it (uncached memory, counted in a device):
- * for the model of a CXL device, which must apply its own limits. No cost.
+ * Exact counts of accesses to a page since this was last asked of it by the same instance, of SIM_CHMU_INSTANCES
+ * (uncached memory, counted in a device): for the model of a CXL device, which must apply its own limits. No cost.
  */
-uint64_t guest_device_count(Guest *guest, size_t page);
+uint64_t guest_device_count(Guest *guest, size_t page, unsigned instance);
 
 /*
  * What hardware counters of its vCPUs tell: accesses that missed the caches, and vCPU time used, since

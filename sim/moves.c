@@ -75,6 +75,11 @@ static void count(Guest *guest, size_t page, unsigned from, unsigned to)
     }
 }
 
+bool guest_moved_since(const Guest *guest, size_t page, uint64_t since_ns)
+{
+    return guest->moved_ns && guest->moved_from[page] != SIM_ABSENT && guest->moved_ns[page] >= since_ns;
+}
+
 /*
  * What a move of memory that is accessed @rate times a second takes: the copying, of the host; the shootdown
  * and what is left of the copying when the first access comes and has to wait, of the guest.

@@ -146,15 +146,16 @@ void sampling_free(Sampling *sampling)
     g_clear_pointer(&sampling->pending, g_array_unref);
 }
 
-uint64_t guest_device_count(Guest *guest, size_t page)
+uint64_t guest_device_count(Guest *guest, size_t page, unsigned instance)
 {
+    double **counted = &guest->counted[instance];
     double expected = guest_expected(guest, page);
     uint64_t count;
 
-    if (!guest->counted) {
-        guest->counted = g_new0(double, guest->config.pages);
+    if (!*counted) {
+        *counted = g_new0(double, guest->config.pages);
     }
-    count = sim_random_poisson(&guest->machine->random, expected - guest->counted[page]);
-    guest->counted[page] = expected;
+    count = sim_random_poisson(&guest->machine->random, expected - (*counted)[page]);
+    (*counted)[page] = expected;
     return count;
 }

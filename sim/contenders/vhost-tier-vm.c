@@ -8,6 +8,7 @@
 
 #include "../damon.h"
 #include "core/chmu-evidence.h"
+#include "core/chmu-long.h"
 #include "core/damon-rate.h"
 #include "core/heat.h"
 #include "core/idleness.h"
@@ -57,6 +58,9 @@ struct OurVm {
     double may_hear;                /* ranges, now */
     PolicyCurve curve, today;       /* what is foretold by, and what the arbiter goes by */
     ChmuNews news;
+    uint64_t news_ns;               /* when its heat moved last */
+    ChmuCrowd crowd;
+    bool told;                      /* of all that the unit sees, by the last period: crowded or not */
     double accesses, busy_ns;       /* when last asked for */
     Counts counts, lately;          /* all when last asked for; sums that fade */
     double stolen_usually;          /* share of vCPU time */
@@ -141,12 +145,54 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
 
     size_t given;
 
-    policy_cover_above(vm->policy, chmu_evidence_sees_above(&listing));
+    vm->told &= chmu_crowd_add(&vm->crowd, crowded);
+    policy_cover_above(vm->policy, vm->told ? 0 : chmu_evidence_sees_above(&listing));
     given = chmu_evidence_give(&vm->news, vm->policy, REGION, &listing, is_counted, vm, machine_now_ns(vm->machine));
     machine_charge_host(vm->machine, (double)n * EVIDENCE_NS + (double)given * LIMIT_NS);
     if (chmu_evidence_news(&vm->news, slowdown_total(&vm->curve), epoch_ns)) {
-        policy_heat_moved(vm->policy, machine_now_ns(vm->machine));
+        vm->news_ns = machine_now_ns(vm->machine);
+        policy_heat_moved(vm->policy, vm->news_ns);
     }
+}
+
+bool our_vm_crowded(const OurVm *vm)
+{
+    return vm->crowd.crowded;
+}
+
+void our_vm_reports(OurVm *vm, const SimChmuEntry *entries, size_t n, const ChmuSetting *setting, uint64_t begun_ns,
+                    bool lost)
+{
+    const size_t pages = guest_pages(vm->guest);
+    g_autofree ChmuCount *counts = NULL;
+    g_autofree double *per_s = NULL;
+    ChmuListing listing = {
+        .epoch_ns = setting->epoch_ns,
+        .accesses_per_touch = vm->config.touch_accesses,
+        .limit_per_s = chmu_long_limit_per_s(setting),
+        .below_end = pages,
+    };
+    ChmuNews none = {0};                /* a period is too long to tell what is new */
+    size_t given, at = 0;
+
+    vm->told = vm->crowd.crowded && !lost && vm->news_ns < begun_ns;
+    if (!vm->told) {
+        return;
+    }
+    listing.counts = counts = g_new(ChmuCount, pages);
+    listing.per_s = per_s = g_new(double, pages);
+    for (size_t page = 0; page < pages; page++) {
+        const bool came = guest_moved_since(vm->guest, page, begun_ns);
+        const bool listed = at < n && entries[at].page == page;
+
+        if (came || listed) {
+            counts[listing.n].unit = page;
+            per_s[listing.n++] = came ? 0 : chmu_long_per_s(setting, entries[at].count, CHMU_BURST);
+        }
+        at += listed;
+    }
+    given = chmu_evidence_give(&none, vm->policy, REGION, &listing, is_counted, vm, machine_now_ns(vm->machine));
+    machine_charge_host(vm->machine, (double)listing.n * EVIDENCE_NS + (double)given * LIMIT_NS);
 }
 
 /* --- hints --- */

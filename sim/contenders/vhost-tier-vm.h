@@ -38,6 +38,15 @@ uint64_t our_vm_tick(OurVm *vm, uint64_t now_ns);
 void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size_t n, uint64_t first,
                    uint64_t epoch_ns, uint32_t threshold, bool crowded);
 
+/* Whether others crowd it out of the lists, lately (core/chmu-long.h). */
+bool our_vm_crowded(const OurVm *vm);
+/*
+ * What the unit that is always on has told of it in a period with @setting, which began at @begun_ns: for each of the
+ * @n entries, of this guest and ascending by page, how often it was listed. Nothing is believed if reports were @lost.
+ */
+void our_vm_reports(OurVm *vm, const SimChmuEntry *entries, size_t n, const ChmuSetting *setting, uint64_t begun_ns,
+                    bool lost);
+
 /* How it is now, as of the last claim. */
 void our_vm_forecast(const OurVm *vm, Forecast *now);
 /* And with @fast_bytes of tier 0. */

@@ -11,6 +11,7 @@
 #include "../contender.h"
 #include "../params.h"
 #include "core/chmu-evidence.h"
+#include "core/chmu-long.h"
 #include "per-guest.h"
 #include "vhost-tier-vm.h"
 
@@ -25,6 +26,8 @@ typedef struct Ours {
     ChmuSetting setting;
     ChmuHistory *history;
     uint64_t chmu_due_ns;
+    SimChmu *always;                /* the instance that is always on, while a guest is crowded out of lists */
+    ChmuSetting period;             /* of its reports */
 } Ours;
 
 static void *vm_new(void *opaque, Guest *guest)
@@ -125,6 +128,61 @@ static void drain_chmu(Ours *ours)
     ours->chmu_due_ns = sim_chmu_due_ns(ours->chmu);
 }
 
+/* Begin a period of the second instance, if it is of use to somebody, or let it be. */
+static void begin_period(Ours *ours)
+{
+    for (guint i = 0; i < ours->vms.items->len; i++) {
+        if (our_vm_crowded(vm_at(ours, i))) {
+            sim_chmu_begin(ours->always, &ours->period);
+            return;
+        }
+    }
+    sim_chmu_stop(ours->always);
+}
+
+/* A period of it is over. */
+static void end_period(Ours *ours)
+{
+    const uint64_t begun_ns = machine_now_ns(ours->contender.machine) - ours->period.epoch_ns;
+    const SimChmuEntry *entries;
+    uint64_t reports = 0;
+    bool lost;
+    const size_t n = sim_chmu_drain(ours->always, &entries, &lost);
+
+    for (size_t i = 0; i < n; i++) {
+        reports += entries[i].count;
+    }
+    for (guint i = 0; i < ours->vms.items->len; i++) {
+        const Guest *guest = machine_guest(ours->contender.machine, i);
+        size_t first = 0, end;
+
+        while (first < n && entries[first].guest != guest) {
+            first++;
+        }
+        end = first;
+        while (end < n && entries[end].guest == guest) {
+            end++;
+        }
+        our_vm_reports(vm_at(ours, i), entries + first, end - first, &ours->period, begun_ns, lost);
+    }
+    ours->period = chmu_long_next(sim_chmu_limits(ours->always), &ours->period, reports, lost);
+}
+
+/* Do what is due with the units; returns when something is due next. */
+static uint64_t tick_chmu(Ours *ours, uint64_t now_ns)
+{
+    if (ours->chmu_due_ns <= now_ns) {
+        drain_chmu(ours);
+    }
+    if (sim_chmu_due_ns(ours->always) <= now_ns) {
+        end_period(ours);
+        begin_period(ours);
+    } else if (sim_chmu_due_ns(ours->always) == UINT64_MAX) {
+        begin_period(ours);
+    }
+    return MIN(ours->chmu_due_ns, sim_chmu_due_ns(ours->always));
+}
+
 static uint64_t ours_tick(Contender *contender, uint64_t now_ns)
 {
     Ours *ours = (Ours *)contender;
@@ -134,14 +192,11 @@ static uint64_t ours_tick(Contender *contender, uint64_t now_ns)
         split_budgets(ours);
         ours->arbiter_due_ns = now_ns + ARBITER_NS;
     }
-    if (ours->chmu && ours->chmu_due_ns <= now_ns) {
-        drain_chmu(ours);
+    if (ours->chmu) {
+        next_ns = tick_chmu(ours, now_ns);
     }
     for (guint i = 0; i < ours->vms.items->len; i++) {
         next_ns = MIN(next_ns, our_vm_tick(vm_at(ours, i), now_ns));
-    }
-    if (ours->chmu) {
-        next_ns = MIN(next_ns, ours->chmu_due_ns);
     }
     return MIN(next_ns, ours->arbiter_due_ns);
 }
@@ -187,6 +242,7 @@ static void ours_destroy(Contender *contender)
 
     per_guest_clear(&ours->vms);
     sim_chmu_free(ours->chmu);
+    sim_chmu_free(ours->always);
     chmu_history_free(ours->history);
     g_free(ours);
 }
@@ -216,7 +272,9 @@ static Contender *create(const char *text, Machine *machine, bool chmu, GError *
     ours->params.chmu = chmu;
     per_guest_init(&ours->vms, machine, vm_new, our_vm_free, ours);
     if (chmu) {
-        ours->chmu = sim_chmu_new(machine);
+        ours->chmu = sim_chmu_new(machine, SIM_CHMU_EPOCHS);
+        ours->always = sim_chmu_new(machine, SIM_CHMU_ALWAYS_ON);
+        ours->period = chmu_long_start(sim_chmu_limits(ours->always));
         ours->history = chmu_history_new();
         ours->setting = chmu_tuner_start(sim_chmu_limits(ours->chmu));
         sim_chmu_begin(ours->chmu, &ours->setting);

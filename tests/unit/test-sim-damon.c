@@ -156,7 +156,7 @@ static void lists_what_is_accessed_often_enough(void)
 {
     g_autoptr(Machine) host = machine(1);
     Guest *guest = add_guest(host, SIM_SLOW);
-    SimChmu *chmu = sim_chmu_new(host);
+    SimChmu *chmu = sim_chmu_new(host, SIM_CHMU_EPOCHS);
     const ChmuSetting setting = {.epoch_ns = 1000 * MS, .threshold = 50};
     const SimChmuEntry *entries;
     bool overflowed;
@@ -190,7 +190,7 @@ typedef struct Second {
 static Second count_for_a_second(Machine *host, Guest *guest, size_t first, size_t n, float per_s)
 {
     const ChmuSetting setting = {.epoch_ns = 1000 * MS, .threshold = 1};
-    Second second = {.chmu = sim_chmu_new(host)};
+    Second second = {.chmu = sim_chmu_new(host, SIM_CHMU_EPOCHS)};
 
     guest_set_rate(guest, first, n, per_s);
     sim_chmu_begin(second.chmu, &setting);
@@ -231,6 +231,78 @@ static void a_count_saturates(void)
     sim_chmu_free(second.chmu);
 }
 
+/* Pages 0 to @n - 1 are accessed 100 times a second each, for ten seconds in which 64 accesses make a report. */
+static uint64_t count_for_ten_seconds(Machine *host, Guest *guest, SimChmu *always, size_t n, bool *overflowed)
+{
+    const ChmuSetting setting = {.epoch_ns = 10000 * MS, .threshold = 64};
+    const SimChmuEntry *entries;
+    uint64_t reports = 0;
+
+    guest_set_rate(guest, 0, n, 100);
+    sim_chmu_begin(always, &setting);
+    machine_advance(host, sim_chmu_due_ns(always));
+    n = sim_chmu_drain(always, &entries, overflowed);
+    for (size_t i = 0; i < n; i++) {
+        g_assert_cmpuint(entries[i].page, ==, i);
+        reports += entries[i].count;
+    }
+    return reports;
+}
+
+static void an_instance_that_is_always_on_lists_again_and_again(void)
+{
+    g_autoptr(Machine) host = machine(1);
+    Guest *guest = add_guest(host, SIM_SLOW);
+    SimChmu *always = sim_chmu_new(host, SIM_CHMU_ALWAYS_ON);
+    bool overflowed;
+    const uint64_t reports = count_for_ten_seconds(host, guest, always, 100, &overflowed);
+
+    /* What makes no whole report is lost: half of one of each page, on average; and Poisson's noise */
+    g_assert_cmpfloat((double)reports * 64, <, guest_accesses(guest) * 1.02);
+    g_assert_cmpfloat((double)reports * 64, >, guest_accesses(guest) * 0.98 - 100 * 64);
+    g_assert_cmpuint(reports, >, 2 * 100);
+    g_assert_false(overflowed);
+    sim_chmu_stop(always);
+    g_assert_cmpuint(sim_chmu_due_ns(always), ==, UINT64_MAX);
+    sim_chmu_free(always);
+}
+
+static void an_instance_that_is_always_on_loses_what_is_too_much(void)
+{
+    g_autoptr(Machine) host = machine(1e-4);    /* room for 16, each tenth of a second */
+    SimChmu *always = sim_chmu_new(host, SIM_CHMU_ALWAYS_ON);
+    Guest *guest = add_guest(host, SIM_SLOW);
+    bool overflowed;
+
+    g_assert_cmpuint(count_for_ten_seconds(host, guest, always, 100, &overflowed), <=, 1600);
+    g_assert_false(overflowed);
+    count_for_ten_seconds(host, guest, always, 1000, &overflowed);
+    g_assert_true(overflowed);
+    sim_chmu_free(always);
+}
+
+static void instances_count_independently(void)
+{
+    g_autoptr(Machine) host = machine(1);
+    Guest *guest = add_guest(host, SIM_SLOW);
+    SimChmu *epochs = sim_chmu_new(host, SIM_CHMU_EPOCHS), *always = sim_chmu_new(host, SIM_CHMU_ALWAYS_ON);
+    const ChmuSetting setting = {.epoch_ns = 5000 * MS, .threshold = 64};
+    const SimChmuEntry *entries;
+    bool overflowed;
+
+    guest_set_rate(guest, 0, 1, 2000);
+    sim_chmu_begin(always, &setting);
+    machine_advance(host, 4000 * MS);
+    sim_chmu_begin(epochs, &setting);
+    machine_advance(host, 5000 * MS);
+    g_assert_cmpuint(sim_chmu_drain(epochs, &entries, &overflowed), ==, 1);
+    g_assert_cmpfloat_with_epsilon(entries[0].count, guest_accesses(guest) / 5, guest_accesses(guest) / 20);
+    g_assert_cmpuint(sim_chmu_drain(always, &entries, &overflowed), ==, 1);
+    g_assert_cmpfloat_with_epsilon(entries[0].count * 64.0, guest_accesses(guest), guest_accesses(guest) / 10);
+    sim_chmu_free(epochs);
+    sim_chmu_free(always);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -242,5 +314,10 @@ int main(int argc, char **argv)
     g_test_add_func("/sim/chmu/sees_nothing_of_dram", sees_nothing_of_dram);
     g_test_add_func("/sim/chmu/loses_what_its_hotlist_has_no_room_for", loses_what_its_hotlist_has_no_room_for);
     g_test_add_func("/sim/chmu/a_count_saturates", a_count_saturates);
+    g_test_add_func("/sim/chmu/an_instance_that_is_always_on_lists_again_and_again",
+                    an_instance_that_is_always_on_lists_again_and_again);
+    g_test_add_func("/sim/chmu/an_instance_that_is_always_on_loses_what_is_too_much",
+                    an_instance_that_is_always_on_loses_what_is_too_much);
+    g_test_add_func("/sim/chmu/instances_count_independently", instances_count_independently);
     return g_test_run();
 }

@@ -205,6 +205,19 @@ static void test_a_move_costs_a_copy_a_shootdown_and_the_wait(void)
     g_assert_cmpfloat_with_epsilon(counters.stolen_ns, 6000 + 3000 / M_E, 0.01);
 }
 
+static void test_it_is_known_when_a_page_was_moved(void)
+{
+    g_autoptr(Machine) machine = small_machine(PAGES);
+    Guest *guest = small_guest(machine, PAGES, SIM_SLOW);
+
+    g_assert_false(guest_moved_since(guest, 7, 0));
+    machine_advance(machine, SECOND);
+    g_assert_cmpint(guest_move(guest, 7, 0), ==, MOVE_DONE);
+    g_assert_true(guest_moved_since(guest, 7, SECOND));
+    g_assert_false(guest_moved_since(guest, 7, SECOND + 1));
+    g_assert_false(guest_moved_since(guest, 8, 0));
+}
+
 static void test_a_block_moves_at_the_cost_of_one(void)
 {
     g_autoptr(Machine) machine = small_machine(1024);
@@ -371,6 +384,7 @@ int main(int argc, char **argv)
     ADD("a-guest-that-goes-leaves-its-memory", test_a_guest_that_goes_leaves_its_memory);
     ADD("an-absent-page-takes-no-room-and-no-access", test_an_absent_page_takes_no_room_and_no_access);
     ADD("a-move-costs-a-copy-a-shootdown-and-the-wait", test_a_move_costs_a_copy_a_shootdown_and_the_wait);
+    ADD("it-is-known-when-a-page-was-moved", test_it_is_known_when_a_page_was_moved);
     ADD("a-block-moves-at-the-cost-of-one", test_a_block_moves_at_the_cost_of_one);
     ADD("moves-keep-to-the-limit", test_moves_keep_to_the_limit);
     ADD("a-pinned-page-does-not-move", test_a_pinned_page_does_not_move);
