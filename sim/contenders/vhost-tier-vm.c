@@ -58,7 +58,7 @@ struct OurVm {
     double may_hear;                /* ranges, now */
     PolicyCurve curve, today;       /* what is foretold by, and what the arbiter goes by */
     ChmuNews news;
-    uint64_t news_ns;               /* when its heat moved last */
+    uint64_t unsettled_ns;          /* when its heat moved last, or it idled */
     ChmuCrowd crowd;
     bool told;                      /* of all that the unit sees, by the last period: crowded or not */
     double accesses, busy_ns;       /* when last asked for */
@@ -150,8 +150,11 @@ void our_vm_counts(OurVm *vm, const ChmuCount *counts, const double *per_s, size
     given = chmu_evidence_give(&vm->news, vm->policy, REGION, &listing, is_counted, vm, machine_now_ns(vm->machine));
     machine_charge_host(vm->machine, (double)n * EVIDENCE_NS + (double)given * LIMIT_NS);
     if (chmu_evidence_news(&vm->news, slowdown_total(&vm->curve), epoch_ns)) {
-        vm->news_ns = machine_now_ns(vm->machine);
-        policy_heat_moved(vm->policy, vm->news_ns);
+        vm->unsettled_ns = machine_now_ns(vm->machine);
+        policy_heat_moved(vm->policy, vm->unsettled_ns);
+    }
+    if (policy_quiet(vm->policy)) {
+        vm->unsettled_ns = machine_now_ns(vm->machine);
     }
 }
 
@@ -175,7 +178,7 @@ void our_vm_reports(OurVm *vm, const SimChmuEntry *entries, size_t n, const Chmu
     ChmuNews none = {0};                /* a period is too long to tell what is new */
     size_t given, at = 0;
 
-    vm->told = vm->crowd.crowded && !lost && vm->news_ns < begun_ns;
+    vm->told = vm->crowd.crowded && !lost && vm->unsettled_ns < begun_ns;
     if (!vm->told) {
         return;
     }

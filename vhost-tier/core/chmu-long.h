@@ -10,9 +10,9 @@
  * lost, however much memory there is: over a period of E, memory with k reports had k * T accesses or more, and fewer
  * than (k + 1) * T; memory without one had fewer than T.
  *
- * So slow an answer is no use while heat moves, so it is for VMs only whose part of the fast lists is too small, and
- * what an interrupted period says, or one in which a VM's heat has moved, is nothing. Of memory that has come to the
- * device within the period, nothing is said either.
+ * So slow an answer is no use while heat moves. So it is for those VMs only whose part of the fast lists is too small,
+ * and a period in which the VM's heat has moved, or in which it idled, says nothing of it, nor does one that was
+ * interrupted. Of memory that has come to the device within the period, nothing is said either.
  *
  * - T / E is always 4 accesses a second: less than that is told from none, and it is about where moves begin to pay:
  *   the 10 us of two copies against 150 ns an access over a minute.

@@ -66,14 +66,14 @@ static uint64_t trial_block(uint32_t region, size_t first)
     return (uint64_t)region << 32 | first / TRIALS_BLOCK;
 }
 
-static bool quiet(const Policy *policy)
+bool policy_quiet(const Policy *policy)
 {
     return policy->idle || policy->state.activity.quiet;
 }
 
 bool policy_takes_trials(const Policy *policy)
 {
-    return !quiet(policy);
+    return !policy_quiet(policy);
 }
 
 bool policy_settled(const Policy *policy)
@@ -85,7 +85,7 @@ bool policy_settled(const Policy *policy)
 
 uint64_t policy_busy_ns(const Policy *policy, uint64_t now_ns)
 {
-    const bool passes = now_ns > policy->state.now_ns && !quiet(policy);
+    const bool passes = now_ns > policy->state.now_ns && !policy_quiet(policy);
 
     return policy->busy_ns + (passes ? now_ns - policy->state.now_ns : 0);
 }
@@ -97,7 +97,7 @@ void policy_trial_begin(Policy *policy, uint32_t region, size_t first, uint64_t 
     uint8_t strata[TRIALS_BLOCK] = {0};
     Log2 per_page;
 
-    if (!map || quiet(policy)) {
+    if (!map || policy_quiet(policy)) {
         return;
     }
     if (policy_changed_ns(policy) > policy->trials_from_ns) {
@@ -126,7 +126,7 @@ void policy_trial_begin(Policy *policy, uint32_t region, size_t first, uint64_t 
 
 void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t touched, uint64_t now_ns)
 {
-    if (quiet(policy)) {
+    if (policy_quiet(policy)) {
         trials_end(policy->trials);
     } else {
         trials_look(policy->trials, trial_block(region, first), touched,
