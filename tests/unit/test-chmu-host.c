@@ -448,6 +448,201 @@ static void what_one_device_misses_is_looked_for_elsewhere_whatever_others_see(v
     bed_clear(&bed);
 }
 
+/* --- second instances --- */
+
+/* A VM whose pages 0 to 7 lie on device 1, and a neighbour that fills the device's list. */
+typedef struct Crowd {
+    Bed bed;
+    Region region;
+    Policy *policy;
+    Source *source;
+    ChmuWatch *other;
+} Crowd;
+
+static void crowd_init(Crowd *crowd, uint64_t cap1)
+{
+    const SourceParams params = {.touch_accesses = 1};
+
+    bed_init(&crowd->bed);
+    crowd->bed.fakes[1].units[0].cap1 |= cap1;
+    crowd->bed.fakes[1].units[1].cap1 |= cap1;
+    crowd->region = (Region){.id = 1, .granule_bytes = 4096, .hva = HVA, .size = 4 * MIB, .page_size = 4096, .pid = 1,
+                             .pidfd = -1};
+    crowd->policy = source_run_policy(&crowd->region);
+    place(4 * MIB / 4096 - 1, 0x1000);          /* the file's end */
+    for (unsigned page = 0; page < 8; page++) {
+        place(page, HPA(1) + page * 4096);
+    }
+    crowd->source = chmu_start_with(crowd->bed.host, open_pagemap, &params, crowd->policy);
+    g_assert_true(chmu_source_class.region_add(crowd->source, &crowd->region, NULL));
+    run_source(&crowd->bed, crowd->source, 100);
+    crowd->other = watch_region(&crowd->bed, 4096);
+    lie(&crowd->bed, crowd->other, 1, 100, 12);
+}
+
+static void crowd_clear(Crowd *crowd)
+{
+    chmu_host_unwatch(crowd->bed.host, crowd->other);
+    chmu_source_class.region_del(crowd->source, &crowd->region);
+    chmu_source_class.stop(crowd->source);
+    policy_free(crowd->policy);
+    bed_clear(&crowd->bed);
+}
+
+/* For @ms milliseconds the neighbour fills the lists; and page 0 is reported @reports times by the second instance. */
+static void crowd_out(Crowd *crowd, unsigned ms, unsigned reports)
+{
+    const FakeUnit *first = &crowd->bed.fakes[1].units[0];
+
+    for (unsigned at = 0; at < ms; at += 250) {
+        if (first->head == first->tail) {       /* once an epoch, which is twice as long */
+            list_pages(&crowd->bed, 1, 100, 12);
+        }
+        if (at / 250 < reports) {
+            fake_chmu_list(&crowd->bed.fakes[1].units[1], DPA >> 12, 128);
+        }
+        run_source(&crowd->bed, crowd->source, 250);
+        take(&crowd->bed, crowd->other, 1, &(bool){false});
+    }
+}
+
+static const FakeUnit *second_of(const Crowd *crowd)
+{
+    return &crowd->bed.fakes[1].units[1];
+}
+
+static double rate_of(const Crowd *crowd, size_t page)
+{
+    double per_s;
+
+    policy_rates(crowd->policy, 1, page, 1, &per_s);
+    return per_s;
+}
+
+static bool sees_all(const Crowd *crowd)
+{
+    return crowd->policy->covered_above == LOG2_ZERO;
+}
+
+/* Until the second instance has begun. */
+static void begin_second(Crowd *crowd)
+{
+    for (unsigned i = 0; i < 40 && !(second_of(crowd)->status & CHMU_STATUS_ENABLED); i++) {
+        crowd_out(crowd, 500, 0);
+    }
+    g_assert_cmphex(second_of(crowd)->status & CHMU_STATUS_ENABLED, !=, 0);
+    g_assert_cmpuint(chmu_get(second_of(crowd)->cfg1, CHMU_CFG1_MODE), ==, CHMU_MODE_ALWAYS_ON);
+    g_assert_cmpuint(chmu_get(second_of(crowd)->cfg0, CHMU_CFG0_THRESHOLD), ==, 128);
+    g_assert_false(sees_all(crowd));
+}
+
+static void who_is_crowded_out_is_told_by_the_second_instance(void)
+{
+    Crowd crowd;
+
+    crowd_init(&crowd, CHMU_CAP1_OVERLAP);
+    begin_second(&crowd);
+    crowd_out(&crowd, 33000, 5);
+    g_assert_cmpfloat_with_epsilon(rate_of(&crowd, 0), 5.5 * 4, 5);
+    g_assert_true(sees_all(&crowd));
+    g_assert_cmpuint(second_of(&crowd)->head, ==, second_of(&crowd)->tail);
+    crowd_clear(&crowd);
+    g_assert_cmphex(second_of(&crowd)->cfg0, ==, 0);
+    g_assert_cmphex(second_of(&crowd)->cfg1, ==, 0);
+}
+
+static void a_second_instance_is_given_back_when_nobody_is_crowded(void)
+{
+    Crowd crowd;
+
+    crowd_init(&crowd, CHMU_CAP1_OVERLAP);
+    begin_second(&crowd);
+    run_source(&crowd.bed, crowd.source, 40000);
+    g_assert_cmphex(second_of(&crowd)->status & CHMU_STATUS_ENABLED, ==, 0);
+    g_assert_cmphex(second_of(&crowd)->cfg2, ==, 0);
+    crowd_clear(&crowd);
+}
+
+static void what_comes_within_a_period_is_not_told_of(void)
+{
+    Crowd crowd;
+
+    crowd_init(&crowd, CHMU_CAP1_OVERLAP);
+    begin_second(&crowd);
+    place(0, 0x2000);
+    crowd_out(&crowd, 2000, 0);
+    place(0, HPA(1));
+    crowd_out(&crowd, 2000, 0);
+    crowd_out(&crowd, 29000, 5);
+    g_assert_true(sees_all(&crowd));
+    g_assert_cmpfloat(rate_of(&crowd, 0), <, 15);
+    crowd_out(&crowd, 32000, 5);                /* it was there all the time */
+    g_assert_cmpfloat(rate_of(&crowd, 0), >, 15);
+    crowd_clear(&crowd);
+}
+
+static void a_period_that_is_interrupted_says_nothing(void)
+{
+    Crowd crowd;
+
+    crowd_init(&crowd, CHMU_CAP1_OVERLAP);
+    begin_second(&crowd);
+    crowd_out(&crowd, 10000, 5);
+    chmu_source_class.pause(crowd.source, true);
+    chmu_source_class.pause(crowd.source, false);
+    crowd_out(&crowd, 24000, 0);
+    g_assert_false(sees_all(&crowd));
+    g_assert_cmpfloat(rate_of(&crowd, 0), <, 15);
+    crowd_out(&crowd, 32000, 5);
+    g_assert_true(sees_all(&crowd));
+    crowd_clear(&crowd);
+}
+
+static void reports_that_are_lost_double_the_threshold(void)
+{
+    Crowd crowd;
+
+    crowd_init(&crowd, CHMU_CAP1_OVERLAP);
+    begin_second(&crowd);
+    for (unsigned i = 0; i < FAKE_CHMU_ENTRIES; i++) {
+        fake_chmu_list(&crowd.bed.fakes[1].units[1], DPA >> 12, 128);
+    }
+    crowd_out(&crowd, 500, 0);
+    g_assert_cmpuint(second_of(&crowd)->enabled, ==, 2);
+    g_assert_cmpuint(chmu_get(second_of(&crowd)->cfg0, CHMU_CFG0_THRESHOLD), ==, 256);
+    g_assert_false(sees_all(&crowd));
+    crowd_clear(&crowd);
+}
+
+static void a_device_without_a_second_instance_works_as_ever(void)
+{
+    Crowd crowd;
+
+    crowd_init(&crowd, 0);
+    crowd_out(&crowd, 20000, 0);
+    g_assert_cmpuint(second_of(&crowd)->enabled, ==, 0);
+    g_assert_false(sees_all(&crowd));
+    g_assert_null(chmu_host_problem(crowd.bed.host));
+    crowd_clear(&crowd);
+}
+
+static void a_second_instance_that_fails_does_not_harm_the_first(void)
+{
+    Crowd crowd;
+
+    crowd_init(&crowd, CHMU_CAP1_OVERLAP);
+    begin_second(&crowd);
+    fake_chmu_list(&crowd.bed.fakes[1].units[1], 1ull << 40, 128);      /* beyond all memory */
+    crowd_out(&crowd, 2000, 0);
+    g_assert_false(sees_all(&crowd));
+    g_assert_true(chmu_host_works(crowd.bed.host, 1));
+    crowd.bed.fakes[1].units[1].status |= CHMU_STATUS_ENABLED;
+    crowd_out(&crowd, 70000, 0);
+    g_assert_true(chmu_host_works(crowd.bed.host, 1));
+    g_assert_cmpuint(second_of(&crowd)->enabled, ==, 2);        /* it was tried again */
+    crowd_clear(&crowd);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -458,5 +653,12 @@ int main(int argc, char **argv)
     ADD(who_comes_while_a_stalled_device_is_given_back_is_not_held_up);
     ADD(what_one_device_misses_is_looked_for_elsewhere_whatever_others_see);
     ADD(all_that_a_device_does_not_list_has_its_limit_in_turn);
+    ADD(who_is_crowded_out_is_told_by_the_second_instance);
+    ADD(a_second_instance_is_given_back_when_nobody_is_crowded);
+    ADD(what_comes_within_a_period_is_not_told_of);
+    ADD(a_period_that_is_interrupted_says_nothing);
+    ADD(reports_that_are_lost_double_the_threshold);
+    ADD(a_device_without_a_second_instance_works_as_ever);
+    ADD(a_second_instance_that_fails_does_not_harm_the_first);
     return g_test_run();
 }

@@ -2,12 +2,9 @@
 /*
  * The host's hotness units at work: orders, lists, and whose pages they speak of.
  */
-#include "chmu-host.h"
+#include "chmu-host-internal.h"
 
 #include <string.h>
-
-#include "chmu-unit.h"
-#include "chmu-watch.h"
 
 #define SECOND 1000000000ull
 #define RETRY_NS_MIN SECOND
@@ -16,37 +13,17 @@
 #define LEAVING_NS 10000000ull          /* until a unit that is being given back is asked for again */
 #define PENDING_MAX 8u                  /* batches for a region whose VM is stuck; further ones are dropped */
 
-typedef struct Device {
-    char *name;                         /* its PCI address */
-    ChmuRegs *regs;                     /* NULL: can't be used */
-    ChmuUnit *unit;                     /* while something is watched */
-    bool leaving;                       /* a unit is being given back, without the lock */
-    GArray *windows;                    /* of ChmuWindow */
-    uint64_t windows_due_ns;
-    ChmuSetting setting;                /* of this epoch */
-    bool begun;                         /* an epoch was, */
-    uint64_t epoch;                     /* this one, of all devices' */
-    uint64_t due_ns;
-    uint64_t retry_ns;                  /* to wait after the next failure */
-    bool works;                         /* its last epoch gave a list that can be */
-    char *problem;
-} Device;
-
-struct ChmuHost {
-    const ChmuPlaces *where;
-    GMutex lock;
-    GPtrArray *devices;                 /* of Device */
-    ChmuPages *pages;
-    GHashTable *watches;                /* owner in 'pages' -> ChmuWatch */
-    uint32_t last_owner;
-    uint64_t epochs;                    /* that were begun, on any device */
-    bool take;
-};
+/* A unit to be given back, without the lock. */
+typedef struct Leaving {
+    ChmuDevice *device;
+    ChmuUnit *unit;
+} Leaving;
 
 void chmu_batch_free(ChmuBatch *batch)
 {
     if (batch) {
-        g_array_unref(batch->counts);
+        g_clear_pointer(&batch->counts, g_array_unref);
+        g_free(batch->reports);
         g_free(batch);
     }
 }
@@ -55,8 +32,9 @@ void chmu_batch_free(ChmuBatch *batch)
 
 static void device_free(gpointer data)
 {
-    Device *device = data;
+    ChmuDevice *device = data;
 
+    chmu_second_clear(&device->second);
     chmu_unit_free(device->unit);
     chmu_regs_unmap(device->regs);
     g_clear_pointer(&device->windows, g_array_unref);
@@ -65,7 +43,7 @@ static void device_free(gpointer data)
     g_free(device);
 }
 
-static void set_problem(Device *device, const char *problem)
+static void set_problem(ChmuDevice *device, const char *problem)
 {
     if (problem && g_strcmp0(device->problem, problem) != 0) {
         g_message("hotness unit of %s: %s", device->name, problem);
@@ -74,9 +52,9 @@ static void set_problem(Device *device, const char *problem)
     device->problem = g_strdup(problem);
 }
 
-static Device *device_new(const ChmuPlaces *where, const ChmuPlace *place)
+static ChmuDevice *device_new(const ChmuPlaces *where, const ChmuPlace *place)
 {
-    Device *device = g_new0(Device, 1);
+    ChmuDevice *device = g_new0(ChmuDevice, 1);
     g_autoptr(GError) err = NULL;
 
     device->name = g_strdup(place->device);
@@ -108,7 +86,7 @@ ChmuHost *chmu_host_new(const ChmuPlaces *where, GError **errp)
     host->pages = chmu_pages_new();
     host->watches = g_hash_table_new(g_direct_hash, g_direct_equal);
     for (guint i = 0; i < MIN(places->len, CHMU_DEVICES_MAX); i++) {
-        Device *device = device_new(where, g_ptr_array_index(places, i));
+        ChmuDevice *device = device_new(where, g_ptr_array_index(places, i));
 
         g_ptr_array_add(host->devices, device);
         usable += device->regs != NULL;
@@ -152,57 +130,65 @@ ChmuWatch *chmu_host_watch(ChmuHost *host, const Region *region, bool take)
     return watch;
 }
 
-/* No watch is left: take the units, in the order of their devices, to be given back. Under the lock. */
-static ChmuUnit **begin_leaving(ChmuHost *host)
+/* A unit (NULL: none) is to leave. Under the lock. */
+static void let_leave(GArray *leaving, ChmuDevice *device, ChmuUnit *unit)
 {
-    ChmuUnit **units = g_new0(ChmuUnit *, host->devices->len);
+    const Leaving one = {.device = device, .unit = unit};
 
+    if (unit) {
+        device->leaving++;
+        g_array_append_val(leaving, one);
+    }
+}
+
+/* No watch is left: all units are to be given back. Under the lock. */
+static void begin_leaving(ChmuHost *host, GArray *leaving)
+{
     for (guint i = 0; i < host->devices->len; i++) {
-        Device *device = g_ptr_array_index(host->devices, i);
+        ChmuDevice *device = g_ptr_array_index(host->devices, i);
+        ChmuUnit *second;
 
-        units[i] = g_steal_pointer(&device->unit);
-        device->leaving |= units[i] != NULL;
+        chmu_second_stop(device, &second);
+        let_leave(leaving, device, second);
+        let_leave(leaving, device, g_steal_pointer(&device->unit));
         device->begun = false;
         device->due_ns = 0;
         device->works = false;
     }
-    return units;
 }
 
 /* Give them back. A device that has stalled is waited for, so it is done without the lock. */
-static void leave(ChmuHost *host, ChmuUnit **units)
+static void leave(ChmuHost *host, const GArray *leaving)
 {
-    for (guint i = 0; i < host->devices->len; i++) {
-        if (units[i]) {
-            chmu_unit_free(units[i]);
-            g_mutex_lock(&host->lock);
-            ((Device *)g_ptr_array_index(host->devices, i))->leaving = false;
-            g_mutex_unlock(&host->lock);
-        }
+    for (guint i = 0; i < leaving->len; i++) {
+        const Leaving *one = &g_array_index(leaving, Leaving, i);
+
+        chmu_unit_free(one->unit);
+        g_mutex_lock(&host->lock);
+        one->device->leaving--;
+        g_mutex_unlock(&host->lock);
     }
 }
 
 void chmu_host_unwatch(ChmuHost *host, ChmuWatch *watch)
 {
-    g_autofree ChmuUnit **units = NULL;
+    g_autoptr(GArray) leaving = g_array_new(FALSE, FALSE, sizeof(Leaving));
 
     g_mutex_lock(&host->lock);
     g_hash_table_remove(host->watches, GUINT_TO_POINTER(watch->owner));
     if (g_hash_table_size(host->watches) == 0) {
-        units = begin_leaving(host);
+        begin_leaving(host, leaving);
     }
     g_mutex_unlock(&host->lock);
     chmu_watch_free(watch);
-    if (units) {
-        leave(host, units);
-    }
+    leave(host, leaving);
 }
 
 /* The device that counts for the page at @physical; 0: none. */
 static unsigned device_of(const ChmuHost *host, uint64_t physical)
 {
     for (guint i = 0; i < host->devices->len; i++) {
-        const Device *device = g_ptr_array_index(host->devices, i);
+        const ChmuDevice *device = g_ptr_array_index(host->devices, i);
 
         if (device->windows && chmu_decode_owns((const ChmuWindow *)(void *)device->windows->data,
                                                 device->windows->len, physical, CHMU_PAGE)) {
@@ -256,7 +242,7 @@ bool chmu_host_works(ChmuHost *host, unsigned number)
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
 
     return number >= 1 && number <= host->devices->len &&
-           ((const Device *)g_ptr_array_index(host->devices, number - 1))->works;
+           ((const ChmuDevice *)g_ptr_array_index(host->devices, number - 1))->works;
 }
 
 unsigned chmu_host_devices(const ChmuHost *host)
@@ -270,7 +256,7 @@ char *chmu_host_problem(ChmuHost *host)
     g_autoptr(GString) text = g_string_new(NULL);
 
     for (guint i = 0; i < host->devices->len; i++) {
-        const Device *device = g_ptr_array_index(host->devices, i);
+        const ChmuDevice *device = g_ptr_array_index(host->devices, i);
 
         if (device->problem) {
             g_string_append_printf(text, "%s%s: %s", text->len ? "; " : "", device->name, device->problem);
@@ -282,7 +268,7 @@ char *chmu_host_problem(ChmuHost *host)
 /* --- epochs --- */
 
 /* What the device's windows are now, with a table of pages for each. */
-static bool look_up_windows(ChmuHost *host, Device *device, uint64_t now_ns, GError **errp)
+static bool look_up_windows(ChmuHost *host, ChmuDevice *device, uint64_t now_ns, GError **errp)
 {
     GArray *windows;
 
@@ -307,11 +293,8 @@ static bool look_up_windows(ChmuHost *host, Device *device, uint64_t now_ns, GEr
     return true;
 }
 
-/*
- * The size of units to count by: each must lie within one page of whoever is watched, and within what the device
- * has in a row of it.
- */
-static bool choose_size(ChmuHost *host, const Device *device, uint64_t *bytes, GError **errp)
+bool chmu_host_choose_size(ChmuHost *host, const ChmuDevice *device, const ChmuUnit *unit, uint64_t *bytes,
+                           GError **errp)
 {
     uint64_t most = UINT64_MAX;
     GHashTableIter iter;
@@ -326,7 +309,7 @@ static bool choose_size(ChmuHost *host, const Device *device, uint64_t *bytes, G
 
         most = window->ways > 1 ? MIN(most, window->granularity) : most;
     }
-    *bytes = chmu_unit_size(device->unit, most);
+    *bytes = chmu_unit_size(unit, most);
     if (*bytes > most) {
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_INVAL,
                     "it counts in units of %" G_GINT64_MODIFIER "u bytes or more, and %" G_GINT64_MODIFIER
@@ -337,7 +320,7 @@ static bool choose_size(ChmuHost *host, const Device *device, uint64_t *bytes, G
     return true;
 }
 
-static bool begin(ChmuHost *host, Device *device, uint64_t now_ns, GError **errp)
+static bool begin(ChmuHost *host, ChmuDevice *device, uint64_t now_ns, GError **errp)
 {
     ChmuOrder order;
 
@@ -348,7 +331,8 @@ static bool begin(ChmuHost *host, Device *device, uint64_t now_ns, GError **errp
         }
         device->setting = chmu_tuner_start(chmu_unit_limits(device->unit));
     }
-    if (!look_up_windows(host, device, now_ns, errp) || !choose_size(host, device, &order.unit_bytes, errp)) {
+    if (!look_up_windows(host, device, now_ns, errp) ||
+        !chmu_host_choose_size(host, device, device->unit, &order.unit_bytes, errp)) {
         return false;
     }
     order.setting = device->setting;
@@ -365,35 +349,61 @@ static uint32_t parts_of(const ChmuWindow *window, uint32_t granule_bytes)
     return CLAMP(granule_bytes / window->granularity, 1, window->ways);
 }
 
-/* Whose a count is; false where the device can't have counted that. */
-static bool hand_out(ChmuHost *host, const Device *device, const ChmuCount *count, uint64_t unit_bytes,
-                     GHashTable *batches)
+bool chmu_host_whose(ChmuHost *host, const GArray *windows, uint64_t unit, uint64_t unit_bytes, ChmuOwned *owned)
 {
-    ChmuBatch *batch;
     ChmuWatch *watch;
     ChmuSpan span;
     ChmuPage page;
 
-    if (count->unit > UINT64_MAX / unit_bytes ||
-        !chmu_decode((const ChmuWindow *)(void *)device->windows->data, device->windows->len,
-                     count->unit * unit_bytes, unit_bytes, &span)) {
+    *owned = (ChmuOwned){0};
+    if (unit > UINT64_MAX / unit_bytes || !chmu_decode((const ChmuWindow *)(void *)windows->data, windows->len,
+                                                       unit * unit_bytes, unit_bytes, &span)) {
         return false;
     }
     if (!chmu_pages_get(host->pages, span.hpa, &page)) {
         return true;
     }
     watch = g_hash_table_lookup(host->watches, GUINT_TO_POINTER(page.owner));
-    batch = watch && chmu_watch_is_there(watch, &page) ? g_hash_table_lookup(batches, watch) : NULL;
+    if (watch && chmu_watch_is_there(watch, &page)) {
+        *owned = (ChmuOwned){
+            .watch = watch, .number = page.number, .parts = parts_of(span.window, watch->region.granule_bytes)};
+    }
+    return true;
+}
+
+/* Hand out a count; false where the device can't have counted that. */
+static bool hand_out(ChmuHost *host, const ChmuDevice *device, const ChmuCount *count, uint64_t unit_bytes,
+                     GHashTable *batches)
+{
+    ChmuBatch *batch;
+    ChmuOwned owned;
+
+    if (!chmu_host_whose(host, device->windows, count->unit, unit_bytes, &owned)) {
+        return false;
+    }
+    batch = owned.watch ? g_hash_table_lookup(batches, owned.watch) : NULL;
     if (batch) {
-        const uint64_t counted = (uint64_t)count->count * parts_of(span.window, watch->region.granule_bytes);
-        const ChmuCount found = {
-            .unit = page.number,
-            .count = chmu_watch_came_since(watch, page.number, device->epoch) ? 0 : (uint32_t)MIN(counted, UINT32_MAX),
-        };
+        const uint64_t counted = (uint64_t)count->count * owned.parts;
+        const bool came = chmu_watch_came_since(owned.watch, owned.number, device->epoch);
+        const ChmuCount found = {.unit = owned.number, .count = came ? 0 : (uint32_t)MIN(counted, UINT32_MAX)};
 
         g_array_append_val(batch->counts, found);
     }
     return true;
+}
+
+bool chmu_host_can_tell(const ChmuWatch *watch, uint64_t unit_bytes)
+{
+    return unit_bytes <= MAX(watch->region.page_size, CHMU_PAGE);
+}
+
+void chmu_host_give(ChmuWatch *watch, ChmuBatch *batch)
+{
+    if (g_queue_get_length(&watch->pending) < PENDING_MAX) {
+        g_queue_push_tail(&watch->pending, batch);
+    } else {
+        chmu_batch_free(batch);
+    }
 }
 
 /*
@@ -410,8 +420,7 @@ static GHashTable *new_batches(ChmuHost *host, unsigned device, const ChmuList *
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         ChmuWatch *watch = value;
 
-        if (g_queue_get_length(&watch->pending) < PENDING_MAX &&
-            list->unit_bytes <= MAX(watch->region.page_size, CHMU_PAGE)) {
+        if (g_queue_get_length(&watch->pending) < PENDING_MAX && chmu_host_can_tell(watch, list->unit_bytes)) {
             ChmuBatch *batch = g_new0(ChmuBatch, 1);
 
             batch->device = device;
@@ -431,9 +440,13 @@ static bool takes_part(const ChmuWatch *watch, const ChmuBatch *batch)
     return watch->on[batch->device] || batch->counts->len > 0;
 }
 
-/* All was handed out: what was not has fewer counts than @threshold; and who gets less than its part of the list? */
-static void complete(GHashTable *batches, uint32_t threshold)
+/*
+ * All was handed out: what was not has fewer counts than @threshold; and who gets less than its part of the list?
+ * Returns whether somebody does so lately.
+ */
+static bool complete(GHashTable *batches, uint32_t threshold)
 {
+    bool often = false;
     size_t handed_out = 0, sharers = 0;
     gpointer watch, value;
     GHashTableIter iter;
@@ -451,13 +464,16 @@ static void complete(GHashTable *batches, uint32_t threshold)
 
         batch->threshold = threshold;
         batch->crowded = takes_part(watch, batch) && chmu_crowded(batch->counts->len, handed_out, sharers);
+        batch->often = chmu_crowd_add(&((ChmuWatch *)watch)->crowd[batch->device], batch->crowded);
+        often |= batch->often;
     }
+    return often;
 }
 
 /* Hand out a list, and choose the next epoch's setting by it. */
 static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
 {
-    Device *device = g_ptr_array_index(host->devices, number - 1);
+    ChmuDevice *device = g_ptr_array_index(host->devices, number - 1);
     g_autoptr(GHashTable) batches = new_batches(host, number, list);
     g_autofree uint32_t *only = g_new(uint32_t, list->n);
     uint64_t nonsense = list->nonsense;
@@ -466,7 +482,7 @@ static void take_list(ChmuHost *host, unsigned number, const ChmuList *list)
         only[i] = list->counts[i].count;
         nonsense += !hand_out(host, device, &list->counts[i], list->unit_bytes, batches);
     }
-    complete(batches, list->overflowed || nonsense > 0 ? 0 : list->threshold);
+    device->second.wanted = complete(batches, list->overflowed || nonsense > 0 ? 0 : list->threshold);
     if (nonsense > 0) {
         g_autofree char *text = g_strdup_printf(
             "%" G_GINT64_MODIFIER "u of %" G_GINT64_MODIFIER "u entries of its last hotlist were of no memory, or counts "
@@ -490,7 +506,7 @@ static void forget_who_came(ChmuHost *host)
     gpointer watch;
 
     for (guint i = 0; i < host->devices->len; i++) {
-        const Device *device = g_ptr_array_index(host->devices, i);
+        const ChmuDevice *device = g_ptr_array_index(host->devices, i);
 
         oldest = device->begun ? MIN(oldest, device->epoch) : oldest;
     }
@@ -500,7 +516,7 @@ static void forget_who_came(ChmuHost *host)
     }
 }
 
-static void fail(Device *device, const GError *err, uint64_t now_ns)
+static void fail(ChmuDevice *device, const GError *err, uint64_t now_ns)
 {
     set_problem(device, err->message);
     device->works = false;
@@ -512,7 +528,7 @@ static void fail(Device *device, const GError *err, uint64_t now_ns)
 /* What is due of one device. */
 static void poll_device(ChmuHost *host, unsigned number, uint64_t now_ns)
 {
-    Device *device = g_ptr_array_index(host->devices, number - 1);
+    ChmuDevice *device = g_ptr_array_index(host->devices, number - 1);
     g_autoptr(GError) err = NULL;
     ChmuList list;
 
@@ -539,21 +555,29 @@ static void poll_device(ChmuHost *host, unsigned number, uint64_t now_ns)
 
 uint64_t chmu_host_poll(ChmuHost *host, uint64_t now_ns)
 {
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&host->lock);
+    g_autoptr(GArray) leaving = g_array_new(FALSE, FALSE, sizeof(Leaving));
     uint64_t next_ns = UINT64_MAX;
 
+    g_mutex_lock(&host->lock);
     for (guint i = 0; i < host->devices->len && g_hash_table_size(host->watches) > 0; i++) {
-        Device *device = g_ptr_array_index(host->devices, i);
+        ChmuDevice *device = g_ptr_array_index(host->devices, i);
+        ChmuUnit *gone = NULL;
 
         if (!device->regs) {
             continue;
         }
-        if (device->leaving) {
+        if (device->leaving > 0) {
             device->due_ns = now_ns + LEAVING_NS;
-        } else if (device->due_ns <= now_ns) {
-            poll_device(host, i + 1, now_ns);
+        } else {
+            if (device->due_ns <= now_ns) {
+                poll_device(host, i + 1, now_ns);
+            }
+            next_ns = MIN(next_ns, chmu_second_poll(host, i + 1, now_ns, &gone));
+            let_leave(leaving, device, gone);
         }
         next_ns = MIN(next_ns, device->due_ns);
     }
+    g_mutex_unlock(&host->lock);
+    leave(host, leaving);
     return next_ns;
 }

@@ -9,6 +9,9 @@
  *
  * Of a page that has moved, what the epoch says in which it came says nothing (chmu-watch.h).
  *
+ * While some region is crowded out of a device's lists, a second instance of the device is always on, where there is
+ * one that can be (core/chmu-long.h). A failure of it is no failure of the first.
+ *
  * A device that fails is tried again, after a second at first and then ever later, up to five minutes; the others
  * go on.
  */
@@ -26,7 +29,9 @@
 typedef struct ChmuHost ChmuHost;
 typedef struct ChmuWatch ChmuWatch;     /* a region that is watched */
 
-/* What one device has listed of one region in an epoch. */
+#define CHMU_REPORTS_CAME UINT16_MAX    /* of a page: it has come to where it is within the period */
+
+/* What one device has listed of one region in an epoch; or, of a period, what its second instance has reported. */
 typedef struct ChmuBatch {
     unsigned device;                    /* 1 or more */
     GArray *counts;                     /* of ChmuCount; 'unit' is a page's number, 'count' 0: it has just come there;
@@ -34,7 +39,13 @@ typedef struct ChmuBatch {
     uint64_t epoch_ns;
     uint64_t unit_bytes;                /* of the units of memory that were counted; none reaches over a page */
     uint32_t threshold;                 /* one of them that was not listed had fewer counts; 0: not known */
-    bool crowded;                       /* other regions had more than their part of the list */
+    bool crowded;                       /* other regions had more than their part of the list, */
+    bool often;                         /* and have it lately: chmu_crowd_add() */
+
+    bool period;                        /* it is of a period of 'epoch_ns', which began at 'begun_ns': no 'counts' */
+    uint64_t begun_ns;
+    uint16_t *reports;                  /* for each page: how often it was listed; or CHMU_REPORTS_CAME. NULL: the
+                                           period was interrupted, and says nothing */
 } ChmuBatch;
 
 void chmu_batch_free(ChmuBatch *batch);

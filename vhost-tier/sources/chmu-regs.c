@@ -188,6 +188,7 @@ bool chmu_regs_caps(const ChmuRegs *regs, unsigned instance, ChmuCaps *caps, GEr
                                       (unsigned)chmu_get(cap0, CHMU_CAP0_EPOCH_MIN_MULT)),
         .epoch_max_ns = chmu_epoch_ns((unsigned)chmu_get(cap0, CHMU_CAP0_EPOCH_MAX_SCALE),
                                       (unsigned)chmu_get(cap0, CHMU_CAP0_EPOCH_MAX_MULT)),
+        .beside = cap1 & CHMU_CAP1_ALWAYS_ON_MODE && cap1 & CHMU_CAP1_OVERLAP,
     };
     flaw = flaw_of(regs, caps, cap1);
     if (flaw) {

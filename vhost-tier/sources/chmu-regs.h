@@ -27,6 +27,7 @@ typedef struct ChmuCaps {
     uint8_t down_sampling;          /* log2 of the least factor that it has */
     uint32_t unit_sizes;            /* bit N: 256 bytes << N */
     uint64_t epoch_min_ns, epoch_max_ns;
+    bool beside;                    /* it can be always on, and watch what another instance watches too */
 } ChmuCaps;
 
 /* How registers are reached: @at bytes from the block's beginning, within it and aligned to the size. */

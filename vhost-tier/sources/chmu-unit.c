@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/chmu-long.h"
+
 #define MS 1000000ull
 #define OPERATION_POLL_NS MS
 #define OPERATION_NS_MAX (1000 * MS)    /* what the device may take to enable or disable the unit */
@@ -27,13 +29,17 @@ struct ChmuUnit {
     ChmuCaps caps;
     ChmuLimits limits;
     bool take;                          /* it may be taken from somebody else */
+    bool always_on;
     uint64_t cfg0_before, cfg1_before, cfg2_before; /* as it was taken */
     uint64_t *ranges_before, *ranges;   /* and the range bitmap as it is now */
     bool lost;                          /* an epoch failed: the device may have been reset since 'ranges' */
     bool changed;                       /* something was written: to be restored */
 
     Phase phase;
-    uint64_t since_ns;                  /* the beginning of the phase */
+    uint64_t since_ns;                  /* the beginning of the phase, */
+    uint64_t begun_ns;                  /* of the epoch, */
+    uint64_t read_ns;                   /* and of the last reading, of one that is always on */
+    bool last;                          /* in READING: with that the epoch is over */
     uint64_t cfg0, cfg1;                /* of this epoch, without ENABLE */
     uint64_t *wanted;                   /* its ranges; NULL: the bitmap can't hold them */
     uint64_t unit_bytes, epoch_ns;
@@ -120,6 +126,34 @@ static void set_gone_error(GError **errp)
                 "the daemon");
 }
 
+/* Instance @number, as it is found; NULL, with an error, when it can't be used. */
+static ChmuUnit *open_instance(const ChmuRegs *regs, unsigned number, GError **errp)
+{
+    g_autoptr(ChmuUnit) unit = g_new0(ChmuUnit, 1);
+
+    unit->regs = regs;
+    unit->instance = number;
+    unit->phase = ENDED;
+    if (!chmu_regs_caps(regs, number, &unit->caps, errp)) {
+        return NULL;
+    }
+    unit->width = (unsigned)chmu_get(get(unit, CHMU_STATUS), CHMU_STATUS_COUNTER_WIDTH);
+    unit->limits = (ChmuLimits){
+        .epoch_min_ns = unit->caps.epoch_min_ns,
+        .epoch_max_ns = unit->caps.epoch_max_ns,
+        .hotlist_entries = unit->caps.entries - 1,
+        .counter_max = is_width(unit->width) ? most_counts(unit) : UINT16_MAX,
+    };
+    unit->counts = g_array_new(FALSE, FALSE, sizeof(ChmuCount));
+    return g_steal_pointer(&unit);
+}
+
+/* Whether somebody else has enabled it. */
+static bool is_others(const ChmuUnit *unit)
+{
+    return is_enabled(get(unit, CHMU_STATUS)) && !is_marked(unit);
+}
+
 ChmuUnit *chmu_unit_new(const ChmuRegs *regs, bool take, GError **errp)
 {
     const unsigned n = chmu_regs_instances(regs);
@@ -130,30 +164,13 @@ ChmuUnit *chmu_unit_new(const ChmuRegs *regs, bool take, GError **errp)
         return NULL;
     }
     for (unsigned i = 0; i < n; i++) {
-        g_autoptr(ChmuUnit) unit = g_new0(ChmuUnit, 1);
-        uint64_t status;
+        g_autoptr(ChmuUnit) unit = open_instance(regs, i, flaw ? NULL : &flaw);
 
-        unit->regs = regs;
-        unit->instance = i;
-        unit->take = take;
-        unit->phase = ENDED;
-        if (!chmu_regs_caps(regs, i, &unit->caps, flaw ? NULL : &flaw)) {
-            continue;
+        if (unit && (take || !is_others(unit))) {
+            unit->take = take;
+            remember(unit);
+            return g_steal_pointer(&unit);
         }
-        status = get(unit, CHMU_STATUS);
-        if (is_enabled(status) && !is_marked(unit) && !take) {
-            continue;
-        }
-        unit->width = (unsigned)chmu_get(status, CHMU_STATUS_COUNTER_WIDTH);
-        unit->limits = (ChmuLimits){
-            .epoch_min_ns = unit->caps.epoch_min_ns,
-            .epoch_max_ns = unit->caps.epoch_max_ns,
-            .hotlist_entries = unit->caps.entries - 1,
-            .counter_max = is_width(unit->width) ? most_counts(unit) : UINT16_MAX,
-        };
-        unit->counts = g_array_new(FALSE, FALSE, sizeof(ChmuCount));
-        remember(unit);
-        return g_steal_pointer(&unit);
     }
     if (flaw) {
         g_propagate_error(errp, g_steal_pointer(&flaw));
@@ -161,6 +178,20 @@ ChmuUnit *chmu_unit_new(const ChmuRegs *regs, bool take, GError **errp)
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
                     "all of its units (%u) are enabled by somebody else; have that end, or set [sources] chmu-take=yes",
                     n);
+    }
+    return NULL;
+}
+
+ChmuUnit *chmu_unit_new_beside(const ChmuRegs *regs, const ChmuUnit *first)
+{
+    for (unsigned i = 0; i < chmu_regs_instances(regs); i++) {
+        g_autoptr(ChmuUnit) unit = i != first->instance ? open_instance(regs, i, NULL) : NULL;
+
+        if (unit && unit->caps.beside && first->caps.beside && !is_others(unit)) {
+            unit->always_on = true;
+            remember(unit);
+            return g_steal_pointer(&unit);
+        }
     }
     return NULL;
 }
@@ -297,8 +328,11 @@ void chmu_unit_begin(ChmuUnit *unit, const ChmuOrder *order, uint64_t now_ns)
     unit->cfg0 = chmu_put(CHMU_CFG0_WHAT, caps->what) | chmu_put(CHMU_CFG0_THRESHOLD, threshold);
     unit->cfg1 = chmu_put(CHMU_CFG1_UNIT_SIZE, (uint64_t)__builtin_ctzll(order->unit_bytes)) |
                  chmu_put(CHMU_CFG1_DOWN_SAMPLING, caps->down_sampling) |
-                 chmu_put(CHMU_CFG1_MODE, CHMU_MODE_EPOCH) |
+                 chmu_put(CHMU_CFG1_MODE, unit->always_on ? CHMU_MODE_ALWAYS_ON : CHMU_MODE_EPOCH) |
                  epoch_code(caps, order->setting.epoch_ns, &unit->epoch_ns);
+    if (unit->always_on) {
+        unit->epoch_ns = order->setting.epoch_ns;   /* by our clock: the device has none */
+    }
     g_free(unit->wanted);
     unit->wanted = g_steal_pointer(&ranges);
     g_array_set_size(unit->counts, 0);
@@ -368,9 +402,16 @@ static ChmuProgress stopping(ChmuUnit *unit, uint64_t status, uint64_t now_ns, u
     return CHMU_UNIT_BUSY;
 }
 
+/* When the epoch is over. */
+static uint64_t end_ns(const ChmuUnit *unit)
+{
+    return unit->begun_ns + unit->epoch_ns + MIN(unit->epoch_ns / SLACK_SHARE, SLACK_NS_MAX);
+}
+
+/* When the hotlist is to be read. */
 static uint64_t due_ns(const ChmuUnit *unit)
 {
-    return unit->since_ns + unit->epoch_ns + MIN(unit->epoch_ns / SLACK_SHARE, SLACK_NS_MAX);
+    return unit->always_on ? MIN(end_ns(unit), unit->read_ns + CHMU_LONG_EMPTY_NS) : end_ns(unit);
 }
 
 static ChmuProgress enabling(ChmuUnit *unit, uint64_t status, uint64_t now_ns, uint64_t *next_ns, GError **errp)
@@ -387,6 +428,7 @@ static ChmuProgress enabling(ChmuUnit *unit, uint64_t status, uint64_t now_ns, u
         return CHMU_UNIT_FAILED;
     }
     unit->limits.counter_max = most_counts(unit);
+    unit->begun_ns = unit->read_ns = now_ns;
     enter(unit, COUNTING, now_ns);
     *next_ns = due_ns(unit);
     return CHMU_UNIT_BUSY;
@@ -421,6 +463,8 @@ static ChmuProgress counting(ChmuUnit *unit, uint64_t status, uint64_t now_ns, u
         return CHMU_UNIT_FAILED;
     }
     unit->left = (tail + unit->caps.entries - unit->head) % unit->caps.entries;
+    unit->last = now_ns >= end_ns(unit);
+    unit->read_ns = now_ns;
     enter(unit, READING, now_ns);
     *next_ns = now_ns;
     return CHMU_UNIT_BUSY;
@@ -470,7 +514,23 @@ static void merge(GArray *counts)
     g_array_set_size(counts, kept);
 }
 
-static ChmuProgress reading(ChmuUnit *unit, uint64_t status, uint64_t now_ns, uint64_t *next_ns, ChmuList *list)
+/* What was read, and where to go on. */
+static ChmuProgress listed(ChmuUnit *unit, uint64_t status, bool over, ChmuList *list)
+{
+    *list = (ChmuList){
+        .counts = (const ChmuCount *)(void *)unit->counts->data,
+        .n = unit->counts->len,
+        .over = over,
+        .epoch_ns = unit->epoch_ns,
+        .threshold = (uint32_t)MIN(chmu_get(unit->cfg0, CHMU_CFG0_THRESHOLD) << unit->caps.down_sampling, UINT32_MAX),
+        .unit_bytes = unit->unit_bytes,
+        .overflowed = status & CHMU_STATUS_OVERFLOW,
+        .nonsense = unit->nonsense,
+    };
+    return CHMU_UNIT_LISTED;
+}
+
+static void read_part(ChmuUnit *unit)
 {
     const uint32_t n = MIN(unit->left, READ_AT_ONCE);
 
@@ -481,22 +541,40 @@ static ChmuProgress reading(ChmuUnit *unit, uint64_t status, uint64_t now_ns, ui
         chmu_regs_write16(unit->regs, unit->caps.base + CHMU_HEAD, (uint16_t)unit->head);
     }
     unit->left -= n;
+}
+
+/* Always on: each part is told, and counting goes on unless the period is over. */
+static ChmuProgress reading_on(ChmuUnit *unit, uint64_t status, uint64_t now_ns, uint64_t *next_ns, ChmuList *list)
+{
+    const bool overflowed = status & CHMU_STATUS_OVERFLOW;
+
+    g_array_set_size(unit->counts, 0);
+    read_part(unit);
+    *next_ns = now_ns;
+    if (overflowed || (unit->left == 0 && unit->last)) {
+        enter(unit, ENDED, now_ns);
+        return listed(unit, status, true, list);
+    }
+    if (unit->left == 0) {
+        enter(unit, COUNTING, now_ns);
+        *next_ns = due_ns(unit);
+    }
+    return listed(unit, status, false, list);
+}
+
+static ChmuProgress reading(ChmuUnit *unit, uint64_t status, uint64_t now_ns, uint64_t *next_ns, ChmuList *list)
+{
+    if (unit->always_on) {
+        return reading_on(unit, status, now_ns, next_ns, list);
+    }
+    read_part(unit);
     if (unit->left > 0) {
         *next_ns = now_ns;
         return CHMU_UNIT_BUSY;
     }
     merge(unit->counts);
     enter(unit, ENDED, now_ns);
-    *list = (ChmuList){
-        .counts = (const ChmuCount *)(void *)unit->counts->data,
-        .n = unit->counts->len,
-        .epoch_ns = unit->epoch_ns,
-        .threshold = (uint32_t)MIN(chmu_get(unit->cfg0, CHMU_CFG0_THRESHOLD) << unit->caps.down_sampling, UINT32_MAX),
-        .unit_bytes = unit->unit_bytes,
-        .overflowed = status & CHMU_STATUS_OVERFLOW,
-        .nonsense = unit->nonsense,
-    };
-    return CHMU_UNIT_LISTED;
+    return listed(unit, status, true, list);
 }
 
 ChmuProgress chmu_unit_step(ChmuUnit *unit, uint64_t now_ns, uint64_t *next_ns, ChmuList *list, GError **errp)

@@ -11,6 +11,9 @@
  * what is not. A count is of accesses that miss the caches, many of which stand behind one touch; the policy's
  * rates are of touches.
  *
+ * While the VM is crowded out of a device's lists, the device's second instance tells of it period by period
+ * (core/chmu-long.h), a part of its memory at a time.
+ *
  * Tiers whose memory is watched in whole need no other source: policy_cover(). That is judged by where the pages
  * are, since only they tell which nodes of a tier are CXL memory with a unit that works.
  */
@@ -20,6 +23,7 @@
 #include <unistd.h>
 
 #include "core/chmu-evidence.h"
+#include "core/chmu-long.h"
 #include "core/slowdown.h"
 #include "damon-pages.h"
 
@@ -28,10 +32,17 @@
 #define SCAN_NS (100 * MS)          /* between two such times, */
 #define SCAN_NEW_NS (10 * MS)       /* while there is memory that was not looked at yet, */
 #define SCAN_ROUND_NS (1000 * MS)   /* and when all was looked at */
-#define LIMIT_GRANULES (1u << 19)   /* spoken of at a time, of those not listed: some milliseconds */
+#define LIMIT_GRANULES (1u << 19)   /* spoken of at a time, of those not listed, or of pages: some milliseconds */
 #define COVERED_SHARE 0.99          /* of a tier's pages: then it is watched in whole */
 
 typedef struct Chmu Chmu;
+
+/* What a device's second instance says. */
+typedef struct Telling {
+    ChmuBatch *batch;               /* of the last period, while not all of it was told; NULL: none */
+    size_t next;                    /* the granule where the next part begins */
+    bool told;                      /* a period was, in whole, and since then none that says nothing */
+} Telling;
 
 typedef struct Watched {
     Region region;
@@ -44,6 +55,7 @@ typedef struct Watched {
     bool known;                     /* it was looked through once */
     size_t limited[CHMU_DEVICES_MAX + 1];   /* for each device, the granule where its next limits begin */
     double sees_above[CHMU_DEVICES_MAX + 1];    /* each device, as of its last list: chmu_evidence_sees_above() */
+    Telling telling[CHMU_DEVICES_MAX + 1];
     uint8_t speaking;               /* the device whose list is being reported */
 } Watched;
 
@@ -63,6 +75,9 @@ struct Chmu {
     uint32_t covered;               /* tiers, as of the last round */
     bool relies[CHMU_DEVICES_MAX + 1];     /* on these devices */
     ChmuNews news;
+    uint64_t unsettled_ns;          /* when the VM's heat moved last, or it idled or was stopped: of a period that had
+                                       begun, nothing is believed */
+    bool interrupted;               /* just now */
     uint64_t reports;
     char *problem;
 };
@@ -83,6 +98,11 @@ static size_t pages_per_granule(const Region *region)
 
 static void put(Watched *watched, size_t page, unsigned device)
 {
+    const ChmuBatch *telling = watched->telling[device].batch;
+
+    if (telling && watched->device[page] != device) {
+        telling->reports[page] = CHMU_REPORTS_CAME;
+    }
     watched->on[watched->device[page]]--;
     watched->device[page] = (uint8_t)device;
     watched->on[device]++;
@@ -290,13 +310,108 @@ static void report(Chmu *self, Watched *watched, ChmuBatch *batch, uint64_t now_
         .below_end = below_end,
         .crowded = batch->crowded,
     };
-    watched->sees_above[batch->device] = chmu_evidence_sees_above(&listing);
+    watched->telling[batch->device].told &= batch->often;
+    watched->sees_above[batch->device] =
+        watched->telling[batch->device].told ? 0 : chmu_evidence_sees_above(&listing);
     chmu_history_add(watched->history, listing.counts, listing.n, batch->epoch_ns, now_ns, per_s);
     watched->speaking = (uint8_t)batch->device;
     self->reports += chmu_evidence_give(&self->news, self->policy, region->id, &listing, is_watched, watched, now_ns);
     if (batch->threshold > 0) {
         *limited = below_end == granules ? 0 : below_end;
     }
+}
+
+/* What a period has said is to be told; or it says nothing. Takes @batch over. */
+static void begin_telling(const Chmu *self, Watched *watched, ChmuBatch *batch)
+{
+    Telling *telling = &watched->telling[batch->device];
+
+    g_clear_pointer(&telling->batch, chmu_batch_free);
+    if (batch->reports && batch->epoch_ns > 0 && self->unsettled_ns < batch->begun_ns) {
+        telling->batch = batch;
+        telling->next = 0;
+    } else {
+        telling->told = false;
+        chmu_batch_free(batch);
+    }
+}
+
+/* How often a granule's pages were listed in the period; CHMU_REPORTS_CAME: nothing can be said of it. */
+static uint32_t reports_of(const Watched *watched, const ChmuBatch *batch, size_t granule)
+{
+    const size_t per = pages_per_granule(&watched->region);
+    uint32_t sum = 0;
+
+    for (size_t page = granule * per; page < (granule + 1) * per; page++) {
+        if (batch->reports[page] == CHMU_REPORTS_CAME) {
+            return CHMU_REPORTS_CAME;
+        }
+        sum += watched->device[page] ? batch->reports[page] : 0;
+    }
+    return MIN(sum, CHMU_REPORTS_CAME - 1u);
+}
+
+/* Tell the next part of what the device's second instance said. */
+static void tell(Chmu *self, Watched *watched, unsigned device, uint64_t now_ns)
+{
+    const Region *region = &watched->region;
+    const size_t granules = (size_t)(region->size / region->granule_bytes);
+    const uint32_t burst = (uint32_t)(CHMU_BURST * pages_per_granule(region));
+    Telling *telling = &watched->telling[device];
+    const ChmuBatch *batch = telling->batch;
+    const ChmuSetting setting = {.epoch_ns = batch->epoch_ns, .threshold = batch->threshold};
+    const double units = MAX((double)region->granule_bytes / (double)batch->unit_bytes, 1);
+    const size_t end = MIN(telling->next + LIMIT_GRANULES / pages_per_granule(region), granules);
+    g_autoptr(GArray) counts = g_array_new(FALSE, FALSE, sizeof(ChmuCount));
+    g_autoptr(GArray) per_s = g_array_new(FALSE, FALSE, sizeof(double));
+    ChmuNews none = {0};                /* a period is too long to tell what is new */
+    ChmuListing listing;
+
+    for (size_t granule = telling->next; granule < end; granule++) {
+        const uint32_t reports = reports_of(watched, batch, granule);
+        const ChmuCount count = {.unit = granule, .count = reports};
+        const double rate = reports == CHMU_REPORTS_CAME ? 0 : chmu_long_per_s(&setting, reports, burst);
+
+        if (reports > 0) {
+            g_array_append_val(counts, count);
+            g_array_append_val(per_s, rate);
+        }
+    }
+    listing = (ChmuListing){
+        .counts = (const ChmuCount *)(void *)counts->data,
+        .per_s = (const double *)(void *)per_s->data,
+        .n = counts->len,
+        .epoch_ns = batch->epoch_ns,
+        .accesses_per_touch = self->accesses_per_touch,
+        .limit_per_s = chmu_long_limit_per_s(&setting) * units,
+        .below = telling->next,
+        .below_end = end,
+    };
+    watched->speaking = (uint8_t)device;
+    self->reports += chmu_evidence_give(&none, self->policy, region->id, &listing, is_watched, watched, now_ns);
+    telling->next = end;
+    if (end == granules) {
+        g_clear_pointer(&telling->batch, chmu_batch_free);
+        telling->told = true;
+    }
+}
+
+/* Tell what second instances said, a part for each; returns whether there is more. */
+static bool tell_periods(Chmu *self, uint64_t now_ns)
+{
+    bool more = false;
+
+    for (guint i = 0; i < self->regions->len; i++) {
+        Watched *watched = g_ptr_array_index(self->regions, i);
+
+        for (unsigned device = 1; device <= chmu_host_devices(self->host); device++) {
+            if (watched->telling[device].batch) {
+                tell(self, watched, device, now_ns);
+                more |= watched->telling[device].batch != NULL;
+            }
+        }
+    }
+    return more;
 }
 
 /* Take what the units have listed. */
@@ -311,8 +426,12 @@ static void take_lists(Chmu *self, uint64_t now_ns)
         while ((taken = chmu_host_take(self->host, watched->watch))) {
             g_autoptr(ChmuBatch) batch = taken;
 
-            report(self, watched, batch, now_ns);
-            epoch_ns = MAX(epoch_ns, batch->epoch_ns);
+            if (batch->period) {
+                begin_telling(self, watched, g_steal_pointer(&batch));
+            } else {
+                report(self, watched, batch, now_ns);
+                epoch_ns = MAX(epoch_ns, batch->epoch_ns);
+            }
         }
     }
     if (epoch_ns > 0) {
@@ -321,6 +440,7 @@ static void take_lists(Chmu *self, uint64_t now_ns)
         policy_curve(self->policy, &curve);
         if (chmu_evidence_news(&self->news, slowdown_total(&curve), epoch_ns)) {
             policy_heat_moved(self->policy, now_ns);
+            self->unsettled_ns = now_ns;
         }
     }
 }
@@ -328,9 +448,16 @@ static void take_lists(Chmu *self, uint64_t now_ns)
 static uint64_t chmu_tick(Source *source, uint64_t now_ns)
 {
     Chmu *self = (Chmu *)source;
-    const uint64_t due_ns = chmu_host_poll(self->host, now_ns);
+    uint64_t due_ns = chmu_host_poll(self->host, now_ns);
 
+    if (self->interrupted || policy_quiet(self->policy)) {
+        self->unsettled_ns = now_ns;
+        self->interrupted = false;
+    }
     take_lists(self, now_ns);
+    if (tell_periods(self, now_ns)) {
+        due_ns = now_ns;
+    }
     if (self->scan_due_ns <= now_ns) {
         scan(self, now_ns);
     }
@@ -346,6 +473,9 @@ static void watched_free(gpointer data)
 {
     Watched *watched = data;
 
+    for (unsigned device = 1; device <= CHMU_DEVICES_MAX; device++) {
+        chmu_batch_free(watched->telling[device].batch);
+    }
     close(watched->pagemap);
     chmu_history_free(watched->history);
     g_free(watched->device);
@@ -403,6 +533,7 @@ static void chmu_pause(Source *source, bool paused)
             chmu_batch_free(old);       /* of before, and of the pause */
         }
     }
+    self->interrupted = true;
 }
 
 static void chmu_health(const Source *source, SourceHealth *health)
