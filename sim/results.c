@@ -161,14 +161,17 @@ static void shares_table(Page *page)
     g_string_append_c(page->text, '\n');
 }
 
-/* The oracle's time where it is longer than @seconds: at this limit of moves, no contender can be as quick. */
+/*
+ * The oracle's time where it is longer than @seconds: at this limit of moves only who has made room before can be as
+ * quick.
+ */
 static char *oracle_is_slower(const Page *page, size_t row, double seconds)
 {
     const Experiment *experiment = page->experiment;
     const size_t paying = experiment_find(experiment, "oracle-paying");
     const double oracle = paying < experiment->contenders->len ? judge_time_to_90(experiment, row, paying) : NAN;
 
-    return oracle > seconds ? g_strdup_printf("; not to be had: the oracle that pays takes %.1f s", oracle)
+    return oracle > seconds ? g_strdup_printf("; the oracle that pays takes %.1f s", oracle)
                             : g_strdup("");
 }
 

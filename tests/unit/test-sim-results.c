@@ -193,8 +193,8 @@ static void test_the_page_says_what_was_reached_and_what_was_not(void)
         "(one at 1:1) | **no** |",
         "beside an honest one are 1.25 points apart on average; some neighbour is faster beside the hostile VM by 0.00:",
         "neighbours are slower beside the hostile VM by up to 0.00 points.",
-        "| tenants-9: 90 % of the new steady state in half the time of the quickest baseline | 6.0 s; tpp 10.0 s; not to "
-        "be had: the oracle that pays takes 5.5 s | **no** |",
+        "| tenants-9: 90 % of the new steady state in half the time of the quickest baseline | 6.0 s; tpp 10.0 s; the "
+        "oracle that pays takes 5.5 s | **no** |",
         "| tenants-9: less than 3 % of moves undone within 10 s | 4.00 % | **no** |",
         "![one.svg](results/one.svg)",
     };
