@@ -18,6 +18,7 @@
 #include "chmu-regs.h"
 #include "chmu-unit.h"
 #include "client/fields.h"
+#include "core/chmu-long.h"
 #include "observer/placement.h"
 
 #define PAGE          GUEST_PAGE_BYTES
@@ -26,6 +27,7 @@
 #define EPOCH_NS      6000000000ull
 #define COUNTING_S    2.0
 #define COUNTS_MIN    64u           /* what has fewer is not to be listed */
+#define REPORT_EACH   32u           /* accesses, by an instance that is always on */
 #define EPOCH_WAIT_NS 20000000000ull
 #define RESULT        "/run/demo.json"
 #define NODE_SLOW     1
@@ -320,6 +322,102 @@ static void counts_tell_hot_from_hotter(void)
            "%u pages are not listed with the guest's own count", c.over + c.under - c.exact - c.unlisted);
 }
 
+/* --- the second instance, which is always on --- */
+
+/* The page of the guest's that the unit of memory @unit is; 'pages' if it is none of them. */
+static uint32_t page_of(const Bare *bare, uint64_t unit, const uint64_t *physical, uint32_t pages)
+{
+    uint32_t page = 0;
+    ChmuSpan span;
+
+    if (!chmu_decode((const ChmuWindow *)(const void *)bare->windows->data, bare->windows->len, unit * PAGE, PAGE,
+                     &span)) {
+        return pages;
+    }
+    while (page < pages && physical[page] != span.hpa) {
+        page++;
+    }
+    return page;
+}
+
+/* Read on until @until_over, or until nothing is left for now; counts in @reports how often each page is listed. */
+static bool read_reports(const Bare *bare, ChmuUnit *second, bool until_over, const uint64_t *physical, uint32_t pages,
+                         uint32_t *reports, GError **errp)
+{
+    const uint64_t until = now_ns() + EPOCH_WAIT_NS;
+
+    while (now_ns() < until) {
+        uint64_t next = 0;
+        ChmuList list = {0};
+
+        switch (chmu_unit_step(second, now_ns(), &next, &list, errp)) {
+        case CHMU_UNIT_FAILED:
+            return false;
+        case CHMU_UNIT_LISTED:
+            for (size_t i = 0; i < list.n; i++) {
+                reports[page_of(bare, list.counts[i].unit, physical, pages)]++;
+            }
+            if (list.over) {
+                return !list.overflowed;
+            }
+            break;
+        case CHMU_UNIT_BUSY:
+            if (!until_over && next > now_ns() + CHMU_LONG_EMPTY_NS / 2) {
+                return true;
+            }
+        }
+        g_usleep(1000);
+    }
+    g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "the period did not begin, or end");
+    return false;
+}
+
+/* Each page is listed whenever it had so many accesses more, and the first instance's list knows nothing of that. */
+static void second_instance_reports_all_the_time(void)
+{
+    g_autofree uint32_t *before = NULL, *after = NULL, *reports = NULL;
+    g_autofree uint64_t *physical = NULL;
+    g_autoptr(ChmuUnit) second = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Guest) guest = NULL;
+    g_auto(Bare) bare = {0};
+    unsigned listed_pages = 0, wrong = 0;
+    ChmuOrder order;
+    uint32_t pages;
+
+    guest = guest_in_cxl("pattern=list every=3 offset=1", &error);
+    EXPECT(guest, "%s", error->message);
+    pages = guest->header.pages;
+    before = g_new(uint32_t, pages);
+    after = g_new(uint32_t, pages);
+    reports = g_new0(uint32_t, pages + 1);
+    physical = g_new(uint64_t, pages);
+    EXPECT_OK(bare_take(&bare, &error), error);
+    second = chmu_unit_new_beside(bare.regs, bare.unit);
+    EXPECT(second, "the unit has no second instance that can be always on");
+    order = (ChmuOrder){
+        .setting = {.epoch_ns = EPOCH_NS, .threshold = REPORT_EACH},
+        .unit_bytes = PAGE,
+        .windows = (const ChmuWindow *)(const void *)bare.windows->data,
+        .n_windows = bare.windows->len,
+    };
+    EXPECT_OK(physical_pages(guest, physical, &error) && guest_counts(guest, before, &error), error);
+    chmu_unit_begin(second, &order, now_ns());
+    EXPECT_OK(read_reports(&bare, second, false, physical, pages, reports, &error), error);
+    EXPECT_OK(make_passes(guest, &error) && guest_counts(guest, after, &error), error);
+    EXPECT(read_reports(&bare, second, true, physical, pages, reports, &error), "%s",
+           error ? error->message : "reports were lost");
+    for (uint32_t i = 0; i < pages; i++) {
+        const uint32_t accesses = (after[i] - before[i]) * guest->header.burst;
+
+        listed_pages += reports[i] > 0;
+        wrong += reports[i] != accesses / REPORT_EACH;
+    }
+    g_test_message("%u of %u pages were listed, each %u accesses; %u reports were of other memory", listed_pages, pages,
+                   REPORT_EACH, reports[pages]);
+    EXPECT(listed_pages == (pages + 1) / 3 && wrong == 0, "%u pages were not listed as often as they should be", wrong);
+}
+
 /* --- the daemon and the unit --- */
 
 /* The unit's configuration, which nobody else holds meanwhile. */
@@ -416,23 +514,31 @@ static void daemon_takes_up_what_a_killed_one_left(void)
     EXPECT(!(after.status & CHMU_STATUS_ENABLED), "the unit was left enabled");
 }
 
-/* Enable the unit, or disable it, as another driver would. */
+/* Enable all instances, or disable them, as another driver would. */
 static bool somebody_else(bool enable, GError **errp)
 {
     g_auto(Bare) bare = {0};
     ChmuCaps caps;
 
-    if (!bare_map(&bare, errp) || !chmu_regs_caps(bare.regs, 0, &caps, errp)) {
+    if (!bare_map(&bare, errp)) {
         return false;
     }
-    chmu_regs_write(bare.regs, caps.base + CHMU_CFG1,
-                    chmu_put(CHMU_CFG1_UNIT_SIZE, 12) | chmu_put(CHMU_CFG1_EPOCH_SCALE, CHMU_SCALE_1S) |
-                        chmu_put(CHMU_CFG1_EPOCH_MULT, 1));
-    chmu_regs_write(bare.regs, caps.base + CHMU_CFG0,
-                    chmu_put(CHMU_CFG0_WHAT, caps.what) | chmu_put(CHMU_CFG0_THRESHOLD, 7) |
-                        (enable ? CHMU_CFG0_ENABLE : 0));
-    bed_sleep(0.2);
-    return !(chmu_regs_read(bare.regs, caps.base + CHMU_STATUS) & CHMU_STATUS_ENABLED) == !enable;
+    for (unsigned i = 0; i < chmu_regs_instances(bare.regs); i++) {
+        if (!chmu_regs_caps(bare.regs, i, &caps, errp)) {
+            return false;
+        }
+        chmu_regs_write(bare.regs, caps.base + CHMU_CFG1,
+                        chmu_put(CHMU_CFG1_UNIT_SIZE, 12) | chmu_put(CHMU_CFG1_EPOCH_SCALE, CHMU_SCALE_1S) |
+                            chmu_put(CHMU_CFG1_EPOCH_MULT, 1));
+        chmu_regs_write(bare.regs, caps.base + CHMU_CFG0,
+                        chmu_put(CHMU_CFG0_WHAT, caps.what) | chmu_put(CHMU_CFG0_THRESHOLD, 7) |
+                            (enable ? CHMU_CFG0_ENABLE : 0));
+        bed_sleep(0.2);
+        if (!(chmu_regs_read(bare.regs, caps.base + CHMU_STATUS) & CHMU_STATUS_ENABLED) != !enable) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void daemon_leaves_alone_what_is_somebody_elses(void)
@@ -520,6 +626,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/counts_are_the_guests_own", counts_are_the_guests_own);
     g_test_add_func("/counts_tell_hot_from_hotter", counts_tell_hot_from_hotter);
+    g_test_add_func("/second_instance_reports_all_the_time", second_instance_reports_all_the_time);
     g_test_add_func("/daemon_gives_the_unit_back", daemon_gives_the_unit_back);
     g_test_add_func("/daemon_takes_up_what_a_killed_one_left", daemon_takes_up_what_a_killed_one_left);
     g_test_add_func("/daemon_leaves_alone_what_is_somebody_elses", daemon_leaves_alone_what_is_somebody_elses);
