@@ -326,15 +326,15 @@ static void what_wavers_stays(void)
     ArbiterClaim claims[] = { claim_of(&zipf, &busy), claim_of(&zipf, &busy) };
     uint64_t first[2], budgets[2];
 
-    g_assert_true(arbiter_split(400 * MIB, claims, 2, first));
-    claims[0].held_bytes = first[0] - 10 * MIB;
-    claims[1].held_bytes = first[1] + 10 * MIB;
-    g_assert_true(arbiter_split(400 * MIB, claims, 2, budgets));
+    g_assert_true(arbiter_split(120 * MIB, claims, 2, first));
+    claims[0].held_bytes = first[0] - 3 * MIB;
+    claims[1].held_bytes = first[1] + 3 * MIB;
+    g_assert_true(arbiter_split(120 * MIB, claims, 2, budgets));
     g_assert_cmpuint(budgets[0], ==, claims[0].held_bytes);
-    claims[0].held_bytes = first[0] - 40 * MIB;     /* that much is a lack: it has back what is worth the moves */
-    claims[1].held_bytes = first[1] + 40 * MIB;
-    g_assert_true(arbiter_split(400 * MIB, claims, 2, budgets));
-    g_assert_cmpuint(budgets[0], >=, first[0] - 20 * MIB);
+    claims[0].held_bytes = first[0] - 15 * MIB;     /* that much is a lack: it has back what is worth the moves */
+    claims[1].held_bytes = first[1] + 15 * MIB;
+    g_assert_true(arbiter_split(120 * MIB, claims, 2, budgets));
+    g_assert_cmpuint(budgets[0], >=, first[0] - 10 * MIB);
     g_assert_cmpuint(budgets[0], <=, first[0]);
 }
 

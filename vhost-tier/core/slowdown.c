@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "denoise.h"
+
 #define PAGE 4096u
 
 /* A number from outside, or @otherwise where it is none or not above zero. */
@@ -59,41 +61,34 @@ static double slope(const PolicyCurve *curve, size_t i, double *bytes)
     return *bytes > 0 ? positive_or((curve->points[i].per_s - before) / *bytes, 0) : 0;
 }
 
-/* Mean and variance of log2 of the slopes, each byte counting alike. */
-static void spread(const PolicyCurve *curve, double *mean, double *variance)
-{
-    double sum = 0, squares = 0, all = 0, bytes;
-
-    for (size_t i = 0; i < curve->n; i++) {
-        const double here = slope(curve, i, &bytes);
-
-        if (here > 0) {
-            const double log = log2(here);
-
-            sum += bytes * log;
-            squares += bytes * log * log;
-            all += bytes;
-        }
-    }
-    *mean = all > 0 ? sum / all : 0;
-    *variance = all > 0 ? MAX(squares / all - *mean * *mean, 0) : 0;
-}
-
 void slowdown_doubted(const PolicyCurve *curve, PolicyCurve *out)
 {
     const double total = slowdown_total(curve);
-    double mean, variance, bytes, sum = 0, kept;
+    double rates[POLICY_CURVE_POINTS], bytes[POLICY_CURVE_POINTS], guesses[POLICY_CURVE_POINTS], sum = 0;
+    size_t at[POLICY_CURVE_POINTS], n = 0;
 
-    spread(curve, &mean, &variance);
-    kept = variance > SLOWDOWN_DOUBT ? 1 - SLOWDOWN_DOUBT / variance : 0;
-    *out = *curve;
+    G_STATIC_ASSERT(POLICY_CURVE_POINTS <= DENOISE_MAX);
     for (size_t i = 0; i < curve->n; i++) {
-        const double here = slope(curve, i, &bytes);
+        const double here = slope(curve, i, &bytes[n]);
 
-        sum += here > 0 ? bytes * exp2(mean + kept * (log2(here) - mean)) : 0;
+        if (here > 0) {
+            rates[n] = log2(here);
+            at[n++] = i;
+        }
+    }
+    *out = *curve;
+    if (n == 0) {
+        return;
+    }
+    denoise(rates, bytes, n, SLOWDOWN_DOUBT, guesses);
+    for (size_t i = 0, next = 0; i < curve->n; i++) {
+        if (next < n && at[next] == i) {
+            sum += bytes[next] * exp2(guesses[next]);
+            next++;
+        }
         out->points[i].per_s = sum;
     }
-    for (size_t i = 0; i < curve->n && sum > 0; i++) {
+    for (size_t i = 0; i < curve->n; i++) {
         out->points[i].per_s *= total / sum;
     }
 }

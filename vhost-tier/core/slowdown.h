@@ -50,10 +50,10 @@ double slowdown_hit_ratio(const PolicyCurve *curve, uint64_t bytes);
 
 /*
  * @curve less the spread that doubt alone makes. Rates are estimated from a few accesses each, so that memory
- * whose parts are all alike looks as if some were hotter: the logarithms of the estimates vary by
- * SLOWDOWN_DOUBT, and those of the truth by what the curve's vary more. So each slope is drawn towards the mean
- * by the share of the variance that is doubt: the best guess of a rate that was picked for its estimate (James
- * and Stein's; Efron and Morris, "Stein's Paradox in Statistics", 1977). Total and bytes stay.
+ * whose parts are all alike looks as if some were hotter: the logarithms of the estimates vary by SLOWDOWN_DOUBT even
+ * then. So each slope becomes the best guess of a rate that has such an estimate (denoise.h): that of memory which is
+ * hot for sure, as it is far hotter than the rest, stays, and of a swarm that chance may have spread little remains.
+ * Total and bytes stay.
  */
 void slowdown_doubted(const PolicyCurve *curve, PolicyCurve *out);
 
