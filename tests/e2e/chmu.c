@@ -377,10 +377,10 @@ static void second_instance_reports_all_the_time(void)
 {
     g_autofree uint32_t *before = NULL, *after = NULL, *reports = NULL;
     g_autofree uint64_t *physical = NULL;
-    g_autoptr(ChmuUnit) second = NULL;
+    g_auto(Bare) bare = {0};
+    g_autoptr(ChmuUnit) second = NULL;     /* given back before 'bare' is */
     g_autoptr(GError) error = NULL;
     g_autoptr(Guest) guest = NULL;
-    g_auto(Bare) bare = {0};
     unsigned listed_pages = 0, wrong = 0;
     ChmuOrder order;
     uint32_t pages;
