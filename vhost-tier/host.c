@@ -131,6 +131,7 @@ static ArbiterClaim claim_of(const Host *host, const HostVm *entry, const Snapsh
         .floor_bytes = MIN(snapshot->fast_min, ram),
         .ceiling_bytes = MIN(snapshot->fast_size, ram),
         .weight = snapshot->weight,
+        .wakes = snapshot->wakes,
         .has_target = snapshot->slowdown_target > 0,
         .target_bytes = snapshot->target_bytes,
         .held_bytes = entry->budget,

@@ -452,6 +452,7 @@ void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
         .floor_bytes = config->floor_bytes,
         .ceiling_bytes = config->ceiling_bytes ? MIN(config->ceiling_bytes, bytes) : bytes,
         .weight = config->weight,
+        .wakes = idleness_wakes(&vm->idleness),
         .held_bytes = vm->due_bytes,
         .curve = &vm->today,
         .model = slowdown_model(&vm->curve, &load),

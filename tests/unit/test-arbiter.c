@@ -137,6 +137,25 @@ static void a_vm_not_known_yet_has_its_entitlement(void)
     assert_about(budgets[1], 200 * MIB);
 }
 
+/* Its curve is of its idling: as if it touched nothing often. */
+static void a_vm_that_wakes_has_its_entitlement_whatever_its_curve_says(void)
+{
+    const PolicyCurve hot = curve_hot(GIB, 400 * MIB, 0.9, 3e6), alike = curve_flat(GIB, 3e6);
+    ArbiterClaim claims[] = { claim_of(&hot, &busy), claim_of(&alike, &busy) };
+    uint64_t budgets[2];
+
+    g_assert_true(arbiter_split(400 * MIB, claims, 2, budgets));
+    g_assert_cmpuint(budgets[1], <, 50 * MIB);
+    claims[0].held_bytes = budgets[0];
+    claims[1].held_bytes = budgets[1];
+    claims[1].wakes = true;
+    g_assert_true(arbiter_split(400 * MIB, claims, 2, budgets));
+    assert_about(budgets[1], 200 * MIB);
+    claims[1].ceiling_bytes = 100 * MIB;
+    g_assert_true(arbiter_split(400 * MIB, claims, 2, budgets));
+    assert_about(budgets[1], 100 * MIB);
+}
+
 /* What of its time a VM saves by @more bytes rather than @less, above what so much of its average memory does. */
 static double saved(const ArbiterClaim *claim, uint64_t less, uint64_t more)
 {
@@ -478,6 +497,7 @@ int main(int argc, char **argv)
     ADD(an_idle_vm_lends_all_but_its_floor_and_has_its_own_back_at_once);
     ADD(memory_that_nobody_gains_by_is_in_use_all_the_same);
     ADD(a_vm_not_known_yet_has_its_entitlement);
+    ADD(a_vm_that_wakes_has_its_entitlement_whatever_its_curve_says);
     ADD(a_neighbour_takes_of_what_is_a_vms_own_only_what_saves_it_more);
     ADD(a_vm_that_touches_all_it_has_takes_nothing_that_is_anothers_own);
     ADD(heat_that_is_dense_is_served_before_heat_that_is_spread);

@@ -70,6 +70,42 @@ static void what_is_not_measured_tells_nothing(void)
     g_assert_cmpuint(idles(&idleness, 0, 1), ==, 1);
 }
 
+/* In how many of @seconds a VM that uses @busy CPUs wakes. */
+static unsigned wakes(Idleness *idleness, double busy, unsigned seconds)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < seconds; i++) {
+        idleness_note(idleness, busy, SECOND);
+        n += idleness_wakes(idleness);
+    }
+    return n;
+}
+
+static void one_that_has_idled_wakes_for_a_while(void)
+{
+    Idleness idleness = {0};
+
+    g_assert_cmpuint(wakes(&idleness, 4, 30), ==, 0);           /* it begins */
+    g_assert_cmpuint(wakes(&idleness, 0, 120), ==, 0);
+    g_assert_cmpuint(wakes(&idleness, 4, 9), ==, 9);
+    g_assert_cmpuint(wakes(&idleness, 4, 100), ==, 0);
+    g_assert_cmpuint(wakes(&idleness, 0, 20), ==, 0);           /* again */
+    g_assert_cmpuint(wakes(&idleness, 4, 9), ==, 9);
+}
+
+/* Else who stops for a moment now and then would be given what wakers are, all the time. */
+static void one_that_idles_shortly_wakes_no_longer_than_that(void)
+{
+    Idleness idleness = {0};
+
+    wakes(&idleness, 4, 30);
+    g_assert_cmpuint(wakes(&idleness, 0, 1), ==, 0);
+    g_assert_cmpuint(wakes(&idleness, 4, 30), ==, 0);
+    wakes(&idleness, 0, 4);
+    g_assert_cmpuint(wakes(&idleness, 4, 30), ==, 3);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -79,6 +115,8 @@ int main(int argc, char **argv)
     ADD(one_that_does_less_for_good_is_at_work_again_after_minutes);
     ADD(one_that_never_worked_does_not_idle);
     ADD(what_is_not_measured_tells_nothing);
+    ADD(one_that_has_idled_wakes_for_a_while);
+    ADD(one_that_idles_shortly_wakes_no_longer_than_that);
 #undef ADD
     return g_test_run();
 }

@@ -281,7 +281,7 @@ static bool lacks(const Share *share, uint64_t bytes)
     if (lacking <= due / NEARLY) {
         return false;
     }
-    if (!share->known || (claim->has_target && claim->held_bytes < claim->target_bytes)) {
+    if (!share->known || claim->wakes || (claim->has_target && claim->held_bytes < claim->target_bytes)) {
         return true;
     }
     return saves(share, due) > share->keep * (double)lacking;
@@ -345,11 +345,11 @@ static void cut_floors(uint64_t capacity, const ArbiterClaim *claims, size_t n, 
     }
 }
 
-/* What a VM that does not bid may have of its entitlement. */
+/* What a VM may have of its entitlement whatever it bids. */
 static uint64_t asked_bytes(const Share *share)
 {
     if (bids(share)) {
-        return 0;
+        return share->claim->wakes ? share->present : 0;
     }
     return share->known ? share->claim->target_bytes : UINT64_MAX;
 }

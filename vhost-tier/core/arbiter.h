@@ -11,7 +11,7 @@
  *   1. The floors. Floors that exceed the capacity are all cut by the same factor.
  *   2. What is a VM's own, within its entitlement: its share, by weight, of what floors leave. Of that it gets what
  *      its target asks for, or else what one water level for the whole host gives it (stage 4). Of whom nothing is
- *      known yet gets the entitlement in whole.
+ *      known yet gets the entitlement in whole, and so does who wakes: what is known of it is of before.
  *   3. Targets that are larger than that, by weight.
  *   4. The water level: memory that is hotter than its VM's own average, at what a byte of it saves, as a share of
  *      the VM's time, above what a byte of its average does, times the weight; the best first. Within its own
@@ -66,6 +66,7 @@ typedef struct ArbiterClaim {
     uint64_t floor_bytes;       /* it gets at least this; above the ceiling counts as the ceiling */
     uint64_t ceiling_bytes;     /* and at most this */
     uint32_t weight;            /* its share of what floors leave, relative to the others'; counts as 1 to 65536 */
+    bool wakes;                 /* it has just begun to work again (idleness.h) */
     bool has_target;
     uint64_t target_bytes;      /* what the target of slowdown asks for (slowdown_size()); UINT64_MAX: not known */
     uint64_t held_bytes;        /* its budget now; 0: none yet */

@@ -201,6 +201,7 @@ void report_publish(Vm *vm)
     snapshot->fast_size = vm->fast_size;
     snapshot->fast_min = vm->fast_min;
     snapshot->weight = vm->weight;
+    snapshot->wakes = idleness_wakes(&vm->idleness);
     snapshot->budget = vm->budget_bytes;
     if (vm->mode == TIER_MODE_ON && !vm_frozen(vm)) {
         snapshot->mover = vm->mover;

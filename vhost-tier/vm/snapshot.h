@@ -46,6 +46,7 @@ typedef struct Snapshot {
     TierMode mode;              /* in force */
     uint64_t fast_size, fast_min, budget;   /* bytes */
     uint32_t weight;
+    bool wakes;                 /* as ArbiterClaim has it */
     double slowdown_target;     /* 0: none */
     uint64_t target_bytes;      /* of tier 0 that keep it; 0 without one, UINT64_MAX when not known */
     double slowdown;            /* now, a share of time; NaN when not known */
