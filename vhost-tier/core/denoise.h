@@ -21,7 +21,8 @@
 
 /*
  * @n (1 to DENOISE_MAX) estimates, finite, each of so much as @weight says (0 or more, all together above 0), whose
- * noise has the variance @noise (above 0). Fills @guess, which rises where @estimate does. Some 50 us for 64.
+ * noise has the variance @noise (above 0). Fills @guess, which rises where @estimate does.
+ * The time that it takes grows with @n.
  */
 void denoise(const double *estimate, const double *weight, size_t n, double noise, double *guess);
 

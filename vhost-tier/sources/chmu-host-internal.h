@@ -50,6 +50,9 @@ struct ChmuHost {
     bool take;
 };
 
+/* *@problem, of the device's part @what, is @now (copied; NULL: none); a new one is logged. */
+void chmu_device_set_problem(const ChmuDevice *device, const char *what, char **problem, const char *now);
+
 /* Whose a unit of memory is that was listed, and where. */
 typedef struct ChmuOwned {
     ChmuWatch *watch;                   /* NULL: nobody's that is known */

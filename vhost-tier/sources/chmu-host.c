@@ -43,13 +43,18 @@ static void device_free(gpointer data)
     g_free(device);
 }
 
+void chmu_device_set_problem(const ChmuDevice *device, const char *what, char **problem, const char *now)
+{
+    if (now && g_strcmp0(*problem, now) != 0) {
+        g_message("%s of %s: %s", what, device->name, now);
+    }
+    g_free(*problem);
+    *problem = g_strdup(now);
+}
+
 static void set_problem(ChmuDevice *device, const char *problem)
 {
-    if (problem && g_strcmp0(device->problem, problem) != 0) {
-        g_message("hotness unit of %s: %s", device->name, problem);
-    }
-    g_free(device->problem);
-    device->problem = g_strdup(problem);
+    chmu_device_set_problem(device, "hotness unit", &device->problem, problem);
 }
 
 static ChmuDevice *device_new(const ChmuPlaces *where, const ChmuPlace *place)

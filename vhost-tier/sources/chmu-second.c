@@ -10,11 +10,7 @@
 
 static void set_problem(ChmuDevice *device, const char *problem)
 {
-    if (problem && g_strcmp0(device->second.problem, problem) != 0) {
-        g_message("second hotness unit of %s: %s", device->name, problem);
-    }
-    g_free(device->second.problem);
-    device->second.problem = g_strdup(problem);
+    chmu_device_set_problem(device, "second hotness unit", &device->second.problem, problem);
 }
 
 /* Tell all for whom reports were counted what came of it: nothing, if @list is NULL. */
