@@ -316,7 +316,7 @@ static void plan(OurVm *vm, uint64_t now_ns)
     vm->planned_ns = now_ns;
     move_run_begin(&vm->run, made, now_ns, pause_ns(vm));
     vm->mover = (ArbiterMover){
-        .planned_bytes = made->bytes, .planned_gain_per_s = made->gain_per_s, .throttled = made->throttled};
+        .planned_bytes = made->bytes, .planned_gain_per_s = made->gain_per_s, .wanted_bytes = made->wanted_bytes};
     machine_charge_host(vm->machine, (double)guest_pages(vm->guest) * PLAN_NS);
     vm->slice_due_ns = now_ns;
 }

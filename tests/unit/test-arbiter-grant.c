@@ -74,11 +74,11 @@ static void what_is_granted_never_exceeds_what_is_left(void)
 
 #define LIMIT (200 * MIB)
 
-/* A mover whose rate cut its plan short, of @gain_per_s for each of @mib. */
+/* A mover that planned @mib, of @gain_per_s for each, and wanted far more. */
 static ArbiterMover hurried(uint64_t mib, double gain_per_s)
 {
     return (ArbiterMover){
-        .planned_bytes = mib * MIB, .planned_gain_per_s = gain_per_s * (double)mib, .throttled = true};
+        .planned_bytes = mib * MIB, .planned_gain_per_s = gain_per_s * (double)mib, .wanted_bytes = 1000 * LIMIT};
 }
 
 static void equal_plans_move_by_weight(void)
@@ -97,15 +97,28 @@ static void equal_plans_move_by_weight(void)
 static void what_one_does_not_move_goes_to_others(void)
 {
     const ArbiterClaim claims[] = {{.weight = 1}, {.weight = 1}, {.weight = 1}};
-    ArbiterMover movers[] = {hurried(1, 1), {.planned_bytes = 10 * MIB, .planned_gain_per_s = 10}, {0}};
+    ArbiterMover movers[] = {
+        hurried(1, 1), {.planned_bytes = 10 * MIB, .planned_gain_per_s = 10, .wanted_bytes = 10 * MIB}, {0}};
     uint64_t rates[3], granted[3] = {0};
 
     arbiter_pace(LIMIT, claims, movers, 3, rates, granted);
     g_assert_cmpuint(rates[0] / MIB, >=, 179);
     g_assert_cmpuint(rates[1] / MIB, >=, 19);           /* twice its plan */
-    movers[0].throttled = false;
+    movers[0].wanted_bytes = movers[0].planned_bytes;
     arbiter_pace(LIMIT, claims, movers, 3, rates, granted);
     g_assert_cmpuint(rates[2] / MIB, >=, 50);           /* it may begin at once */
+}
+
+/* One that had no rate planned nothing. What it lacks is not much, and that is all it gets. */
+static void who_is_cut_short_gets_what_it_lacks_and_no_more(void)
+{
+    const ArbiterClaim claims[] = {{.weight = 100}, {.weight = 1}};
+    const ArbiterMover movers[] = {{.wanted_bytes = 5 * MIB}, hurried(10, 1)};
+    uint64_t rates[2], granted[2] = {0};
+
+    arbiter_pace(LIMIT, claims, movers, 2, rates, granted);
+    g_assert_cmpuint(rates[0] / MIB, ==, 10);
+    g_assert_cmpuint(rates[1] / MIB, >=, 189);
 }
 
 static void hot_memory_is_put_in_place_before_what_is_nearly_as_good_is_mended(void)
@@ -153,6 +166,22 @@ static void who_leaves_memory_has_half_its_rate_for_what_it_keeps(void)
     g_assert_cmpuint(granted[0], ==, 300 * MIB);
 }
 
+static void who_leaves_memory_and_wants_none_leaves_at_all_its_rate(void)
+{
+    const ArbiterClaim claims[] = {{.weight = 1}, {.weight = 1}};
+    ArbiterMover movers[] = {{.held_bytes = 1000 * MIB}, {.wanted_bytes = 10 * MIB}};
+    uint64_t rates[2], granted[] = {300 * MIB, 500 * MIB};
+
+    arbiter_pace(LIMIT, claims, movers, 2, rates, granted);
+    g_assert_cmpuint(rates[0] / MIB, >=, 179);
+    g_assert_cmpuint(granted[0], <=, 821 * MIB);
+    movers[0].wanted_bytes = 20 * MIB;                  /* twice that is kept for it */
+    granted[0] = 300 * MIB;
+    arbiter_pace(LIMIT, claims, movers, 2, rates, granted);
+    g_assert_cmpuint(granted[0], >=, 860 * MIB);
+    g_assert_cmpuint(granted[0], <=, 861 * MIB);
+}
+
 static void rates_never_exceed_the_limit_nor_grants_what_is_held(void)
 {
     Rng rng = { .state = 22 };
@@ -193,9 +222,11 @@ int main(int argc, char **argv)
     ADD(what_is_granted_never_exceeds_what_is_left);
     ADD(equal_plans_move_by_weight);
     ADD(what_one_does_not_move_goes_to_others);
+    ADD(who_is_cut_short_gets_what_it_lacks_and_no_more);
     ADD(hot_memory_is_put_in_place_before_what_is_nearly_as_good_is_mended);
     ADD(no_heat_takes_more_than_half_of_what_others_want);
     ADD(who_leaves_memory_has_half_its_rate_for_what_it_keeps);
+    ADD(who_leaves_memory_and_wants_none_leaves_at_all_its_rate);
     ADD(rates_never_exceed_the_limit_nor_grants_what_is_held);
     return g_test_run();
 }

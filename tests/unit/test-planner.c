@@ -219,11 +219,27 @@ static void bytes_per_second_cut_a_plan_short(void)
     plan = policy_plan(policy, NOW);                    /* no time passed */
     g_assert_cmpuint(plan->n_moves, ==, 0);
     g_assert_true(plan->throttled);
+    g_assert_cmpuint(plan->wanted_bytes, ==, 6 * PAGE); /* nothing was moved: all of it is still to be done */
     plan = policy_plan(policy, NOW + SECOND / 2);
     g_assert_cmpuint(plan->n_moves, ==, 2);
     plan = policy_plan(policy, NOW + 100 * SECOND);     /* two seconds' worth is kept, not a hundred */
     g_assert_cmpuint(plan->n_moves, ==, 6);
     g_assert_false(plan->throttled);
+    g_assert_cmpuint(plan->wanted_bytes, ==, 6 * PAGE);
+}
+
+static void what_leaves_for_the_budget_is_not_what_a_plan_wants(void)
+{
+    PolicyConfig own = config;
+    g_autoptr(Policy) policy = NULL;
+    const PolicyPlan *plan;
+
+    own.budget_bytes = 3 * PAGE;
+    policy = draw_with(&own, "000011", (double[]){900, 800, 700, 2, 1, 600});
+    plan = policy_plan(policy, NOW);
+    g_assert_cmpuint(plan->n_moves, ==, 1);
+    g_assert_cmpuint(plan->bytes, ==, PAGE);
+    g_assert_cmpuint(plan->wanted_bytes, ==, 0);
 }
 
 static void plans_follow_sooner_where_there_is_more_to_do(void)
@@ -562,6 +578,7 @@ int main(int argc, char **argv)
     ADD(what_did_not_move_is_tried_again_after_a_pause);
     ADD(what_is_gone_frees_its_budget);
     ADD(bytes_per_second_cut_a_plan_short);
+    ADD(what_leaves_for_the_budget_is_not_what_a_plan_wants);
     ADD(plans_follow_sooner_where_there_is_more_to_do);
     ADD(plans_that_take_long_are_rare);
     ADD(is_not_throttled_where_the_limit_does_not_matter);

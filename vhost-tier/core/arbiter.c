@@ -451,14 +451,18 @@ void arbiter_grant(uint64_t capacity_bytes, const uint64_t *budgets_bytes, const
 
 /* --- how fast all that is reached --- */
 
-/* What a VM may want to move in a second: twice its last plan, or all there is where that was cut short. */
+/* What a VM may want to put in place in a second: twice what it wanted when it planned last. */
+static uint64_t placed_rate(uint64_t limit, const ArbiterMover *mover)
+{
+    return mover->wanted_bytes > limit / 2 ? limit : 2 * mover->wanted_bytes;
+}
+
+/* And what to move, with what it is to leave. That is not in its last plan, which was made to the pace of then. */
 static uint64_t wanted_rate(uint64_t limit, const ArbiterMover *mover, uint64_t granted_bytes)
 {
-    /* What it is to leave is not in its last plan, which was made to the pace of then. */
     const uint64_t leaves = mover->held_bytes - MIN(mover->held_bytes, granted_bytes);
-    const uint64_t moves = MAX(mover->planned_bytes, leaves);
 
-    return mover->throttled || moves > limit / 2 ? limit : 2 * moves;
+    return placed_rate(limit, mover) + MIN(leaves, limit);
 }
 
 /* What a byte of a plan saves, as a share of the VM's time, times its weight. */
@@ -508,7 +512,9 @@ void arbiter_pace(uint64_t limit_bytes_per_s, const ArbiterClaim *claims, const 
     }
     share_rates(limit_bytes_per_s, claims, movers, n, granted_bytes, bytes_per_s);
     for (size_t i = 0; i < n; i++) {
-        const uint64_t held = movers[i].held_bytes / PAGE * PAGE, leaves = bytes_per_s[i] / 2 / PAGE * PAGE;
+        const uint64_t held = movers[i].held_bytes / PAGE * PAGE;
+        const uint64_t kept = MIN(bytes_per_s[i] / 2, placed_rate(limit_bytes_per_s, &movers[i]));
+        const uint64_t leaves = (bytes_per_s[i] - kept) / PAGE * PAGE;
 
         granted_bytes[i] = MAX(granted_bytes[i], held - MIN(held, MAX(leaves, PAGE)));
     }

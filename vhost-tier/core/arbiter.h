@@ -100,20 +100,20 @@ void arbiter_grant(uint64_t capacity_bytes, const uint64_t *budgets_bytes, const
 typedef struct ArbiterMover {
     uint64_t planned_bytes;     /* its last plan: of all its moves; 0: it moves nothing */
     double planned_gain_per_s;  /* nanoseconds that they save a second */
-    bool throttled;             /* its rate cut that short */
+    uint64_t wanted_bytes;      /* what that would have moved at any rate, besides what was above the budget */
     uint64_t held_bytes;        /* in tier 0, as for arbiter_grant() */
 } ArbiterMover;
 
 /*
  * How fast each VM may move memory until the next call a second later, into @bytes_per_s, of the @limit_bytes_per_s
  * that all may together (0: no limit, and none for each): half of it by weight, half by weight times what a byte of
- * its plan saves, as a share of its time; what one does not use goes to others. So who has hot memory to put in place
+ * its plan saves, as a share of its time; what one does not want goes to others. So who has hot memory to put in place
  * is served before those who only mend what is nearly as good; and whatever a VM makes of its heat, half of what
  * others want is theirs. @claims and @movers are of the same VMs, in the same order.
  *
  * And how soon each leaves what it is not to have any more: of @granted_bytes, as arbiter_grant() left them, that of a
- * VM that holds more is raised, as far as half of its rate does not suffice for that. So it has the other half to put
- * in place what it keeps: else the VM that has to leave the most would be the last to have its hot memory fast.
+ * VM that holds more is raised, as far as its rate does not suffice for that. Up to half of the rate is kept for what it
+ * wants to put in place: else the VM that has to leave the most would be the last to have its hot memory fast.
  */
 void arbiter_pace(uint64_t limit_bytes_per_s, const ArbiterClaim *claims, const ArbiterMover *movers, size_t n,
                   uint64_t *bytes_per_s, uint64_t *granted_bytes);

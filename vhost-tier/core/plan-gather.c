@@ -146,11 +146,15 @@ static void lay_out_reserve(const Job *job, Layout *layout)
     }
 }
 
-double plan_waiting_per_s(const Job *job)
+Waiting plan_waiting(const Job *job)
 {
     const Layout layout = lay_out(job, UINT64_MAX);
+    const bool known = job->saved_ns > 0;   /* what relieves a slower tier 0 is not laid out so */
 
-    return layout.hot.per_s - layout.cold.per_s;
+    return (Waiting){
+        .per_s = layout.hot.per_s - layout.cold.per_s,
+        .bytes = known ? layout.hot.total + layout.cold.total : UINT64_MAX,
+    };
 }
 
 /*

@@ -89,8 +89,13 @@ static inline double reserve_gain(const Job *job, uint64_t room, Log2 heat, doub
 /* The least that a copy costs, per page, of any granule that there is. */
 double job_least_price(const Job *job);
 
-/* Touches a second to what would be moved into tier 0 were there no limit, less those to what would leave for it. */
-double plan_waiting_per_s(const Job *job);
+/* What would be moved were there no limit: touches a second, less those to what leaves for it; and all bytes. */
+typedef struct Waiting {
+    double per_s;
+    uint64_t bytes;
+} Waiting;
+
+Waiting plan_waiting(const Job *job);
 
 /* Fill the planner's candidates and victims, unsorted, with those that the plan may reach. */
 void plan_gather(Job *job, const PolicyConfig *config, const HeatModel *model);

@@ -202,7 +202,7 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
     const PolicyCosts *costs = &config->costs;
     Job job = {.planner = planner, .maps = maps, .n_maps = n_maps, .margin = margin};
     uint64_t fast_bytes, allowance;
-    double waiting_per_s;
+    Waiting waiting = {0};
 
     planner->candidates = g_array_new(false, false, sizeof(Candidate));
     planner->victims = g_array_new(false, false, sizeof(Candidate));
@@ -220,10 +220,10 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
         job.excess = fast_bytes > config->budget_bytes ? fast_bytes - config->budget_bytes : 0;
         set_load_room(&job, state, costs);
         set_reserve(&job, &state->reserve, model, config);
-        waiting_per_s = plan_waiting_per_s(&job);
+        waiting = plan_waiting(&job);
         choose_moves(&job, config, model);
         if (job.saved_ns > 0) {
-            learn_reserve(&job, &state->reserve, model, config, waiting_per_s);
+            learn_reserve(&job, &state->reserve, model, config, waiting.per_s);
         }
     }
     publish(&job, state, model, config->budget_bytes);
@@ -243,5 +243,7 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
         plan->gain_per_s += plan->moves[i].gain_per_s;
     }
     plan->throttled = job.by_rate && job.cut_short;
+    plan->wanted_bytes = plan->throttled ? MAX(waiting.bytes, plan->bytes) : plan->bytes;
+    plan->wanted_bytes -= MIN(job.excess, plan->wanted_bytes);
     planner->cut_short = job.cut_short;
 }

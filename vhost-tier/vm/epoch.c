@@ -179,8 +179,9 @@ static void plan(Vm *vm, uint64_t now_ns)
     vm->mover = (ArbiterMover) {
         .planned_bytes = made->bytes,
         .planned_gain_per_s = made->gain_per_s,
-        .throttled = made->throttled,
+        .wanted_bytes = made->wanted_bytes,
     };
+    vm->throttled = made->throttled;
     vm->thrashing = made->thrashing;
     if (vm->mode != TIER_MODE_ON || made->n_moves == 0) {
         return;

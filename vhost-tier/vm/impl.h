@@ -114,7 +114,7 @@ struct Vm {
     MoveRun run;
     LookPace look_pace;
     VmHints *hints;             /* NULL: there is no socket for them */
-    bool thrashing;             /* when it planned last */
+    bool throttled, thrashing;  /* when it planned last */
     ArbiterMover mover;         /* its last plan; what it holds is left out */
     uint64_t pages_before, pages_before_ns;
     double pages_per_s;

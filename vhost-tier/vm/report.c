@@ -34,7 +34,7 @@ static uint32_t state_now(Vm *vm, GString *reason)
 {
     uint32_t state = 0;
 
-    if (vm->mover.throttled && vm->mode == TIER_MODE_ON) {
+    if (vm->throttled && vm->mode == TIER_MODE_ON) {
         state |= TIER_STATE_THROTTLED;
         reason_add(reason, "max-bytes-per-s holds moves back");
     }
