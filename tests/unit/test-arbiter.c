@@ -375,6 +375,24 @@ static void what_is_lent_stays_until_another_is_clearly_hotter(void)
     assert_about(budgets[0], 300 * MIB);
 }
 
+/* What one VM must have at once is no occasion for others to exchange what is nearly alike. */
+static void what_another_needs_moves_nothing_else(void)
+{
+    const PolicyCurve hot = curve_hot(GIB, 300 * MIB, 0.9, 3e6), cool = curve_hot(GIB, 300 * MIB, 0.85, 3e6);
+    const PolicyCurve small = curve_flat(50 * MIB, 3e6), woken = curve_flat(60 * MIB, 3e6);
+    ArbiterClaim claims[] = {
+        claim_of(&hot, &busy), claim_of(&cool, &busy), claim_of(&small, &busy), claim_of(&woken, &busy)};
+    uint64_t budgets[4];
+
+    claims[0].held_bytes = 250 * MIB;
+    claims[1].held_bytes = 300 * MIB;
+    claims[3].wakes = true;
+    g_assert_true(arbiter_split(610 * MIB, claims, 4, budgets));
+    assert_about(budgets[3], 60 * MIB);
+    assert_about(budgets[0], 250 * MIB);
+    assert_about(budgets[1], 300 * MIB);
+}
+
 static void what_is_held_does_not_stay_above_a_new_ceiling_or_below_a_new_floor(void)
 {
     const PolicyCurve none = curve_flat(GIB, 0);
@@ -509,6 +527,7 @@ int main(int argc, char **argv)
     ADD(what_is_held_stays_where_the_gain_is_below_the_cost);
     ADD(what_wavers_stays);
     ADD(what_is_lent_stays_until_another_is_clearly_hotter);
+    ADD(what_another_needs_moves_nothing_else);
     ADD(what_is_held_does_not_stay_above_a_new_ceiling_or_below_a_new_floor);
     ADD(tenants_lose_less_than_with_equal_shares);
     ADD(a_vm_that_touches_all_it_has_does_not_change_its_neighbours);

@@ -34,6 +34,7 @@ typedef struct Share {
     double total;               /* accesses per second; known VMs only */
     double stake;               /* share of its time lost with all memory slow; known VMs only */
     double keep;                /* what moving a byte costs, in the same share; known VMs only */
+    double holds;               /* how many times as much a byte counts that it holds */
 } Share;
 
 /* A stretch of a curve with one slope. */
@@ -159,6 +160,12 @@ static double weigh(const Share *share, double saves)
     return saves * claim_weight(share->claim);
 }
 
+/* What a byte is worth to the VM that holds it: to take it from there costs moves. */
+static double held_worth(const Share *share, const Segment *segment)
+{
+    return weigh(share, segment->saves * share->holds + share->keep);
+}
+
 /* Up to which byte of a VM's memory each is worth @level or more to it. That falls along the curve. */
 static uint64_t worth_bytes(const Share *share, double level)
 {
@@ -170,7 +177,7 @@ static uint64_t worth_bytes(const Share *share, double level)
             bytes = segment.end;
             continue;
         }
-        if (segment.start < share->claim->held_bytes && weigh(share, segment.saves + share->keep) >= level) {
+        if (segment.start < share->claim->held_bytes && held_worth(share, &segment) >= level) {
             bytes = MIN(segment.end, share->claim->held_bytes);
         }
         break;
@@ -198,9 +205,9 @@ static int highest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static void add_levels(GArray *levels, const Share *share, const Segment *segment, double saves)
+static void add_levels(GArray *levels, const Share *share, const Segment *segment, double plain)
 {
-    const double plain = weigh(share, saves), own = plain * ARBITER_OWN;
+    const double own = plain * ARBITER_OWN;
 
     g_array_append_val(levels, plain);
     if (segment->start < share->entitled) {
@@ -216,9 +223,9 @@ static GArray *bid_levels(const Share *shares, size_t n)
 
     for (size_t v = 0; v < n; v++) {
         for (size_t i = 0; bids(&shares[v]) && hot_segment(&shares[v], i, &segment); i++) {
-            add_levels(levels, &shares[v], &segment, segment.saves);
-            if (segment.start < shares[v].claim->held_bytes && shares[v].keep > 0) {
-                add_levels(levels, &shares[v], &segment, segment.saves + shares[v].keep);
+            add_levels(levels, &shares[v], &segment, weigh(&shares[v], segment.saves));
+            if (segment.start < shares[v].claim->held_bytes) {
+                add_levels(levels, &shares[v], &segment, held_worth(&shares[v], &segment));
             }
         }
     }
@@ -238,11 +245,17 @@ static bool bound_by_bids(Share *shares, size_t n, double level, uint64_t capaci
     return total <= capacity;
 }
 
-static void raise_by_bids(Share *shares, size_t n, uint64_t capacity)
+/* What a VM holds counts @holds times as much as what it would have to get. */
+static void raise_by_bids(Share *shares, size_t n, double holds, uint64_t capacity)
 {
-    g_autoptr(GArray) levels = bid_levels(shares, n);
-    guint fits = 0, above = levels->len + 1;   /* with so many of the levels; with so many, not any more */
+    g_autoptr(GArray) levels = NULL;
+    guint fits = 0, above;      /* with so many of the levels; with so many, not any more */
 
+    for (size_t i = 0; i < n; i++) {
+        shares[i].holds = holds;
+    }
+    levels = bid_levels(shares, n);
+    above = levels->len + 1;
     while (fits + 1 < above) {
         const guint middle = fits + (above - fits) / 2;
 
@@ -365,7 +378,7 @@ static void raise_to_own(Share *shares, size_t n, uint64_t capacity)
         shares[i].entitled = shares[i].now;
         shares[i].now = MAX(MIN(shares[i].entitled, asked_bytes(&shares[i])), shares[i].floor);
     }
-    raise_by_bids(shares, n, capacity);
+    raise_by_bids(shares, n, 1, capacity);
     for (size_t i = 0; i < n; i++) {
         shares[i].now = shares[i].own = MIN(shares[i].now, shares[i].entitled);
     }
@@ -409,7 +422,7 @@ bool arbiter_split(uint64_t capacity_bytes, const ArbiterClaim *claims, size_t n
     }
     raise_to_own(shares, n, capacity_bytes);
     raise_to_targets(shares, n, capacity_bytes);
-    raise_by_bids(shares, n, capacity_bytes);
+    raise_by_bids(shares, n, WAVER, capacity_bytes);
     raise_to_ceilings(shares, n, capacity_bytes);
     for (size_t i = 0; i < n; i++) {
         budgets_bytes[i] = shares[i].now / PAGE * PAGE;
