@@ -61,7 +61,6 @@ struct OurVm {
     uint64_t unsettled_ns;          /* when its heat moved last, or it idled */
     ChmuCrowd crowd;
     bool told;                      /* of all that the unit sees, by the last period: crowded or not */
-    double accesses, busy_ns;       /* when last asked for */
     Counts counts, lately;          /* all when last asked for; sums that fade */
     double stolen_usually;          /* share of vCPU time */
     double latency_ns[2];           /* of tiers, lately */
@@ -363,7 +362,7 @@ static void measure_usual(OurVm *vm, double stolen, double elapsed_ns)
 }
 
 /* Bring what was counted lately up to date, @elapsed_ns after the last time. */
-static void count(OurVm *vm, double elapsed_ns)
+static void count(OurVm *vm, uint64_t now_ns, double elapsed_ns)
 {
     const double kept = exp(-elapsed_ns / LATELY_NS);
     GuestCounters counters;
@@ -386,7 +385,7 @@ static void count(OurVm *vm, double elapsed_ns)
         .stolen_ns = vm->lately.stolen_ns * kept + now.stolen_ns - vm->counts.stolen_ns,
     };
     idle = idleness_note(&vm->idleness, (now.busy_ns - vm->counts.busy_ns) / elapsed_ns, (uint64_t)elapsed_ns);
-    policy_idles(vm->policy, idle);
+    policy_idles(vm->policy, idle, idleness_since_ns(now_ns, (uint64_t)elapsed_ns));
     if (now.busy_ns > vm->counts.busy_ns && (!idle || isnan(vm->stolen_usually))) {
         measure_usual(vm, (now.stolen_ns - vm->counts.stolen_ns) / (now.busy_ns - vm->counts.busy_ns), elapsed_ns);
     }
@@ -429,24 +428,22 @@ void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
 {
     const GuestConfig *config = guest_config(vm->guest);
     const uint64_t bytes = (uint64_t)guest_pages(vm->guest) * SIM_PAGE, now_ns = machine_now_ns(vm->machine);
-    const double accesses = guest_accesses(vm->guest), busy_ns = guest_busy_ns(vm->guest);
+    const Counts before = vm->counts;
     const double scale = machine_config(vm->machine)->scale;
     const double elapsed_ns = vm->asked_ns ? (double)(now_ns - vm->asked_ns) : 0;
-    PolicyStats stats;
     SlowdownLoad load = {.fast_ns = vm->config.costs.latency_ns[0],
                          .slow_ns = vm->config.costs.latency_ns[1]};
 
-    count(vm, elapsed_ns);
+    count(vm, now_ns, elapsed_ns);
     policy_curve(vm->policy, &vm->curve);
     policy_curve_today(vm->policy, &vm->today);
-    policy_stats(vm->policy, &stats);
-    load.hit_ratio = stats.hit_ratio;
     if (elapsed_ns > 0) {           /* as of the real machine */
-        load.accesses_per_s = (accesses - vm->accesses) * 1e9 / elapsed_ns / scale;
-        load.busy = (busy_ns - vm->busy_ns) / elapsed_ns / scale;
+        const double accesses = vm->counts.accesses - before.accesses;
+
+        load.accesses_per_s = accesses * 1e9 / elapsed_ns / scale;
+        load.busy = (vm->counts.busy_ns - before.busy_ns) / elapsed_ns / scale;
+        load.hit_ratio = (vm->counts.fast_accesses - before.fast_accesses) / accesses;
     }
-    vm->accesses = accesses;
-    vm->busy_ns = busy_ns;
     vm->asked_ns = now_ns;
     *claim = (ArbiterClaim){
         .floor_bytes = config->floor_bytes,

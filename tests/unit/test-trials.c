@@ -129,13 +129,14 @@ static void takes_estimates_for_what_they_are_without_trials(void)
 static void tells_what_differs_from_what_is_alike(void)
 {
     static const double rates[] = {0.5, 1, 2, 4, 8, 16}, alike = 5, expected[] = {[5] = 5};
+    static const double doubts[] = {[5] = TRIALS_DOUBT_BEFORE};
     StratumFit fits[6];
 
     for (unsigned differ = 0; differ < 2; differ++) {
         Trials *trials = trials_new();
 
         try_rates(trials, 60, differ ? rates : &alike, differ ? G_N_ELEMENTS(rates) : 1);
-        strata_fit(trials, 0, G_N_ELEMENTS(fits), expected, S, fits);
+        strata_fit(trials, 0, G_N_ELEMENTS(fits), expected, doubts, S, fits);
         g_assert_cmpfloat(fabs(log2(fits[5].per_s / (differ ? 5.25 : 5))), <, 0.25);
         g_assert_true(differ ? fits[5].shape <= 2 : fits[5].shape >= 16);
         trials_free(trials);
@@ -289,7 +290,96 @@ static void survives_times_of_any_order(void)
     }
     find(trials, 1, 0, 0, &kinds);
     g_assert_true(isfinite(mean_of(&kinds, 5)));
-    trials_end(trials);
+    trials_end(trials, UINT64_MAX);
+    trials_free(trials);
+}
+
+/* What was seen of stratum 5: @weight of granules, all told alike. */
+static void assert_seen(const Trials *trials, double weight, double from_s, double until_s)
+{
+    TrialsSeen seen[TRIALS_SEEN_MAX];
+
+    g_assert_cmpuint(trials_seen(trials, 5, S, seen), ==, weight > 0);
+    if (weight > 0) {
+        g_assert_cmpfloat_with_epsilon(seen[0].weight, weight, 1e-6);
+        g_assert_cmpfloat_with_epsilon(seen[0].from_s, from_s, 1e-6);
+        g_assert_cmpfloat_with_epsilon(seen[0].until_s, until_s, 1e-6);
+    }
+}
+
+/* A block is watched from 1 s on, looked at after 0.1 and 0.5 s, and never touched; then the trial ends. */
+static void assert_untouched(uint64_t until_ns, double weight, double from_s)
+{
+    uint8_t strata[TRIALS_BLOCK];
+    Trials *trials = trials_new();
+
+    memset(strata, 5, sizeof(strata));
+    trials_begin(trials, 1, UINT64_MAX, strata, 1, S);
+    trials_look(trials, 1, 0, S + 100 * MS);
+    trials_look(trials, 1, 0, S + 500 * MS);
+    trials_end(trials, until_ns);
+    trials_look(trials, 1, UINT64_MAX, S + 600 * MS);   /* nobody watches that any more */
+    assert_seen(trials, weight, from_s, 0);
+    trials_free(trials);
+}
+
+static void what_was_not_touched_while_nobody_was_at_work_tells_nothing(void)
+{
+    assert_untouched(UINT64_MAX, TRIALS_BLOCK, 0.5);
+    assert_untouched(S + 500 * MS, TRIALS_BLOCK, 0.5);
+    assert_untouched(S + 200 * MS, TRIALS_BLOCK, 0.2);
+    assert_untouched(S + 20 * MS, TRIALS_BLOCK, 0.02);
+    assert_untouched(S, 0, 0);
+    assert_untouched(0, 0, 0);
+}
+
+/* --- strata --- */
+
+/* Where few were watched, two that contradict the others do not decide what all are like. */
+static void strays_do_not_decide(void)
+{
+    static const double hot = 100;
+    const double expected[TRIALS_STRATA / 2] = {[5] = 80, [10] = 100};
+    const double doubts[TRIALS_STRATA / 2] = {[5] = 2, [10] = 2};
+    uint8_t strata[TRIALS_BLOCK];
+    StratumFit fits[TRIALS_STRATA / 2];
+    Trials *trials = trials_new();
+
+    try_rates_of(trials, 10, 20, &hot, 1, S);           /* what is estimated alike is alike */
+    memset(strata, 5, sizeof(strata));
+    trials_begin(trials, 1, 0x3fff, strata, 1, S);
+    trials_look(trials, 1, 0x003f, S + 8 * MS);
+    trials_look(trials, 1, 0x01c0, S + 24 * MS);
+    trials_look(trials, 1, 0x0e00, S + 56 * MS);
+    trials_look(trials, 1, 0, S + 1000 * MS);
+    strata_fit(trials, 0, TRIALS_STRATA / 2, expected, doubts, S, fits);
+    g_assert_cmpfloat(fits[5].per_s, >, 40);
+    g_assert_cmpfloat(fits[5].shape, >=, 16);            /* nor does it look as if all differed */
+    trials_free(trials);
+}
+
+/* Against a rate that was counted one granule that was watched says little, and many say all. */
+static void what_was_counted_takes_more_trials_to_be_doubted(void)
+{
+    const double expected[TRIALS_STRATA / 2] = {[5] = 64}, guessed[TRIALS_STRATA / 2] = {[5] = 2};
+    const double counted[TRIALS_STRATA / 2] = {[5] = 0.5};
+    uint8_t strata[TRIALS_BLOCK];
+    StratumFit fits[TRIALS_STRATA / 2];
+    Trials *trials = trials_new();
+    double guess;
+
+    memset(strata, 5, sizeof(strata));
+    trials_begin(trials, 1, 1, strata, 1, S);
+    trials_look(trials, 1, 0, S + 300 * MS);
+    strata_fit(trials, 0, TRIALS_STRATA / 2, expected, guessed, S, fits);
+    guess = fits[5].per_s;
+    strata_fit(trials, 0, TRIALS_STRATA / 2, expected, counted, S, fits);
+    g_assert_cmpfloat(guess, <, 16);
+    g_assert_cmpfloat(fits[5].per_s, >, 24);
+    g_assert_cmpfloat(fits[5].doubt, <, 0.6);
+    try_rates_of(trials, 5, 8, (double[]){4}, 1, S);
+    strata_fit(trials, 0, TRIALS_STRATA / 2, expected, counted, S, fits);
+    g_assert_cmpfloat(fits[5].per_s, <, 6);
     trials_free(trials);
 }
 
@@ -414,6 +504,48 @@ static void what_is_told_apart_makes_a_difference_today(void)
     assert_concave(&today);
 }
 
+/* Outside tier 0 a unit counts what is accessed four times a second or more. One trial says otherwise. */
+static double total_with_a_doubtful_trial(uint32_t covered, double above)
+{
+    static const double rates[4] = {8, 8, 8, 64};
+    g_autoptr(Policy) policy = policy_of(rates, NULL, NULL);
+    PolicyCurve curve;
+
+    policy_cover(policy, covered);
+    policy_cover_above(policy, above);
+    policy_trial_begin(policy, 1, PAGES / 2, 1u << 3, 20 * S);
+    policy_trial_look(policy, 1, PAGES / 2, 0, 20 * S + 300 * MS);
+    policy_plan(policy, 40 * S);
+    policy_curve(policy, &curve);
+    return slowdown_total(&curve);
+}
+
+static void what_a_unit_counts_is_doubted_less(void)
+{
+    const double hot = 64.0 * PAGES / 4 * 3 / 4, doubted = total_with_a_doubtful_trial(0, 4);
+
+    g_assert_cmpfloat(total_with_a_doubtful_trial(1u << 1, 4), >, doubted + hot / 4);
+    g_assert_cmpfloat_with_epsilon(total_with_a_doubtful_trial(1u << 1, 100), doubted, hot / 100);
+}
+
+/* A VM that is found to idle may have for a while: what it did not touch since then tells nothing. */
+static void what_was_not_touched_since_a_vm_may_idle_tells_nothing(void)
+{
+    static const double rates[4] = {64, 64, 64, 64};
+    g_autoptr(Policy) policy = policy_of(rates, NULL, NULL);
+    PolicyCurve curve;
+
+    for (size_t first = 0; first < PAGES; first += TRIALS_BLOCK) {
+        policy_trial_begin(policy, 1, first, UINT64_MAX, 20 * S);
+        policy_trial_look(policy, 1, first, 0, 20 * S + 700 * MS);
+    }
+    policy_idles(policy, true, 20 * S);
+    policy_idles(policy, false, 30 * S);
+    policy_plan(policy, 40 * S);
+    policy_curve(policy, &curve);
+    g_assert_cmpfloat_with_epsilon(slowdown_total(&curve), 64.0 * PAGES, 10.0 * PAGES);
+}
+
 static void the_curve_comes_to_what_is_counted(void)
 {
     static const double rates[4] = {1, 1, 1, 100}, in_tier_0[4] = {1, 1, 1, 1000};
@@ -479,10 +611,15 @@ int main(int argc, char **argv)
     ADD(what_was_seen_long_ago_counts_less);
     ADD(what_was_seen_before_a_change_counts_until_it_is_contradicted);
     ADD(survives_times_of_any_order);
+    ADD(what_was_not_touched_while_nobody_was_at_work_tells_nothing);
+    ADD(strays_do_not_decide);
+    ADD(what_was_counted_takes_more_trials_to_be_doubted);
     ADD(the_curve_is_that_of_the_estimates_without_trials);
     ADD(pages_that_are_alike_make_a_straight_curve_whatever_was_estimated);
     ADD(what_is_estimated_alike_counts_alike_today);
     ADD(what_is_told_apart_makes_a_difference_today);
+    ADD(what_a_unit_counts_is_doubted_less);
+    ADD(what_was_not_touched_since_a_vm_may_idle_tells_nothing);
     ADD(the_curve_comes_to_what_is_counted);
     ADD(trials_wait_until_estimates_have_settled);
     ADD(memory_that_was_never_seen_is_left_out);

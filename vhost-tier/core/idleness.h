@@ -13,6 +13,7 @@
 #ifndef VHOST_TIER_CORE_IDLENESS_H
 #define VHOST_TIER_CORE_IDLENESS_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,15 @@ typedef struct Idleness {
  * or no time has passed, of which nothing is learned.
  */
 bool idleness_note(Idleness *idleness, double busy, uint64_t elapsed_ns);
+
+/*
+ * When a VM that is found to idle at @now_ns began to at the earliest, looked at each @elapsed_ns: when it had worked for
+ * half of the time between the two looks before.
+ */
+static inline uint64_t idleness_since_ns(uint64_t now_ns, uint64_t elapsed_ns)
+{
+    return now_ns - MIN(elapsed_ns + elapsed_ns / 2, now_ns);
+}
 
 /* Whether it has idled for a while, and worked since for less than that: 10 s at most. */
 bool idleness_wakes(const Idleness *idleness);

@@ -40,6 +40,7 @@
 #define SIMILAR 2.0                     /* memory is as cold as what lies outside tier 0 if no more than so hotter */
 #define SETTLES_NS 10000000000ull       /* at first, and after heat has moved, until estimates mean what they will */
 #define ALIKE 64.0                      /* trials hardly tell this shape from that of what is all alike */
+#define COUNTED_DOUBT 0.5               /* of a rate that was counted page by page, in octaves */
 #define SATURATED 64.0                  /* an estimate above it says little but that every look found it touched */
 
 typedef struct Stratum {
@@ -127,7 +128,7 @@ void policy_trial_begin(Policy *policy, uint32_t region, size_t first, uint64_t 
 void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t touched, uint64_t now_ns)
 {
     if (policy_quiet(policy)) {
-        trials_end(policy->trials);
+        policy_trials_end(policy);
     } else {
         trials_look(policy->trials, trial_block(region, first), touched,
                     policy_busy_ns(policy, now_ns));
@@ -136,15 +137,18 @@ void policy_trial_look(Policy *policy, uint32_t region, size_t first, uint64_t t
 
 void policy_trials_end(Policy *policy)
 {
-    trials_end(policy->trials);
+    trials_end(policy->trials, UINT64_MAX);
 }
 
-void policy_idles(Policy *policy, bool idle)
+void policy_idles(Policy *policy, bool idle, uint64_t since_ns)
 {
-    policy->idle = idle;
-    if (idle) {
-        trials_end(policy->trials);
+    const uint64_t busy_ns = policy_busy_ns(policy, since_ns);
+    const uint64_t ago_ns = policy->state.now_ns - MIN(since_ns, policy->state.now_ns);
+
+    if (idle && !policy->idle) {
+        trials_end(policy->trials, busy_ns - MIN(ago_ns, busy_ns));
     }
+    policy->idle = idle;
 }
 
 void policy_counted(Policy *policy, double fast_per_s, double slow_per_s)
@@ -226,6 +230,16 @@ static void find_kinds(Policy *policy, const Stratum *strata)
     policy->few_kinds = makeup_few(&policy->kinds, pages);
 }
 
+/* Whether what a stratum is estimated at was counted, page by page. */
+static bool is_counted(const Policy *policy, unsigned stratum)
+{
+    const uint32_t slow_tiers = (1u << policy->config.n_tiers) - 2;
+    const int octave = (int)(stratum % STRATA) - 1 + COOLEST;
+
+    return stratum > STRATA && (policy->covered & slow_tiers) == slow_tiers &&
+           octave * LOG2_ONE >= policy->covered_above;
+}
+
 /* Whether trials say more, or less, than when they were fitted last, so that it is worth its time. */
 static bool worth_fitting(const Policy *policy, double trials)
 {
@@ -239,7 +253,7 @@ static bool worth_fitting(const Policy *policy, double trials)
 void policy_fit_trials(Policy *policy)
 {
     Stratum strata[TRIALS_STRATA];
-    double expected[TRIALS_STRATA], trials;
+    double expected[TRIALS_STRATA], doubts[TRIALS_STRATA], trials;
 
     if (policy->checked_ns && policy->state.now_ns - policy->checked_ns < CHECK_NS) {
         return;
@@ -255,9 +269,11 @@ void policy_fit_trials(Policy *policy)
     take_strata(policy, strata);
     for (unsigned i = 0; i < TRIALS_STRATA; i++) {
         expected[i] = strata[i].pages > 0 ? strata[i].estimate : 0;
+        doubts[i] = is_counted(policy, i) ? COUNTED_DOUBT : TRIALS_DOUBT_BEFORE;
     }
     for (unsigned first = 0; first < TRIALS_STRATA; first += STRATA) {
-        strata_fit(policy->trials, first, STRATA, &expected[first], policy->busy_ns, &policy->fits[first]);
+        strata_fit(policy->trials, first, STRATA, &expected[first], &doubts[first], policy->busy_ns,
+                   &policy->fits[first]);
     }
     find_kinds(policy, strata);
 }
@@ -453,9 +469,7 @@ static void draw_curve(const Piece *pieces, size_t n, PolicyCurve *curve)
     }
 }
 
-typedef size_t Cut(const Stratum *, Piece *);
-
-static size_t cut_all(const Policy *policy, Stratum strata[TRIALS_STRATA], Cut *cut_stratum, Piece *pieces)
+static size_t cut_all(const Policy *policy, bool today, Stratum strata[TRIALS_STRATA], Piece *pieces)
 {
     size_t n = 0;
 
@@ -464,7 +478,7 @@ static size_t cut_all(const Policy *policy, Stratum strata[TRIALS_STRATA], Cut *
     match_fast(strata, policy->counted[0]);
     for (unsigned i = 0; i < TRIALS_STRATA; i++) {
         if (strata[i].pages > 0) {
-            n += cut_stratum(&strata[i], &pieces[n]);
+            n += today ? cut_as_estimated(&strata[i], &pieces[n]) : cut(&strata[i], &pieces[n]);
         }
     }
     return n;
@@ -491,7 +505,7 @@ static void make_curve(const Policy *policy, bool today, PolicyCurve *curve)
     if (policy->few_kinds && !today) {
         n = cut_kinds(policy, strata, pieces);
     } else {
-        n = cut_all(policy, strata, today ? cut_as_estimated : cut, pieces);
+        n = cut_all(policy, today, strata, pieces);
     }
     qsort(pieces, n, sizeof(*pieces), by_rate);
     draw_curve(pieces, n, curve);

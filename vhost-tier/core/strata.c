@@ -8,6 +8,7 @@
 
 #include "likely.h"
 
+#define STRAYS 0.005                    /* so many are not what they were taken for */
 #define DOUBT_MOST 1.5                  /* of a stratum of which something was seen */
 #define SHAPES 9                        /* 2^0 to 2^8 */
 #define SHAPE_BEFORE 6.0                /* log2 of the shape without evidence: all are alike; */
@@ -25,7 +26,7 @@ typedef struct Sample {
     TrialsSeen seen[TRIALS_SEEN_MAX];
     size_t n;
     double weight;
-    double expected;
+    double expected, doubt;             /* before anything was seen; in octaves */
     double cold, cold_per_s;
 } Sample;
 
@@ -54,7 +55,7 @@ static double likelihood(const void *opaque, double log_rate)
     const Shaped *shaped = opaque;
     const Sample *sample = shaped->sample;
     const double per_s = sample->expected * exp2(log_rate), shape = shaped->shape;
-    double sum = -log_rate * log_rate / (TRIALS_DOUBT_BEFORE * TRIALS_DOUBT_BEFORE) / 2;
+    double sum = -log_rate * log_rate / (sample->doubt * sample->doubt) / 2;
 
     for (size_t i = 0; i < sample->n; i++) {
         const TrialsSeen *seen = &sample->seen[i];
@@ -63,7 +64,7 @@ static double likelihood(const void *opaque, double log_rate)
         if (seen->until_s > 0) {
             chance -= untouched(sample, per_s, shape, seen->until_s);
         }
-        sum += seen->weight * log(MAX(chance, 1e-12));
+        sum += seen->weight * log(MAX(chance, 0) + STRAYS);
     }
     return sum;
 }
@@ -158,7 +159,7 @@ static double doubt_of(const Sample *sample, const Guess *guess)
     const double step = 0.5, bend = 2 * likelihood(&shaped, guess->rate) - likelihood(&shaped, guess->rate - step) -
                                     likelihood(&shaped, guess->rate + step);
 
-    return bend > 0 ? step / sqrt(bend) : TRIALS_DOUBT_BEFORE;
+    return bend > 0 ? step / sqrt(bend) : sample->doubt;
 }
 
 /* A line over log2 of what was expected, by least squares; and how far off it rates are. */
@@ -237,15 +238,15 @@ static void draw_together(const double *expected, StratumFit *fits, size_t n)
 }
 
 /* What is estimated, of strata of which nothing was seen. */
-static void expect(const double *expected, size_t n, StratumFit *fits)
+static void expect(const double *expected, const double *doubts, size_t n, StratumFit *fits)
 {
     for (size_t i = 0; i < n; i++) {
-        fits[i] = (StratumFit){.per_s = expected[i], .shape = exp2(SHAPE_BEFORE), .doubt = TRIALS_DOUBT_BEFORE};
+        fits[i] = (StratumFit){.per_s = expected[i], .shape = exp2(SHAPE_BEFORE), .doubt = doubts[i]};
     }
 }
 
-void strata_fit(const Trials *trials, unsigned first, size_t n, const double *expected, uint64_t now_ns,
-                StratumFit *fits)
+void strata_fit(const Trials *trials, unsigned first, size_t n, const double *expected, const double *doubts,
+                uint64_t now_ns, StratumFit *fits)
 {
     g_autofree Sample *samples = g_new0(Sample, n);
     g_autofree Guess(*guesses)[SHAPES] = g_malloc0(n * sizeof(*guesses));
@@ -255,6 +256,7 @@ void strata_fit(const Trials *trials, unsigned first, size_t n, const double *ex
 
     for (size_t i = 0; i < n; i++) {
         samples[i].expected = expected[i];
+        samples[i].doubt = doubts[i];
         if (expected[i] > 0) {
             samples[i].n = trials_seen(trials, first + (unsigned)i, now_ns, samples[i].seen);
         }
@@ -267,7 +269,7 @@ void strata_fit(const Trials *trials, unsigned first, size_t n, const double *ex
         most = samples[i].weight > samples[most].weight ? i : most;
     }
     if (samples[most].n == 0) {
-        expect(expected, n, fits);
+        expect(expected, doubts, n, fits);
         return;
     }
     common = common_shape(guesses, n);
@@ -276,7 +278,7 @@ void strata_fit(const Trials *trials, unsigned first, size_t n, const double *ex
         Guess guess = best_guess(guesses[i], common);
 
         if (samples[i].n == 0) {
-            expect(&expected[i], 1, &fits[i]);
+            expect(&expected[i], &doubts[i], 1, &fits[i]);
             continue;
         }
         if (expected[i] * exp2(guess.rate) > COLD_BELOW * cold_per_s) {

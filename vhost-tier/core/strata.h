@@ -6,8 +6,9 @@
  *
  * Within a stratum (trials.h) the true rates are taken to be spread as in a gamma distribution of mean m and shape k,
  * so that a granule is untouched after t with the chance (1 + m t / k)^-k (Lomax). Both are fitted by the greatest
- * likelihood, times a weak prior: rates are what they are estimated at, to within two octaves or so, and all that is
- * estimated alike is alike.
+ * likelihood, times a weak prior: rates are what they are estimated at, to within two octaves or so (half an octave
+ * where that was counted), and all that is estimated alike is alike. A few are strays: granules that moved, or that were
+ * told of wrongly, of which nothing follows. So where few were watched, one that contradicts all else does not decide.
  */
 #ifndef VHOST_TIER_CORE_STRATA_H
 #define VHOST_TIER_CORE_STRATA_H
@@ -25,9 +26,9 @@ typedef struct StratumFit {
 
 /*
  * What the @n strata from @first are like as of @now_ns, whose rates are estimated at @expected (a page and second, on
- * average; 0: there is no such memory). Their shape is one.
+ * average; 0: there is no such memory), with @doubts (standard deviations in octaves). Their shape is one.
  */
-void strata_fit(const Trials *trials, unsigned first, size_t n, const double *expected, uint64_t now_ns,
-                StratumFit *fits);
+void strata_fit(const Trials *trials, unsigned first, size_t n, const double *expected, const double *doubts,
+                uint64_t now_ns, StratumFit *fits);
 
 #endif /* VHOST_TIER_CORE_STRATA_H */

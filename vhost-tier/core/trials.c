@@ -48,7 +48,7 @@ Trials *trials_new(void)
     return trials;
 }
 
-void trials_end(Trials *trials)
+static void forget_open(Trials *trials)
 {
     g_hash_table_remove_all(trials->by_block);
     g_queue_clear_full(&trials->order, g_free);
@@ -57,7 +57,7 @@ void trials_end(Trials *trials)
 void trials_free(Trials *trials)
 {
     if (trials) {
-        trials_end(trials);
+        forget_open(trials);
         g_hash_table_unref(trials->by_block);
         g_free(trials);
     }
@@ -79,7 +79,7 @@ static Cell cell_sum(const Cell *cell, double factor, const Cell *other)
 
 void trials_changed(Trials *trials)
 {
-    trials_end(trials);
+    forget_open(trials);
     for (unsigned stratum = 0; stratum < TRIALS_STRATA; stratum++) {
         for (unsigned bin = 0; bin < BINS; bin++) {
             Cell *before = &trials->before[stratum][bin];
@@ -166,6 +166,17 @@ static Cell *cell_at(Trials *trials, unsigned stratum, double seconds)
     return &trials->cells[stratum][CLAMP(bin, 0, BINS - 1)];
 }
 
+/* So much of a stratum was not touched for @seconds: all the time that it was looked at, if that is above 0. */
+static void add_waiting(Trials *trials, unsigned stratum, double seconds, double weight)
+{
+    Cell *cell = cell_at(trials, stratum, seconds);
+
+    if (seconds > 0) {
+        cell->waiting += weight;
+        cell->waiting_s += weight * seconds;
+    }
+}
+
 static void close_oldest(Trials *trials)
 {
     Open *oldest = g_queue_pop_head(&trials->order);
@@ -230,15 +241,11 @@ void trials_look(Trials *trials, uint64_t block, uint64_t touched, uint64_t now_
     until_s = (double)(now_ns - open->begun_ns) / 1e9 * open->pages;
     for (uint64_t left = open->waiting; left; left &= left - 1) {
         const unsigned granule = __builtin_ctzll(left), stratum = stratum_of(open, granule);
-        Cell *before = cell_at(trials, stratum, from_s), *cell = cell_at(trials, stratum, until_s);
+        Cell *cell = cell_at(trials, stratum, until_s);
 
-        if (from_s > 0) {
-            before->waiting -= weight;
-            before->waiting_s -= weight * from_s;
-        }
+        add_waiting(trials, stratum, from_s, -weight);
         if (!(touched >> granule & 1)) {
-            cell->waiting += weight;
-            cell->waiting_s += weight * until_s;
+            add_waiting(trials, stratum, until_s, weight);
         } else if (from_s <= 0) {
             cell->at_once += weight;
             cell->at_once_s += weight * until_s;
@@ -253,6 +260,30 @@ void trials_look(Trials *trials, uint64_t block, uint64_t touched, uint64_t now_
     if (open->waiting == 0) {
         close_block(trials, block);
     }
+}
+
+/* Of what was looked at until then, without a touch, nothing is known since @until_ns. */
+static void shorten(Trials *trials, const Open *open, uint64_t until_ns)
+{
+    const uint64_t known_ns = MAX(MIN(open->looked_ns, until_ns), open->begun_ns);
+    const double weight = weight_of(trials, open);
+    const double looked_s = (double)(open->looked_ns - open->begun_ns) / 1e9 * open->pages;
+    const double known_s = (double)(known_ns - open->begun_ns) / 1e9 * open->pages;
+
+    for (uint64_t left = open->waiting; left; left &= left - 1) {
+        const unsigned stratum = stratum_of(open, __builtin_ctzll(left));
+
+        add_waiting(trials, stratum, looked_s, -weight);
+        add_waiting(trials, stratum, known_s, weight);
+    }
+}
+
+void trials_end(Trials *trials, uint64_t until_ns)
+{
+    for (const GList *open = trials->order.head; open; open = open->next) {
+        shorten(trials, open->data, until_ns);
+    }
+    forget_open(trials);
 }
 
 double trials_weight(const Trials *trials, uint64_t now_ns)

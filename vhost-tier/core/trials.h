@@ -46,8 +46,11 @@ void trials_begin(Trials *trials, uint64_t block, uint64_t granules, const uint8
                   uint64_t now_ns);
 /* A look at @block at @now_ns found these granules touched since the look before. Any block may be told of. */
 void trials_look(Trials *trials, uint64_t block, uint64_t touched, uint64_t now_ns);
-/* Nothing is watched any more. What was seen stays. */
-void trials_end(Trials *trials);
+/*
+ * Nothing is watched any more. What was seen stays, but that something was not touched after @until_ns tells nothing:
+ * who might have touched it may have idled.
+ */
+void trials_end(Trials *trials, uint64_t until_ns);
 /* Heat has changed: what was seen so far may hold no more. */
 void trials_changed(Trials *trials);
 /* Forget what was seen before heat changed, if what was seen since contradicts it, as of @now_ns. */

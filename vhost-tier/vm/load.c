@@ -100,7 +100,7 @@ void load_update(Vm *vm, uint64_t now_ns)
         tracking_set_cpus(vm, rates.busy);
     }
     idle = idleness_note(&vm->idleness, rates.busy_now, rates.elapsed_ns);
-    policy_idles(vm->policy, idle);
+    policy_idles(vm->policy, idle, idleness_since_ns(now_ns, rates.elapsed_ns));
     if (!idle || !vm->loaded_ns) {
         vm->stolen_usually =
             forecast_usually(vm->loaded_ns ? vm->stolen_usually : NAN, MIN(tracking_overhead(vm), MOST_STOLEN),
@@ -118,6 +118,7 @@ void load_update(Vm *vm, uint64_t now_ns)
         vm->load.slow_ns = vm->costs.latency_ns[1];
     }
     count_by_tier(vm, &rates, &stats);
+    vm->load.hit_ratio = hit_ratio(vm);
     policy_curve(vm->policy, &outlook->curve);
     policy_curve_today(vm->policy, &outlook->today);
     outlook->model = slowdown_model(&outlook->curve, &vm->load);
