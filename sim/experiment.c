@@ -156,6 +156,16 @@ void experiment_add_rest(Experiment *experiment)
     }
 }
 
+size_t experiment_find_row(const Experiment *experiment, const char *name)
+{
+    size_t row = 0;
+
+    while (row < experiment->rows->len && !g_str_equal(experiment_row(experiment, row)->name, name)) {
+        row++;
+    }
+    return row;
+}
+
 size_t experiment_find(const Experiment *experiment, const char *class_name)
 {
     size_t i = 0;

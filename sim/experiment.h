@@ -71,6 +71,8 @@ static inline const ExperimentContender *experiment_contender(const Experiment *
     return &g_array_index(experiment->contenders, ExperimentContender, i);
 }
 
+/* The place of a row among the experiment's rows; their number: it is not there. */
+size_t experiment_find_row(const Experiment *experiment, const char *name);
 /* The place of a contender class among the experiment's contenders; their number: it is not there. */
 size_t experiment_find(const Experiment *experiment, const char *class_name);
 

@@ -192,23 +192,33 @@ double judge_slowdown(const Experiment *experiment, size_t row, size_t contender
     return mean_of(&mean);
 }
 
-/* The slowdown of a row's guest @name, mean over the seeds; NaN: there is none, or it did no work. */
-static double guest_slowdown(const Experiment *experiment, size_t row, size_t share, size_t contender,
-                             const char *name)
+/* The slowdown of a run's guest @name; NaN: there is none, or it did no work. */
+static double guest_slowdown(const RunResult *result, const char *name)
 {
-    Mean mean = {0};
+    for (guint i = 0; i < result->guests->len; i++) {
+        const RunGuest *guest = &g_array_index(result->guests, RunGuest, i);
 
-    for (size_t seed = 0; seed < experiment->n_seeds; seed++) {
-        const GArray *guests = experiment_result(experiment, row, share, contender, seed)->guests;
-
-        for (guint i = 0; i < guests->len; i++) {
-            const RunGuest *guest = &g_array_index(guests, RunGuest, i);
-
-            if (g_str_equal(guest->name, name)) {
-                mean_add(&mean, guest->slowdown);
-            }
+        if (g_str_equal(guest->name, name)) {
+            return guest->slowdown;
         }
     }
+    return NAN;
+}
+
+/* By how much a guest is slower in @row than in @other: mean over the seeds, and its standard error. */
+static double slower(const Experiment *experiment, size_t row, size_t other, size_t share, size_t contender,
+                     const char *name, double *doubt)
+{
+    Mean mean = {0}, squares = {0};
+
+    for (size_t seed = 0; seed < experiment->n_seeds; seed++) {
+        const double by = guest_slowdown(experiment_result(experiment, row, share, contender, seed), name) -
+                          guest_slowdown(experiment_result(experiment, other, share, contender, seed), name);
+
+        mean_add(&mean, by);
+        mean_add(&squares, by * by);
+    }
+    *doubt = sqrt(fmax(mean_of(&squares) - pow(mean_of(&mean), 2), 0) / ((double)mean.n - 1));
     return mean_of(&mean);
 }
 
@@ -221,14 +231,14 @@ JudgeDifference judge_difference(const Experiment *experiment, size_t row, size_
     for (size_t share = 0; share < experiment->shares->len; share++) {
         for (size_t i = 0; i < scenario->n_guests; i++) {
             const char *name = scenario->guests[i].config.name;
-            const double apart = guest_slowdown(experiment, row, share, contender, name) -
-                                 guest_slowdown(experiment, other, share, contender, name);
+            double doubt, apart = slower(experiment, row, other, share, contender, name, &doubt);
 
             if (scenario->guests[i].hostile) {
                 continue;
             }
             if (apart > difference.worse) {
                 difference.worse = apart;
+                difference.doubt = doubt;
                 difference.guest = name;
                 difference.share = share;
             }

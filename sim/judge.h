@@ -56,7 +56,8 @@ double judge_slowdown(const Experiment *experiment, size_t row, size_t contender
 typedef struct JudgeDifference {
     double worse, better;       /* the most by which one of them is slower, and faster, in the first; 0: none is */
     const char *guest;          /* which is slower by that; NULL: none */
-    size_t share;               /* and where */
+    size_t share;               /* and where, */
+    double doubt;               /* and its standard error; NaN with one seed */
     double mean;                /* of how far all are apart, whichever way */
 } JudgeDifference;
 

@@ -12,7 +12,8 @@
 
 /* What is being written, of whom. */
 typedef struct Page {
-    const Experiment *experiment;
+    const Experiment *experiment, *hostile;
+    const char *ours_name;
     size_t ours;
     GString *text;
 } Page;
@@ -27,16 +28,6 @@ static const char *contender_label(const Page *page, size_t contender)
     return contender < page->experiment->contenders->len
                ? experiment_contender(page->experiment, contender)->label
                : "none";
-}
-
-static size_t find_row(const Page *page, const char *name)
-{
-    size_t row = 0;
-
-    while (row < page->experiment->rows->len && !g_str_equal(row_name(page, row), name)) {
-        row++;
-    }
-    return row;
 }
 
 /* One line of a section's table of aims. */
@@ -222,12 +213,14 @@ static void change_section(Page *page)
 }
 
 /* What an oracle does to the neighbours; nothing where the experiment has none. */
-static void tell_oracles_difference(Page *page, size_t with, size_t without)
+static void tell_oracles_difference(Page *page)
 {
-    const size_t paying = experiment_find(page->experiment, "oracle-paying");
+    const Experiment *experiment = page->experiment;
+    const size_t paying = experiment_find(experiment, "oracle-paying");
+    const size_t with = experiment_find_row(experiment, RESULTS_HOSTILE), without = experiment_find_row(experiment, RESULTS_HONEST);
 
-    if (paying < page->experiment->contenders->len) {
-        const JudgeDifference oracle = judge_difference(page->experiment, with, without, paying);
+    if (paying < experiment->contenders->len && with < experiment->rows->len && without < experiment->rows->len) {
+        const JudgeDifference oracle = judge_difference(experiment, with, without, paying);
 
         g_string_append_printf(page->text, " With the oracle that pays, which places what is hottest whoever has it, "
                                "neighbours are slower beside the hostile VM by up to %.2f points.", 100 * oracle.worse);
@@ -241,22 +234,27 @@ static void tell_oracles_difference(Page *page, size_t with, size_t without)
  */
 static void hostile_aim(Page *page)
 {
-    const Experiment *experiment = page->experiment;
-    size_t with = find_row(page, "tenants-9"), without = find_row(page, "tenants-9-honest");
+    const Experiment *hostile = page->hostile;
+    const size_t with = experiment_find_row(hostile, RESULTS_HOSTILE), without = experiment_find_row(hostile, RESULTS_HONEST);
     JudgeDifference ours;
 
-    if (with == experiment->rows->len || without == experiment->rows->len) {
+    if (with == hostile->rows->len || without == hostile->rows->len) {
         return;
     }
-    ours = judge_difference(experiment, with, without, page->ours);
+    ours = judge_difference(hostile, with, without, experiment_find(hostile, page->ours_name));
     aim(page, "a hostile VM slows no neighbour down by 1 point, against an honest VM in its place", ours.worse < 0.01,
         "by %.2f points at most (%s at %s)", 100 * ours.worse, ours.guest ?: "none",
-        experiment_share(experiment, ours.share)->name);
-    g_string_append_printf(page->text, "\nNeighbours' slowdowns beside the hostile VM and beside an honest one are "
-                           "%.2f points apart on average; some neighbour is faster beside the hostile VM by %.2f: it has "
-                           "no memory that is hotter than the rest, and gets less of tier 0 than an honest one.",
-                           100 * ours.mean, 100 * ours.better);
-    tell_oracles_difference(page, with, without);
+        experiment_share(hostile, ours.share)->name);
+    g_string_append_printf(page->text, "\nNeighbours' slowdowns beside the hostile VM and beside an honest one, each the "
+                           "mean of as many runs as there are seeds (%zu), are %.2f points apart on average; some "
+                           "neighbour is faster beside the hostile VM by %.2f: it has no memory that is hotter than the "
+                           "rest, and gets less of tier 0 than an honest one.", hostile->n_seeds, 100 * ours.mean,
+                           100 * ours.better);
+    if (ours.guest && hostile->n_seeds > 1) {
+        g_string_append_printf(page->text, " What %s is slower by at %s has a standard error of %.2f.", ours.guest,
+                               experiment_share(hostile, ours.share)->name, 100 * ours.doubt);
+    }
+    tell_oracles_difference(page);
 }
 
 static void tenants_section(Page *page)
@@ -375,10 +373,16 @@ static void lists_section(Page *page)
         "\n## The cost model\n\nWhere each comes from: [simulator.md](simulator.md).\n\n```\n%s```\n", costs);
 }
 
-char *results_text(const Experiment *experiment, const char *ours, const char *const *pictures)
+char *results_text(const Experiment *experiment, const Experiment *hostile, const char *ours,
+                   const char *const *pictures)
 {
     Page page = {
-        .experiment = experiment, .ours = experiment_find(experiment, ours), .text = g_string_new(NULL)};
+        .experiment = experiment,
+        .hostile = hostile,
+        .ours_name = ours,
+        .ours = experiment_find(experiment, ours),
+        .text = g_string_new(NULL),
+    };
     const RunOptions *options = &experiment->options;
 
     g_assert(page.ours < experiment->contenders->len);
