@@ -212,14 +212,22 @@ static void change_section(Page *page)
     }
 }
 
+/* The rows of the hostile VM and of the honest one; false where they are not both there. */
+static bool hostile_rows(const Experiment *experiment, size_t *with, size_t *without)
+{
+    *with = experiment_find_row(experiment, RESULTS_HOSTILE);
+    *without = experiment_find_row(experiment, RESULTS_HONEST);
+    return *with < experiment->rows->len && *without < experiment->rows->len;
+}
+
 /* What an oracle does to the neighbours; nothing where the experiment has none. */
 static void tell_oracles_difference(Page *page)
 {
     const Experiment *experiment = page->experiment;
     const size_t paying = experiment_find(experiment, "oracle-paying");
-    const size_t with = experiment_find_row(experiment, RESULTS_HOSTILE), without = experiment_find_row(experiment, RESULTS_HONEST);
+    size_t with, without;
 
-    if (paying < experiment->contenders->len && with < experiment->rows->len && without < experiment->rows->len) {
+    if (paying < experiment->contenders->len && hostile_rows(experiment, &with, &without)) {
         const JudgeDifference oracle = judge_difference(experiment, with, without, paying);
 
         g_string_append_printf(page->text, " With the oracle that pays, which places what is hottest whoever has it, "
@@ -235,21 +243,21 @@ static void tell_oracles_difference(Page *page)
 static void hostile_aim(Page *page)
 {
     const Experiment *hostile = page->hostile;
-    const size_t with = experiment_find_row(hostile, RESULTS_HOSTILE), without = experiment_find_row(hostile, RESULTS_HONEST);
     JudgeDifference ours;
+    size_t with, without;
 
-    if (with == hostile->rows->len || without == hostile->rows->len) {
+    if (!hostile_rows(hostile, &with, &without)) {
         return;
     }
     ours = judge_difference(hostile, with, without, experiment_find(hostile, page->ours_name));
     aim(page, "a hostile VM slows no neighbour down by 1 point, against an honest VM in its place", ours.worse < 0.01,
         "by %.2f points at most (%s at %s)", 100 * ours.worse, ours.guest ?: "none",
         experiment_share(hostile, ours.share)->name);
-    g_string_append_printf(page->text, "\nNeighbours' slowdowns beside the hostile VM and beside an honest one, each the "
-                           "mean of as many runs as there are seeds (%zu), are %.2f points apart on average; some "
-                           "neighbour is faster beside the hostile VM by %.2f: it has no memory that is hotter than the "
-                           "rest, and gets less of tier 0 than an honest one.", hostile->n_seeds, 100 * ours.mean,
-                           100 * ours.better);
+    g_string_append_printf(page->text, "\nNeighbours' slowdowns beside the hostile VM and beside an honest one, means "
+                           "over seeds from %" G_GUINT64_FORMAT " on (%zu), are %.2f points apart on average; some "
+                           "neighbour is faster beside the hostile VM by %.2f: it has no memory that is hotter than "
+                           "the rest, and gets less of tier 0 than an honest one.", hostile->options.seed,
+                           hostile->n_seeds, 100 * ours.mean, 100 * ours.better);
     if (ours.guest && hostile->n_seeds > 1) {
         g_string_append_printf(page->text, " What %s is slower by at %s has a standard error of %.2f.", ours.guest,
                                experiment_share(hostile, ours.share)->name, 100 * ours.doubt);

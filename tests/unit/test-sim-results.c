@@ -191,8 +191,8 @@ static void test_the_page_says_what_was_reached_and_what_was_not(void)
         "lower | yes |",
         "| a hostile VM slows no neighbour down by 1 point, against an honest VM in its place | by 5.00 points at most "
         "(one at 1:1) | **no** |",
-        "of as many runs as there are seeds (1), are 1.25 points apart on average; some neighbour is faster beside the "
-        "hostile VM by 0.00:",
+        "means over seeds from 1 on (1), are 1.25 points apart on average; some neighbour is faster beside the hostile "
+        "VM by 0.00:",
         "neighbours are slower beside the hostile VM by up to 0.00 points.",
         "| tenants-9: 90 % of the new steady state in half the time of the quickest baseline | 6.0 s; tpp 10.0 s; the "
         "oracle that pays takes 5.5 s | **no** |",

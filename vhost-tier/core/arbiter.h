@@ -33,11 +33,11 @@
  * by having all memory slow, and by less in proportion for others.
  *
  * Hysteresis comes from costs. Memory that a VM holds is valued in stage 4 at what moving it to another costs,
- * over the time that heat is expected to last, on top of what it saves. And everything stays as it is, where that
- * is allowed and uses all, unless those who would have more gain, beyond what the moves cost, clearly more than the
- * others lose; or one lacks so much of what is its own that estimates do not waver by it, and gains more than the
- * moves cost: that comes back whatever others lose. Curves of VMs that are alike at the margin waver by more than
- * moves cost; without 'clearly', memory would go back and forth between them with each call.
+ * over the time that heat is expected to last, on top of what it saves, and that counts a quarter more. And everything
+ * stays as it is, where that is allowed and uses all, unless those who would have more gain, beyond what the moves
+ * cost, clearly more than the others lose; or one lacks so much of what is its own that estimates do not waver by it,
+ * and gains more than the moves cost: that comes back whatever others lose. Curves of VMs that are alike at the margin
+ * waver by more than moves cost; without 'clearly', memory would go back and forth between them with each call.
  *
  * The order of the claims does not matter, and for what it gave before it gives the same again.
  * O(n log n) for n VMs, a constant number of points each.
@@ -112,8 +112,8 @@ typedef struct ArbiterMover {
  * others want is theirs. @claims and @movers are of the same VMs, in the same order.
  *
  * And how soon each leaves what it is not to have any more: of @granted_bytes, as arbiter_grant() left them, that of a
- * VM that holds more is raised, as far as its rate does not suffice for that. Up to half of the rate is kept for what it
- * wants to put in place: else the VM that has to leave the most would be the last to have its hot memory fast.
+ * VM that holds more is raised, as far as its rate does not suffice for that. Up to half of the rate is kept for what
+ * it wants to put in place: else the VM that has to leave the most would be the last to have its hot memory fast.
  */
 void arbiter_pace(uint64_t limit_bytes_per_s, const ArbiterClaim *claims, const ArbiterMover *movers, size_t n,
                   uint64_t *bytes_per_s, uint64_t *granted_bytes);

@@ -341,8 +341,8 @@ void policy_trials_end(Policy *policy);
  */
 void policy_counted(Policy *policy, double fast_per_s, double slow_per_s);
 /*
- * Whether the VM idles now, as its CPU time tells sooner than its pages, and since when it may: from then on trials tell
- * nothing.
+ * Whether the VM idles now, as its CPU time tells sooner than its pages, and since when it may: from then on trials
+ * tell nothing.
  */
 void policy_idles(Policy *policy, bool idle, uint64_t since_ns);
 /* Whether it does, by that or by its pages (activity.h): what is measured now says little of its heat. */

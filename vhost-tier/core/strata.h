@@ -7,8 +7,9 @@
  * Within a stratum (trials.h) the true rates are taken to be spread as in a gamma distribution of mean m and shape k,
  * so that a granule is untouched after t with the chance (1 + m t / k)^-k (Lomax). Both are fitted by the greatest
  * likelihood, times a weak prior: rates are what they are estimated at, to within two octaves or so (half an octave
- * where that was counted), and all that is estimated alike is alike. A few are strays: granules that moved, or that were
- * told of wrongly, of which nothing follows. So where few were watched, one that contradicts all else does not decide.
+ * where that was counted), and all that is estimated alike is alike. A few are strays: granules that moved, or that
+ * were told of wrongly, of which nothing follows. So where few were watched, one that contradicts all else does not
+ * decide.
  */
 #ifndef VHOST_TIER_CORE_STRATA_H
 #define VHOST_TIER_CORE_STRATA_H
