@@ -172,15 +172,12 @@ static uint64_t worth_bytes(const Share *share, double level)
     Segment segment;
     uint64_t bytes = 0;
 
-    for (size_t i = 0; hot_segment(share, i, &segment); i++) {
+    for (size_t i = 0; hot_segment(share, i, &segment) && bytes == segment.start; i++) {
         if (weigh(share, segment.saves) >= level) {
             bytes = segment.end;
-            continue;
-        }
-        if (segment.start < share->claim->held_bytes && held_worth(share, &segment) >= level) {
+        } else if (segment.start < share->claim->held_bytes && held_worth(share, &segment) >= level) {
             bytes = MIN(segment.end, share->claim->held_bytes);
         }
-        break;
     }
     return bytes;
 }
