@@ -432,7 +432,8 @@ void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
     const double scale = machine_config(vm->machine)->scale;
     const double elapsed_ns = vm->asked_ns ? (double)(now_ns - vm->asked_ns) : 0;
     SlowdownLoad load = {.fast_ns = vm->config.costs.latency_ns[0],
-                         .slow_ns = vm->config.costs.latency_ns[1]};
+                         .slow_ns = vm->config.costs.latency_ns[1],
+                         .hit_ratio = NAN};
 
     count(vm, now_ns, elapsed_ns);
     policy_curve(vm->policy, &vm->curve);

@@ -197,13 +197,21 @@ static void rates_never_exceed_the_limit_nor_grants_what_is_held(void)
         for (size_t i = 0; i < n; i++) {
             claims[i].weight = (uint32_t)random_bytes(&rng);
             claims[i].model.work = exp2(20 * rng_uniform(&rng) - 10);
-            movers[i] = (ArbiterMover){random_bytes(&rng), exp2(80 * rng_uniform(&rng)) - 1e6, rng_chance(&rng, 0.5),
-                                       random_bytes(&rng)};
+            movers[i] = (ArbiterMover){
+                .planned_bytes = random_bytes(&rng),
+                .planned_gain_per_s = exp2(80 * rng_uniform(&rng)) - 1e6,
+                .wanted_bytes = random_bytes(&rng),
+                .held_bytes = random_bytes(&rng),
+            };
             before[i] = granted[i] = random_bytes(&rng);
         }
         arbiter_pace(limit, claims, movers, n, rates, granted);
         for (size_t i = 0; i < n; i++) {
+            const uint64_t leaves = movers[i].held_bytes - MIN(movers[i].held_bytes, granted[i]);
+
             sum += rates[i];
+            g_assert_true(limit == 0 || leaves <= rates[i] + 2ull * 4096);
+            g_assert_true(granted[i] == before[i] || leaves + 2ull * 4096 >= rates[i] / 2);
             g_assert_true((rates[i] == 0) == (limit == 0));
             g_assert_cmpuint(granted[i], >=, before[i]);
             g_assert_cmpuint(granted[i], <=, MAX(before[i], movers[i].held_bytes));

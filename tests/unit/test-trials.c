@@ -358,7 +358,7 @@ static void strays_do_not_decide(void)
     trials_free(trials);
 }
 
-/* Against a rate that was counted one granule that was watched says little, and many say all. */
+/* Against a rate that was counted one granule that was watched says little, and many say more. */
 static void what_was_counted_takes_more_trials_to_be_doubted(void)
 {
     const double expected[TRIALS_STRATA / 2] = {[5] = 64}, guessed[TRIALS_STRATA / 2] = {[5] = 2};

@@ -471,8 +471,9 @@ static uint64_t placed_rate(uint64_t limit, const ArbiterMover *mover)
 static uint64_t wanted_rate(uint64_t limit, const ArbiterMover *mover, uint64_t granted_bytes)
 {
     const uint64_t leaves = mover->held_bytes - MIN(mover->held_bytes, granted_bytes);
+    const uint64_t placed = placed_rate(limit, mover);
 
-    return placed_rate(limit, mover) + MIN(leaves, limit);
+    return placed + MIN(leaves, limit - placed);
 }
 
 /* What a byte of a plan saves, as a share of the VM's time, times its weight. */

@@ -31,8 +31,8 @@ typedef struct Idleness {
 bool idleness_note(Idleness *idleness, double busy, uint64_t elapsed_ns);
 
 /*
- * When a VM that is found to idle at @now_ns began to at the earliest, looked at each @elapsed_ns: when it had worked
- * for half of the time between the two looks before.
+ * When a VM that is found to idle at @now_ns began to at the earliest, where it is looked at about each @elapsed_ns:
+ * when it had worked for half of the time between the two looks before.
  */
 static inline uint64_t idleness_since_ns(uint64_t now_ns, uint64_t elapsed_ns)
 {

@@ -9,7 +9,7 @@
 #include "likely.h"
 
 #define STRAYS 0.005                    /* so many are not what they were taken for */
-#define DOUBT_MOST 1.5                  /* of a stratum of which something was seen */
+#define DOUBT_MOST 1.5                  /* of a stratum of which something is known: was seen, or counted */
 #define SHAPES 9                        /* 2^0 to 2^8 */
 #define SHAPE_BEFORE 6.0                /* log2 of the shape without evidence: all are alike; */
 #define SHAPE_DOUBT 3.0                 /* and how sure that is */
@@ -166,7 +166,7 @@ static double doubt_of(const Sample *sample, const Guess *guess)
 typedef struct Line {
     double at, height, slope;
     double misfit;                      /* mean of squares, over what chance and @apart make of them */
-    size_t n;                           /* strata of which something was seen */
+    size_t n;                           /* strata of which something is known */
 } Line;
 
 /* @apart is the variance of the truth about the line. */

@@ -74,12 +74,6 @@ static void count_by_tier(Vm *vm, const MissesRates *rates, const PolicyStats *s
     }
 }
 
-/* Share of accesses that hit tier 0: as counted, else as estimated; NaN before enough was seen. */
-static double hit_ratio(const Vm *vm)
-{
-    return outlook_counted(&vm->outlook) ? vm->outlook.now.hit_ratio : vm->load.hit_ratio;
-}
-
 void load_update(Vm *vm, uint64_t now_ns)
 {
     const Backend *first = vm->backends->len > 0 ? g_ptr_array_index(vm->backends, 0) : NULL;
@@ -118,7 +112,9 @@ void load_update(Vm *vm, uint64_t now_ns)
         vm->load.slow_ns = vm->costs.latency_ns[1];
     }
     count_by_tier(vm, &rates, &stats);
-    vm->load.hit_ratio = hit_ratio(vm);
+    if (outlook_counted(outlook)) {     /* else it is as estimated; NaN before enough was seen */
+        vm->load.hit_ratio = outlook->now.hit_ratio;
+    }
     policy_curve(vm->policy, &outlook->curve);
     policy_curve_today(vm->policy, &outlook->today);
     outlook->model = slowdown_model(&outlook->curve, &vm->load);
@@ -127,7 +123,7 @@ void load_update(Vm *vm, uint64_t now_ns)
     }
     prediction_note(&vm->predictions, now_ns, vm->mode == TIER_MODE_ON, vm->budget_bytes,
                     slowdown_known(&outlook->curve) ? outlook_at(outlook, vm->budget_bytes).hit_ratio : NAN,
-                    settled(vm) ? hit_ratio(vm) : NAN);
+                    settled(vm) ? vm->load.hit_ratio : NAN);
 }
 
 void load_foretell(Vm *vm, uint64_t now_ns)

@@ -235,7 +235,7 @@ void vm_backend_gone(Vm *vm, Backend *backend)
         g_clear_pointer(&vm->interference, g_ptr_array_unref);
         vm->has_budget = false;
         vm->budget_bytes = 0;
-        vm->thrashing = false;
+        vm->throttled = vm->thrashing = false;
         vm->mover = (ArbiterMover) { 0 };
         vm->planned_ns = vm->plan_took_ns = vm->plan_cost_ns = 0;
     }
