@@ -243,7 +243,7 @@ void planner_run(Planner *planner, PlannerState *state, const PolicyConfig *conf
         plan->gain_per_s += plan->moves[i].gain_per_s;
     }
     plan->throttled = job.by_rate && job.cut_short;
-    plan->wanted_bytes = plan->throttled ? MAX(waiting.bytes, plan->bytes) : plan->bytes;
+    plan->wanted_bytes = job.cut_short ? MAX(waiting.bytes, plan->bytes) : plan->bytes;
     plan->wanted_bytes -= MIN(job.excess, plan->wanted_bytes);
     planner->cut_short = job.cut_short;
 }

@@ -86,9 +86,9 @@ typedef struct PolicyPlan {
     size_t n_moves;
     uint64_t bytes;                 /* of all moves */
     double gain_per_s;              /* nanoseconds that they save a second, together */
-    bool throttled;                 /* max_bytes_per_s cut it short; */
-    uint64_t wanted_bytes;          /* so much it would have moved without that, as far as a census tells, besides what
-                                       leaves as it is above the budget */
+    bool throttled;                 /* max_bytes_per_s cut it short */
+    /* it would have moved so much were there no limit, as far as a census tells, besides what is above the budget */
+    uint64_t wanted_bytes;
     bool thrashing;                 /* the brake is on */
     bool asked;                     /* some of it the guest waits for: hints that count ask for it to be in tier 0 */
 } PolicyPlan;
