@@ -13,7 +13,6 @@
 /* What is being written, of whom. */
 typedef struct Page {
     const Experiment *experiment, *hostile;
-    const char *ours_name;
     size_t ours;
     GString *text;
 } Page;
@@ -243,13 +242,14 @@ static void tell_oracles_difference(Page *page)
 static void hostile_aim(Page *page)
 {
     const Experiment *hostile = page->hostile;
+    const char *name = experiment_contender(page->experiment, page->ours)->class->name;
     JudgeDifference ours;
     size_t with, without;
 
     if (!hostile_rows(hostile, &with, &without)) {
         return;
     }
-    ours = judge_difference(hostile, with, without, experiment_find(hostile, page->ours_name));
+    ours = judge_difference(hostile, with, without, experiment_find(hostile, name));
     aim(page, "a hostile VM slows no neighbour down by 1 point, against an honest VM in its place", ours.worse < 0.01,
         "by %.2f points at most (%s at %s)", 100 * ours.worse, ours.guest ?: "none",
         experiment_share(hostile, ours.share)->name);
@@ -387,7 +387,6 @@ char *results_text(const Experiment *experiment, const Experiment *hostile, cons
     Page page = {
         .experiment = experiment,
         .hostile = hostile,
-        .ours_name = ours,
         .ours = experiment_find(experiment, ours),
         .text = g_string_new(NULL),
     };

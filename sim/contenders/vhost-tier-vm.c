@@ -362,7 +362,7 @@ static void measure_usual(OurVm *vm, double stolen, double elapsed_ns)
 }
 
 /* Bring what was counted lately up to date, @elapsed_ns after the last time. */
-static void count(OurVm *vm, uint64_t now_ns, double elapsed_ns)
+static void count(OurVm *vm, double elapsed_ns)
 {
     const double kept = exp(-elapsed_ns / LATELY_NS);
     GuestCounters counters;
@@ -385,7 +385,7 @@ static void count(OurVm *vm, uint64_t now_ns, double elapsed_ns)
         .stolen_ns = vm->lately.stolen_ns * kept + now.stolen_ns - vm->counts.stolen_ns,
     };
     idle = idleness_note(&vm->idleness, (now.busy_ns - vm->counts.busy_ns) / elapsed_ns, (uint64_t)elapsed_ns);
-    policy_idles(vm->policy, idle, idleness_since_ns(now_ns, (uint64_t)elapsed_ns));
+    policy_idles(vm->policy, idle, idleness_since_ns(machine_now_ns(vm->machine), (uint64_t)elapsed_ns));
     if (now.busy_ns > vm->counts.busy_ns && (!idle || isnan(vm->stolen_usually))) {
         measure_usual(vm, (now.stolen_ns - vm->counts.stolen_ns) / (now.busy_ns - vm->counts.busy_ns), elapsed_ns);
     }
@@ -435,7 +435,7 @@ void our_vm_claim(OurVm *vm, ArbiterClaim *claim)
                          .slow_ns = vm->config.costs.latency_ns[1],
                          .hit_ratio = NAN};
 
-    count(vm, now_ns, elapsed_ns);
+    count(vm, elapsed_ns);
     policy_curve(vm->policy, &vm->curve);
     policy_curve_today(vm->policy, &vm->today);
     if (elapsed_ns > 0) {           /* as of the real machine */

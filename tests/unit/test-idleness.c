@@ -106,6 +106,14 @@ static void one_that_idles_shortly_wakes_no_longer_than_that(void)
     g_assert_cmpuint(wakes(&idleness, 4, 30), ==, 3);
 }
 
+/* Looked at each second, one that stops right in the middle is found at work, and to idle a second later. */
+static void one_that_idles_may_have_stopped_before_the_last_look(void)
+{
+    g_assert_cmpuint(idleness_since_ns(10000, 1000), ==, 8500);
+    g_assert_cmpuint(idleness_since_ns(1200, 1000), ==, 0);
+    g_assert_cmpuint(idleness_since_ns(0, 1000), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -117,6 +125,7 @@ int main(int argc, char **argv)
     ADD(what_is_not_measured_tells_nothing);
     ADD(one_that_has_idled_wakes_for_a_while);
     ADD(one_that_idles_shortly_wakes_no_longer_than_that);
+    ADD(one_that_idles_may_have_stopped_before_the_last_look);
 #undef ADD
     return g_test_run();
 }

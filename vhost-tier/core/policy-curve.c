@@ -236,8 +236,7 @@ static bool is_counted(const Policy *policy, unsigned stratum)
     const uint32_t slow_tiers = (1u << policy->config.n_tiers) - 2;
     const int octave = (int)(stratum % STRATA) - 1 + COOLEST;
 
-    return stratum > STRATA && (policy->covered & slow_tiers) == slow_tiers &&
-           octave * LOG2_ONE >= policy->covered_above;
+    return stratum > STRATA && policy_covers(policy, slow_tiers, octave * LOG2_ONE);
 }
 
 /* Whether trials say more, or less, than when they were fitted last, so that it is worth its time. */

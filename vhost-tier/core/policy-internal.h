@@ -66,6 +66,12 @@ HeatMap *policy_find_range(const Policy *policy, uint32_t region, size_t first, 
 
 /* Time passes; a clock that runs backwards stands still. */
 void policy_advance(Policy *policy, uint64_t now_ns);
+/* Whether what has that rate is watched in whole in each of these tiers: policy_cover(), policy_cover_above(). */
+static inline bool policy_covers(const Policy *policy, uint32_t tiers, Log2 rate)
+{
+    return (policy->covered & tiers) == tiers && rate >= policy->covered_above;
+}
+
 /* 'busy_ns' as of @now_ns. */
 uint64_t policy_busy_ns(const Policy *policy, uint64_t now_ns);
 /* What hints count for in the plan that is about to be made; */

@@ -197,7 +197,7 @@ static bool is_covered(const Policy *policy, Heat heat)
     const uint8_t tier = heat_tier(heat);
 
     return tier == POLICY_TIER_ABSENT ||
-           (policy->covered >> tier & 1 && heat_rate(&policy->model, heat) >= policy->covered_above);
+           policy_covers(policy, 1u << tier, heat_rate(&policy->model, heat));
 }
 
 uint64_t policy_changed_ns(const Policy *policy)

@@ -159,6 +159,12 @@ static double weight_of(const Trials *trials, const Open *open)
     return exp2(((double)open->begun_ns - (double)trials->origin_ns) / (double)TRIALS_HALF_LIFE_NS);
 }
 
+/* For how long it is watched by @until_ns: each of its granules counts as all its pages. */
+static double watched_s(const Open *open, uint64_t until_ns)
+{
+    return (double)(until_ns - open->begun_ns) / 1e9 * open->pages;
+}
+
 static Cell *cell_at(Trials *trials, unsigned stratum, double seconds)
 {
     int bin = (int)floor(log2(MAX(seconds, 1e-9))) - BIN_ORIGIN;
@@ -237,16 +243,19 @@ void trials_look(Trials *trials, uint64_t block, uint64_t touched, uint64_t now_
         return;
     }
     weight = weight_of(trials, open);
-    from_s = (double)(open->looked_ns - open->begun_ns) / 1e9 * open->pages;
-    until_s = (double)(now_ns - open->begun_ns) / 1e9 * open->pages;
+    from_s = watched_s(open, open->looked_ns);
+    until_s = watched_s(open, now_ns);
     for (uint64_t left = open->waiting; left; left &= left - 1) {
         const unsigned granule = __builtin_ctzll(left), stratum = stratum_of(open, granule);
-        Cell *cell = cell_at(trials, stratum, until_s);
+        Cell *cell;
 
         add_waiting(trials, stratum, from_s, -weight);
         if (!(touched >> granule & 1)) {
             add_waiting(trials, stratum, until_s, weight);
-        } else if (from_s <= 0) {
+            continue;
+        }
+        cell = cell_at(trials, stratum, until_s);
+        if (from_s <= 0) {
             cell->at_once += weight;
             cell->at_once_s += weight * until_s;
         } else {
@@ -267,8 +276,7 @@ static void shorten(Trials *trials, const Open *open, uint64_t until_ns)
 {
     const uint64_t known_ns = MAX(MIN(open->looked_ns, until_ns), open->begun_ns);
     const double weight = weight_of(trials, open);
-    const double looked_s = (double)(open->looked_ns - open->begun_ns) / 1e9 * open->pages;
-    const double known_s = (double)(known_ns - open->begun_ns) / 1e9 * open->pages;
+    const double looked_s = watched_s(open, open->looked_ns), known_s = watched_s(open, known_ns);
 
     for (uint64_t left = open->waiting; left; left &= left - 1) {
         const unsigned stratum = stratum_of(open, __builtin_ctzll(left));
